@@ -1,0 +1,107 @@
+"""Builds a Document piece by piece, so that offsets are right by construction. Knows nothing of formats."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
+
+BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
+CELL = " | "
+TABLE = (BlockKind.HEADER, BlockKind.ROW)
+
+
+class DocumentBuilder:
+    """Append headings, paragraphs and rows in reading order; `page()` before the blocks of each page."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._blocks: list[Block] = []
+        self._pages: list[Page] = []
+        self._open: dict | None = None  # the page that is being filled
+        self._words: list[tuple[int, int, Box, float]] = []
+        self._pictures: list[Picture] = []
+
+    def page(self, number: int, width: float = 0.0, height: float = 0.0, label: str = "") -> None:
+        self._close_page()
+        if self._parts:
+            self._append(BREAK)
+        self._open = {"number": number, "start": self._length, "width": width, "height": height, "label": label}
+
+    def heading(self, text: str, level: int = 1) -> None:
+        self._block(BlockKind.HEADING, " ".join(text.split()), level)
+
+    def paragraph(self, text: str) -> None:
+        self._block(BlockKind.PARAGRAPH, text.strip())
+
+    def code(self, text: str) -> None:
+        self._block(BlockKind.CODE, text.strip("\n"))
+
+    def header(self, cells: list[str]) -> None:
+        self._row(BlockKind.HEADER, cells)
+
+    def row(self, cells: list[str]) -> None:
+        self._row(BlockKind.ROW, cells)
+
+    def words(self, lines: list[list[tuple[str, Box, float]]], kind: BlockKind = BlockKind.PARAGRAPH, level: int = 0) -> None:
+        """A block given as lines of (word, box, confidence); words of a line are joined by a space, lines by a newline."""
+        text, at, spans = [], self._length + len(self._glue(kind)), []
+        for number, line in enumerate(lines):
+            for position, (word, box, confidence) in enumerate(line):
+                glue = " " if position else ("\n" if number else "")
+                at += len(glue)
+                spans.append((at, at + len(word), box, confidence))
+                text += [glue, word]
+                at += len(word)
+        joined = "".join(text)
+        assert joined == joined.strip(), "a word carries outer white space or is empty"
+        if joined:
+            self._block(kind, joined, level)
+            self._words += spans
+
+    def picture(self, picture: Picture) -> None:
+        self._pictures.append(picture)
+
+    def build(self, *, title: str = "", key: str = "", format: str = "", modality: Modality = Modality.TEXT) -> Document:
+        self._close_page()
+        return Document(
+            text="".join(self._parts), blocks=tuple(self._blocks), title=" ".join(title.split()), key=key, format=format,
+            pages=tuple(self._pages), pictures=tuple(self._pictures), modality=modality,
+        )
+
+    def _row(self, kind: BlockKind, cells: list[str]) -> None:
+        tidy = [" ".join(cell.split()) for cell in cells]
+        if any(tidy):
+            self._block(kind, CELL.join(tidy).strip())
+
+    def _glue(self, kind: BlockKind) -> str:
+        """What must stand between the text so far and a next block of this kind."""
+        if not self._parts or (self._open is not None and self._length == self._open["start"]):
+            return ""
+        return "\n" if kind is BlockKind.ROW and self._blocks[-1].kind in TABLE else BREAK
+
+    def _block(self, kind: BlockKind, text: str, level: int = 0) -> None:
+        if not text:
+            return
+        self._append(self._glue(kind))
+        self._blocks.append(Block(kind, self._length, self._length + len(text), level))
+        self._append(text)
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+    def _close_page(self) -> None:
+        if self._open is None:
+            return
+        words = None
+        if self._words:
+            starts, ends, boxes, confidence = zip(*self._words, strict=True)
+            recognised = any(value < 1.0 for value in confidence)
+            words = Words(
+                np.asarray(starts, np.int32), np.asarray(ends, np.int32), np.asarray(boxes, np.float32),
+                np.asarray(confidence, np.float32) if recognised else None,
+            )
+        self._pages.append(Page(end=self._length, words=words, **self._open))
+        self._words, self._open = [], None

@@ -1,0 +1,128 @@
+"""What indexing hands on: Document, Page, Block (from the loaders), Chunk and Locator (to the store).
+
+All offsets are character offsets (Python `str` indices) into `Document.text`; an end is exclusive.
+All boxes are (x0, y0, x1, y1) in page units: 0..1, origin top left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+
+
+class FolioError(Exception):
+    """What a user can cause. The message is one line that says what is wrong and what mends it."""
+
+
+class LoadError(FolioError):
+    """A file that could not be read; the message is the reason, without the path."""
+
+
+class Modality(StrEnum):
+    TEXT = "text"
+    TABLE = "table"
+    IMAGE = "image"
+
+
+class BlockKind(StrEnum):
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    CODE = "code"
+    HEADER = "header"  # the header row of a table; every following ROW stands under it
+    ROW = "row"  # one table row: its cells joined by " | "
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One structural unit of a document's text: text[start:end]. `level` is a heading's depth, 1 = outermost."""
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Where each word of a page stands. Word i is document.text[starts[i]:ends[i]], in reading order."""
+
+    starts: np.ndarray  # (n,) int32, ascending
+    ends: np.ndarray  # (n,) int32
+    boxes: np.ndarray  # (n, 4) float32, page units
+    confidence: np.ndarray | None = None  # (n,) float32 in 0..1, only where the words were recognised (OCR)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """A page, slide, sheet or picture: text[start:end], `number` counted from 1."""
+
+    number: int
+    start: int
+    end: int
+    width: float = 0.0  # points for PDF, pixels for a picture, 0 where the format has no size
+    height: float = 0.0
+    label: str = ""  # what people call it, where that is not its number: the name of a sheet
+    words: Words | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture kept in the index, so that it can be shown when its file is gone."""
+
+    page: int
+    width: int  # pixels of the original
+    height: int
+    preview: bytes  # WebP, longest side at most 1280
+    thumbnail: bytes  # WebP, longest side at most 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """One document as its loader read it.
+
+    `key` is empty for a file that is one document, else the id of this record inside the file (a JSONL line's
+    `_id`). `blocks` are ordered and do not overlap. `pages` is empty for formats without pages; otherwise the pages
+    are ordered, do not overlap, and no block crosses the end of a page.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str = ""
+    key: str = ""
+    format: str = ""  # the loader's name: "pdf", "markdown", ...
+    pages: tuple[Page, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    modality: Modality = Modality.TEXT  # of chunks that are no table rows
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Exactly where a span stands. `page` is None for formats without pages; `boxes` are on that page."""
+
+    document: str
+    page: int | None
+    char_start: int
+    char_end: int
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """An indexed unit. `text == document.text[locator.char_start:locator.char_end]`, always.
+
+    `headings` is the path down to it: document title, headings, and for table rows the header row.
+    """
+
+    id: str
+    text: str
+    locator: Locator
+    headings: tuple[str, ...] = field(default=())
+    modality: Modality = Modality.TEXT
+
+    @property
+    def context(self) -> str:
+        return " › ".join(self.headings)
