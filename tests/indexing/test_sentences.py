@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.sentences import sentences
+from indexing.sentences import sentences
 
 
 def pieces(text: str) -> list[str]:

@@ -1,0 +1,168 @@
+"""From the `[n]` of a generated text to spans of the evidence.
+
+A generated marker is only a claim that source n says so. Each one is bounds-checked, then resolved to the sentences of
+that source which hold the words of the claim; where no word is shared there is no support, and no citation. Measured on
+words alone: a contradiction in the same words passes, a true paraphrase in other words does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from indexing.sentences import sentences
+from rag.types import Context, Support
+from rag.words import content_words
+
+WINDOW = 3  # the most sentences that one quote may hold
+
+_N = r"(?:0|[1-9][0-9]{0,3})"
+_NUMBERS = re.compile(rf"\[{_N}(?:\s*[-–,;]\s*{_N})*\]")
+_ANY = re.compile(r"\[[-+]?[0-9][0-9\s.,;+e–-]*\]")  # also what only looks like a marker: [-1], [1e3], [12345]
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_IDENTIFIER = re.compile(r"(?:(?<!\w)[a-z]|\w*_\w*|\])$")  # a[1], my_list[1], grid[i][1]
+_OPERATION = re.compile(r"\s*(?:=(?!=)|[-+*/]=)|\.[a-z_]|\(")  # [1] = 3, [1].name, [1](x)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """text[start:end] is a marker; `indices` are the evidence that it names, from 0; empty where it is refused."""
+
+    start: int
+    end: int
+    indices: tuple[int, ...]
+
+
+def markers(text: str, count: int) -> tuple[Marker, ...]:
+    """The markers of a text, checked against `count` pieces of evidence.
+
+    `[1]`, `[1][3]`, `[1, 3]` and `[1-3]` name evidence. A number or a range that reaches out of 1..count names nothing
+    (its neighbours in the same brackets do). An index in code (`a[1]`, or anything between back quotes) is no marker.
+    """
+    code = [match.span() for match in _CODE.finditer(text)]
+    found = []
+    for match in _ANY.finditer(text):
+        start, end = match.span()
+        if any(left <= start < right for left, right in code) or _is_subscript(text, start, end, found):
+            continue
+        indices = tuple(dict.fromkeys(_indices(match[0], count))) if _NUMBERS.fullmatch(match[0]) else ()
+        found.append(Marker(start, end, indices))
+    return tuple(found)
+
+
+def without_markers(text: str) -> str:
+    """The text as a reader says it: markers and the blanks before them are gone."""
+    parts, position = [], 0
+    for marker in markers(text, 0):
+        parts.append(text[position : marker.start].rstrip(" "))
+        position = marker.end
+    return "".join([*parts, text[position:]]).strip()
+
+
+def resolve(text: str, context: Context, question: str = "") -> tuple[Support, ...]:
+    """The supports of a generated text, in the order of its markers; the same input gives the same output.
+
+    The claim of a marker is the part of its sentence that it closes: from the marker before it to itself. Where that
+    part has no content words ("According to [1], ...", "[1] Heating costs ...") the claim is the whole sentence, and where
+    the sentence has none either ("Yes [1].") the words of the question stand in for it.
+    """
+    found = markers(text, len(context.evidence))
+    plain = _blank(text, found)
+    asked = content_words(question)
+    split: dict[int, list[tuple[int, int]]] = {}
+    supports = []
+    for start, end, group in _claims(text, plain, found):
+        claim = content_words(plain[start:end]) or asked
+        for index in dict.fromkeys(index for marker in group for index in marker.indices):
+            evidence = context.evidence[index].text
+            if index not in split:
+                split[index] = sentences(evidence)
+            quote = _best(claim, evidence, split[index])
+            if quote is None and index in context.pictures:
+                quote = (0, len(evidence))  # the generator saw pixels; the words beside them need not say it
+            if quote is not None:
+                supports.append(Support(index, *quote, start, end))
+    return tuple(dict.fromkeys(supports))
+
+
+def grounded_share(text: str, context: Context, supports: Iterable[Support], question: str = "") -> float:
+    """Which share of the answer's distinct content words stands in the cited quotes: 0..1, 0 without supports.
+
+    An answer without content words ("Yes [1].") is measured by those of the question.
+    """
+    quoted: set[str] = set()
+    for support in supports:
+        quoted |= content_words(context.evidence[support.index].text[support.start : support.end])
+    said = content_words(without_markers(text)) or content_words(question)
+    return len(said & quoted) / len(said) if said else 0.0
+
+
+def _indices(marker: str, count: int) -> Iterator[int]:
+    for part in re.split(r"[,;]", marker[1:-1]):
+        bounds = [int(number) for number in re.split(r"[-–]", part)]
+        if len(bounds) <= 2 and 1 <= bounds[0] <= bounds[-1] <= count:
+            yield from range(bounds[0] - 1, bounds[-1])
+
+
+def _is_subscript(text: str, start: int, end: int, before: list[Marker]) -> bool:
+    """Whether [1] directly after a word is an index. "Paris[1]" is a citation: many models leave out the blank."""
+    if start == 0 or text[start - 1].isspace() or (before and before[-1].end == start):
+        return False
+    if _IDENTIFIER.search(text, max(0, start - 60), start):
+        return True
+    return text[start - 1].isalnum() and _OPERATION.match(text, end) is not None
+
+
+def _blank(text: str, found: Iterable[Marker]) -> str:
+    parts, position = [], 0
+    for marker in found:
+        parts += [text[position : marker.start], " " * (marker.end - marker.start)]
+        position = marker.end
+    return "".join([*parts, text[position:]])
+
+
+def _claims(text: str, plain: str, found: tuple[Marker, ...]) -> Iterator[tuple[int, int, tuple[Marker, ...]]]:
+    """(start, end, markers) of each claim; markers with at most blanks and commas between them are one group."""
+    spans = sentences(plain)
+    closed = 0  # where the last claim ended
+    numbered = [0]
+    for before, after in pairwise(found):
+        numbered.append(numbered[-1] + bool(text[before.end : after.start].strip(" ,;")))
+    for _, pairs in groupby(zip(numbered, found, strict=True), key=lambda pair: pair[0]):
+        group = tuple(marker for _, marker in pairs)
+        sentence = _sentence(plain, spans, group[0].start)
+        if sentence is None:
+            continue
+        start, end = max(sentence[0], closed), min(sentence[1], group[0].start)
+        if start >= end or not content_words(plain[start:end]):
+            start, end = sentence
+        closed = group[-1].end
+        claim = plain[start:end]
+        yield start + len(claim) - len(claim.lstrip(" ,;")), start + len(claim.rstrip()), group
+
+
+def _sentence(plain: str, spans: list[tuple[int, int]], at: int) -> tuple[int, int] | None:
+    """The sentence around a marker, else the one that it follows on its line, else the next, else the last."""
+    before = [span for span in spans if span[0] < at]
+    after = [span for span in spans if span[0] >= at]
+    if before and (at < before[-1][1] or "\n" not in plain[before[-1][1] : at] or not after):
+        return before[-1]
+    return after[0] if after else None
+
+
+def _best(claim: frozenset[str], text: str, spans: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """The run of at most WINDOW sentences with the most words of the claim, None where there is not one.
+
+    Each sentence after the first must bring two words, or a quote would grow for the sake of one common word. Ties go to
+    the shorter run, then to the earlier.
+    """
+    held = [claim & content_words(text[start:end]) for start, end in spans]
+    best, quote = 0, None
+    for length in range(1, WINDOW + 1):
+        for first in range(len(spans) - length + 1):
+            gain = len(frozenset().union(*held[first : first + length])) - (length - 1)
+            if gain > best:
+                best, quote = gain, (spans[first][0], spans[first + length - 1][1])
+    return quote
