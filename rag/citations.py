@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
 
 from indexing.sentences import sentences
 from rag.types import Context, Support
@@ -64,9 +63,8 @@ def without_markers(text: str) -> str:
 def resolve(text: str, context: Context, question: str = "") -> tuple[Support, ...]:
     """The supports of a generated text, in the order of its markers; the same input gives the same output.
 
-    The claim of a marker is the part of its sentence that it closes: from the marker before it to itself. Where that
-    part has no content words ("According to [1], ...", "[1] Heating costs ...") the claim is the whole sentence, and where
-    the sentence has none either ("Yes [1].") the words of the question stand in for it.
+    The claim of a marker is its sentence. Where a sentence has several, each closes its own part: from the marker before
+    to itself. Where there is not one content word ("Yes [1].") those of the question stand in for the claim.
     """
     found = markers(text, len(context.evidence))
     plain = _blank(text, found)
@@ -123,24 +121,36 @@ def _blank(text: str, found: Iterable[Marker]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _claims(text: str, plain: str, found: tuple[Marker, ...]) -> Iterator[tuple[int, int, tuple[Marker, ...]]]:
-    """(start, end, markers) of each claim; markers with at most blanks and commas between them are one group."""
+def _groups(text: str, found: Iterable[Marker]) -> list[list[Marker]]:
+    """Markers with at most blanks and commas between them close the same claim."""
+    groups: list[list[Marker]] = []
+    for marker in found:
+        if groups and not text[groups[-1][-1].end : marker.start].strip(" ,;"):
+            groups[-1].append(marker)
+        else:
+            groups.append([marker])
+    return groups
+
+
+def _claims(text: str, plain: str, found: Iterable[Marker]) -> list[tuple[int, int, list[Marker]]]:
+    """(start, end, markers) of each claim in `text`; `plain` is the text with its markers blanked."""
     spans = sentences(plain)
-    closed = 0  # where the last claim ended
-    numbered = [0]
-    for before, after in pairwise(found):
-        numbered.append(numbered[-1] + bool(text[before.end : after.start].strip(" ,;")))
-    for _, pairs in groupby(zip(numbered, found, strict=True), key=lambda pair: pair[0]):
-        group = tuple(marker for _, marker in pairs)
-        sentence = _sentence(plain, spans, group[0].start)
-        if sentence is None:
+    groups = _groups(text, found)
+    owners = [_sentence(plain, spans, group[0].start) for group in groups]
+    claims = []
+    closed = 0  # where the claim before ended
+    for group, owner in zip(groups, owners, strict=True):
+        if owner is None:
             continue
-        start, end = max(sentence[0], closed), min(sentence[1], group[0].start)
-        if start >= end or not content_words(plain[start:end]):
-            start, end = sentence
+        start, end = owner
+        if owners.count(owner) > 1 or not content_words(plain[group[-1].end : end]):
+            part = max(start, closed), min(end, group[0].start)
+            if content_words(plain[part[0] : part[1]]):
+                start, end = part
         closed = group[-1].end
         claim = plain[start:end]
-        yield start + len(claim) - len(claim.lstrip(" ,;")), start + len(claim.rstrip()), group
+        claims.append((start + len(claim) - len(claim.lstrip(" ,;")), start + len(claim.rstrip()), group))
+    return claims
 
 
 def _sentence(plain: str, spans: list[tuple[int, int]], at: int) -> tuple[int, int] | None:
