@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # only annotations need it, and loading it takes most of the time of `--help`
+    import numpy as np
 
 Box = tuple[float, float, float, float]
 

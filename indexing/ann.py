@@ -1,0 +1,177 @@
+"""FAISS: a rebuildable accelerator over the store's vectors. The only file that imports faiss.
+
+A FAISS file covers the chunks up to its epoch and is named `text-EPOCH-CRC.faiss`. It is written to a temporary name,
+fsynced and renamed, so a file under its name is whole; the checksum finds one that was damaged later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import faiss
+
+EXACT_BELOW = 50_000  # rows: an exact search of these takes a few milliseconds
+RECALL = 0.95  # recall@10 against exact search that an approximate index must show on a sample
+MARGIN = 0.01  # asked for above RECALL, since the sample is small
+SAMPLE = 256  # queries of that sample
+NOISE = 0.5  # length of the random vector added to a stored vector to make a query of it
+_NAME = re.compile(r"text-(\d+)-([0-9a-f]{8})\.faiss")
+
+Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]  # () -> (ids (n,) int64, vectors (n, d) float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Ann:
+    """A loaded FAISS index over the chunks up to `epoch`."""
+
+    index: faiss.Index
+    epoch: int
+
+    def search(
+        self, query: np.ndarray, k: int, *, allowed: np.ndarray | None = None, removed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, scores) of the at most k nearest to query (d,), best first; only `allowed` ids, none of `removed`."""
+        import faiss
+
+        if not self.index.ntotal or (allowed is not None and not len(allowed)):
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        selector = None
+        if allowed is not None:
+            kept = allowed if removed is None else np.setdiff1d(allowed, removed)
+            selector = faiss.IDSelectorBatch(kept)
+        elif removed is not None and len(removed):
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
+        scores, ids = self.index.search(query[None], min(k, self.index.ntotal), params=self._parameters(selector, allowed))
+        found = ids[0] >= 0  # FAISS pads with -1
+        return ids[0][found], scores[0][found]
+
+    def _parameters(self, selector: faiss.IDSelector | None, allowed: np.ndarray | None) -> faiss.SearchParameters | None:
+        import faiss
+
+        if selector is None:
+            return None
+        if isinstance(self.index, faiss.IndexIVF):
+            # a filter may leave nothing in the nearest lists, so it is searched through all of them
+            return faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nlist if allowed is not None else self.index.nprobe)
+        return faiss.SearchParameters(sel=selector)
+
+
+def build(batches: Batches, count: int, dimension: int, epoch: int) -> Ann:
+    """An index over `count` vectors: exact below EXACT_BELOW, above it the cheapest that shows RECALL, else exact."""
+    if count >= EXACT_BELOW:
+        index = _inverted_lists(batches, count, dimension)
+        if index is not None:
+            return Ann(index, epoch)
+    return Ann(_exact(batches, dimension), epoch)
+
+
+def extend(old: Ann, removed: np.ndarray, batches: Iterator[tuple[np.ndarray, np.ndarray]], epoch: int) -> Ann:
+    """The same index without some ids and with newer vectors; `old` is changed and must not be used again."""
+    if len(removed):
+        old.index.remove_ids(removed)
+    for ids, vectors in batches:
+        old.index.add_with_ids(vectors, ids)
+    return Ann(old.index, epoch)
+
+
+def _exact(batches: Batches, dimension: int) -> faiss.Index:
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+    for ids, vectors in batches():
+        index.add_with_ids(vectors, ids)
+    return index
+
+
+def _inverted_lists(batches: Batches, count: int, dimension: int) -> faiss.Index | None:
+    """Inverted lists over 8-bit vectors, with the fewest lists probed that reach the recall asked for."""
+    import faiss
+
+    lists = int(2 * np.sqrt(count))
+    rng = np.random.default_rng(0)
+    share = min(1.0, lists * 50 / count)
+    training = np.concatenate([vectors[rng.random(len(vectors)) < share] for _, vectors in batches()])
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(dimension), dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    index.own_fields = True
+    index.quantizer.this.disown()
+    index.cp.niter = 10
+    index.cp.spherical = True
+    index.train(training)
+    noise = rng.normal(size=(SAMPLE, dimension)).astype(np.float32)
+    queries = training[rng.choice(len(training), SAMPLE)] + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    exact = faiss.ResultHeap(SAMPLE, 10, keep_max=True)
+    for ids, vectors in batches():
+        index.add_with_ids(vectors, ids)
+        scores, places = faiss.knn(queries, vectors, min(10, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
+        exact.add_result(scores, ids[places])
+    exact.finalize()
+    for probes in (4, 8, 16, 32, 64, 128, 256, 512):
+        if probes >= lists:
+            return None
+        index.nprobe = probes
+        _, found = index.search(queries, 10)
+        if np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(found, exact.I, strict=True)]) >= RECALL + MARGIN:
+            return index
+    return None
+
+
+def save(directory: Path, ann: Ann) -> Path:
+    """Write the index beside the store and take older files away."""
+    import faiss
+
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=directory, suffix=".tmp", delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        faiss.write_index(ann.index, str(temporary))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        path = directory / f"text-{ann.epoch}-{_checksum(temporary):08x}.faiss"
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    for other in directory.glob("text-*.faiss"):
+        if other != path:
+            other.unlink(missing_ok=True)
+    return path
+
+
+def newest(directory: Path) -> tuple[int, Path] | None:
+    """(epoch, path) of the newest FAISS file there, unread."""
+    found = [(int(match[1]), path) for path in directory.glob("text-*.faiss") if (match := _NAME.fullmatch(path.name))]
+    return max(found, default=None)
+
+
+def load(path: Path, dimension: int) -> Ann | None:
+    """The index in a file; None when the file is damaged or is of another space."""
+    import faiss
+
+    match = _NAME.fullmatch(path.name)
+    try:
+        if match is None or _checksum(path) != int(match[2], 16):
+            return None
+        index = faiss.read_index(str(path))
+    except (OSError, RuntimeError):  # faiss raises RuntimeError for a file that it cannot read
+        return None
+    return Ann(index, int(match[1])) if index.d == dimension else None
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value

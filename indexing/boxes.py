@@ -1,0 +1,62 @@
+"""Word boxes: from a span to the boxes that mark it on its page, and their compact form in the store."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from indexing.types import Box, Words
+
+SCALE = 65535  # boxes are stored as uint16: finer than a pixel on any page
+
+
+def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
+    """One box for each run of words of [start, end) that stand side by side on a line."""
+    first = int(np.searchsorted(words.ends, start, side="right"))
+    last = int(np.searchsorted(words.starts, end, side="left"))
+    lines: list[list[float]] = []
+    for x0, y0, x1, y1 in words.boxes[first:last].tolist():
+        if lines and _same_line(lines[-1], x0, y0, y1):
+            line = lines[-1]
+            lines[-1] = [min(line[0], x0), min(line[1], y0), max(line[2], x1), max(line[3], y1)]
+        else:
+            lines.append([x0, y0, x1, y1])
+    return tuple((round(a, 5), round(b, 5), round(c, 5), round(d, 5)) for a, b, c, d in lines)
+
+
+def _same_line(line: list[float], x0: float, y0: float, y1: float) -> bool:
+    overlap = min(line[3], y1) - max(line[1], y0)
+    return overlap > 0.5 * min(line[3] - line[1], y1 - y0) and x0 >= line[0]
+
+
+def pack_boxes(boxes: tuple[Box, ...]) -> bytes:
+    return _quantise(np.asarray(boxes, np.float32).reshape(-1, 4)).tobytes()
+
+
+def unpack_boxes(blob: bytes) -> tuple[Box, ...]:
+    values = np.frombuffer(blob, np.uint16).reshape(-1, 4) / SCALE
+    return tuple(tuple(round(v, 5) for v in row) for row in values.tolist())
+
+
+def pack_words(words: Words | None) -> bytes | None:
+    if words is None:
+        return None
+    confidence = np.zeros(0, np.uint8) if words.confidence is None else np.round(words.confidence * 255).astype(np.uint8)
+    parts = [words.starts.astype(np.int32), words.ends.astype(np.int32), _quantise(words.boxes), confidence]
+    return len(words.starts).to_bytes(4, "little") + zlib.compress(b"".join(part.tobytes() for part in parts), 1)
+
+
+def unpack_words(blob: bytes | None) -> Words | None:
+    if blob is None:
+        return None
+    count, data = int.from_bytes(blob[:4], "little"), zlib.decompress(blob[4:])
+    starts = np.frombuffer(data, np.int32, count)
+    ends = np.frombuffer(data, np.int32, count, 4 * count)
+    boxes = np.frombuffer(data, np.uint16, 4 * count, 8 * count).reshape(-1, 4).astype(np.float32) / SCALE
+    rest = np.frombuffer(data, np.uint8, offset=16 * count)
+    return Words(starts, ends, boxes, rest.astype(np.float32) / 255 if len(rest) else None)
+
+
+def _quantise(boxes: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(boxes, 0, 1) * SCALE).astype(np.uint16)

@@ -1,0 +1,88 @@
+"""The Embedder protocol, and the embedder that a name stands for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from indexing import minilm
+from indexing.types import FolioError
+
+
+class EmbedderError(FolioError):
+    """An embedder that cannot be opened, or that is not the one of the index."""
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors. `fingerprint` names the vector space: model, revision, dimension, normalisation."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+    max_tokens: int  # that a text may have, special tokens not counted
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dimension) float32, each row of length 1."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+def open_embedder(name: str = minilm.NAME) -> Embedder:
+    """The embedder called `name`: the default one, or any sentence-transformers model by hub name or folder.
+
+    Raises EmbedderError when its weights are not to be had.
+    """
+    if name != minilm.NAME:
+        return SentenceTransformerEmbedder(name)
+    try:
+        return minilm.MiniLM()
+    except ImportError:  # no ONNX Runtime for this platform: the same weights through torch, the same space
+        return SentenceTransformerEmbedder(str(minilm.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
+
+
+class SentenceTransformerEmbedder:
+    """Any sentence-transformers model, with its own query and document prompts."""
+
+    def __init__(self, path: str, *, name: str = "", fingerprint: str = "") -> None:
+        from vision.torchvision_ops import ensure_operators
+
+        ensure_operators()
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model = SentenceTransformer(path)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise EmbedderError(f"cannot open the embedder {path!r}: give a folder on this machine or a hub name that it can reach ({reason})") from error
+        self.name = name or path
+        self.dimension = self._model.get_embedding_dimension()
+        self.max_tokens = (self._model.max_seq_length or 512) - self._model.tokenizer.num_special_tokens_to_add()
+        self.fingerprint = fingerprint or f"{path}@{_revision(self._model, path)}/{self.dimension}/l2"
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in self._model.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        return self._model.encode_document(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._model.encode_query(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _revision(model: object, path: str) -> str:
+    """The hub commit of a downloaded model, or a hash of a local folder's files."""
+    if not Path(path).is_dir():
+        return getattr(model[0].auto_model.config, "_commit_hash", None) or "unknown"
+    digest = hashlib.blake2b(digest_size=6)
+    for file in sorted(Path(path).rglob("*")):
+        if file.suffix in {".safetensors", ".json", ".txt", ".model"}:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()

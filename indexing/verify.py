@@ -1,0 +1,39 @@
+"""Whether an index is what it claims to be: every promise of the store that can be checked without its sources."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from indexing import ann
+from indexing.reader import IndexReader
+from indexing.schema import FILE
+from indexing.store import connect
+
+
+def verify(index_dir: str | os.PathLike[str]) -> list[str]:
+    """What is wrong, a line each; empty for a sound index. Raises StoreError when there is no index."""
+    reader = IndexReader(Path(index_dir))
+    db = connect(reader.directory / FILE, read_only=True)
+    problems = [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+    def count(what: str, sql: str) -> None:
+        (number,) = db.execute(sql).fetchone()
+        if number:
+            problems.append(f"{number} {what}")
+
+    count("chunks without a vector", "SELECT count(*) FROM chunks LEFT JOIN vectors ON chunk = id WHERE chunk IS NULL")
+    count("vectors without a chunk", "SELECT count(*) FROM vectors LEFT JOIN chunks ON chunk = id WHERE id IS NULL")
+    count("vectors of a wrong size", f"SELECT count(*) FROM vectors WHERE length(vector) != {4 * reader.dimension}")
+    (indexed,), (chunks,) = db.execute("SELECT count(*) FROM fulltext_docsize").fetchone(), db.execute("SELECT count(*) FROM chunks").fetchone()
+    if indexed != chunks:
+        problems.append(f"the full text holds {indexed} chunks, the store {chunks}")
+    for (name,) in db.execute("SELECT name FROM documents ORDER BY id"):
+        text = reader.text(name)
+        rows = db.execute("SELECT chunk_id, start, end, chunks.text FROM chunks JOIN documents ON documents.id = document WHERE name = ?", (name,))
+        problems += [f"{name}: chunk {id} is not the text at its place" for id, start, end, chunk in rows if text[start:end] != chunk]
+    newest = ann.newest(reader.directory)
+    if newest and ann.load(newest[1], reader.dimension) is None:
+        problems.append(f"{newest[1].name} is damaged; it is made anew when the index is next searched")
+    db.close()
+    return problems

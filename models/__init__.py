@@ -1,0 +1,1 @@
+"""The grounded vision-language model. Knows nothing of files."""

@@ -1,0 +1,1 @@
+"""Pixels -> something a question can be asked of: pictures, pages, words."""
