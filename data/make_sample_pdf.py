@@ -118,10 +118,12 @@ def report_flow(source: Iterable[Block], styles: dict, width: float) -> Iterator
 
 def report_pdf(source: Iterable[Block]) -> bytes:
     """The report: five pages, of which one in two columns and one with ruled tables."""
+    from reportlab import rl_config
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
     from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
 
+    rl_config.useA85 = 0  # raw streams, so that git takes the file for what it is, binary
     width, height, gap = A4[0] - 50 * mm, A4[1] - 50 * mm, 8 * mm
     half = (width - gap) / 2
 
@@ -149,7 +151,6 @@ def report_pdf(source: Iterable[Block]) -> bytes:
         ]
     )
     document.build(list(report_flow(source, pdf_styles(), width)))
-
     return buffer.getvalue()
 
 
@@ -170,5 +171,4 @@ def scan_pdf(page: Image.Image) -> bytes:
     canvas.drawImage(ImageReader(jpeg), 0, 0, *A4)
     canvas.showPage()
     canvas.save()
-
     return buffer.getvalue()
