@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from indexing.loaders.decode import clean
 from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
 
 BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
@@ -72,8 +71,9 @@ class DocumentBuilder:
 
     def _row(self, kind: BlockKind, cells: list[str]) -> None:
         tidy = [" ".join(cell.split()) for cell in cells]
-        if any(tidy):
-            self._block(kind, CELL.join(tidy).strip())
+        while tidy and not tidy[-1]:  # empty cells at the end say nothing
+            tidy.pop()
+        self._block(kind, CELL.join(tidy).strip())
 
     def _glue(self, kind: BlockKind) -> str:
         """What must stand between the text so far and a next block of this kind."""
@@ -89,7 +89,7 @@ class DocumentBuilder:
         self._append(text)
 
     def _append(self, text: str) -> None:
-        self._parts.append(text)
+        self._parts.append(clean(text))  # the same length, so that offsets hold
         self._length += len(text)
 
     def _close_page(self) -> None:
@@ -97,6 +97,8 @@ class DocumentBuilder:
             return
         words = None
         if self._words:
+            import numpy as np
+
             starts, ends, boxes, confidence = zip(*self._words, strict=True)
             recognised = any(value < 1.0 for value in confidence)
             words = Words(

@@ -1,0 +1,134 @@
+"""Lines of words with positions -> paragraphs and headings, by gaps, indents and sizes. Pure; for PDF pages and OCR."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from indexing.loaders.builder import DocumentBuilder
+from indexing.types import BlockKind, Box
+
+BULLET = re.compile(r"(?:[•▪◦‣●○■□➢❖✓∙·]|[-–—*o](?=\s))")
+NUMBERED = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]\s")
+SENTENCE_END = re.compile(r"[.!?:;][)\]\"'”’]*\d{0,3}$")
+LONG_HEADING = 150  # characters
+COMMON = 0.15  # share of a document's characters: what has it is running text, not headings
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words of one line. Positions in the page's own unit (points, pixels), y downwards."""
+
+    words: tuple[tuple[str, Box, float], ...]  # as DocumentBuilder.words takes them: boxes in 0..1
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float  # font size
+    bold: bool = False
+    margin: bool = False  # a running header or footer: never part of a paragraph
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What is usual in this document. `steady` tells sizes that are known from those estimated by OCR."""
+
+    body: float  # font size of running text
+    steady: bool = True
+
+
+def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style) -> None:
+    """Append the lines of one page, given in reading order, as headings and paragraphs."""
+    for group in paragraphs(lines, style):
+        level = heading_level(group, style)
+        kind = BlockKind.HEADING if level else BlockKind.PARAGRAPH
+        builder.words([list(line.words) for line in group], kind, level)
+
+
+def body_size(lines: Sequence[Line]) -> float:
+    """The largest size that a good part of the text has, as smaller print can well be most of it; 0 without lines."""
+    weights: Counter[float] = Counter()
+    for line in lines:
+        weights[round(line.size * 2) / 2] += len(line.text)
+    return max((size for size, weight in weights.items() if weight >= COMMON * weights.total()), default=_median_size(lines))
+
+
+def _median_size(lines: Sequence[Line]) -> float:
+    return median(line.size for line in lines) if lines else 0.0
+
+
+def paragraphs(lines: Sequence[Line], style: Style) -> list[list[Line]]:
+    pitch = _usual_pitch(lines)
+    groups: list[list[Line]] = []
+    for line in lines:
+        if groups and not _parted(groups[-1], line, pitch, style):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return groups
+
+
+def heading_level(group: Sequence[Line], style: Style) -> int:
+    """1 to 4, or 0 for what is no heading with some confidence: short, and larger or bolder than running text."""
+    text = " ".join(line.text for line in group)
+    if group[0].margin or len(text) > LONG_HEADING or len(group) > 3 or sum(map(str.isalpha, text)) < max(3, 0.5 * len(text.replace(" ", ""))):
+        return 0
+    if text.endswith((",", ";")) or (text.endswith(".") and len(text) > 60) or BULLET.match(text):
+        return 0
+    ratio = min(line.size for line in group) / max(style.body, 1e-6)
+    if not style.steady:
+        return 2 if ratio >= 1.6 and len(group) <= 2 else 0
+    for least, level in ((1.7, 1), (1.35, 2), (1.12, 3)):
+        if ratio >= least:
+            return level
+    bold = all(line.bold for line in group) and len(group) <= 2 and len(text) <= 100
+    return 4 if bold and ratio >= 0.95 and not text.endswith(":") else 0
+
+
+def _usual_pitch(lines: Sequence[Line]) -> float:
+    """The usual distance from line to line, in font sizes."""
+    pitches = [
+        (line.y1 - last.y1) / line.size
+        for last, line in pairwise(lines)
+        if line.size > 0 and _overlap(last, line) and abs(line.size - last.size) < 0.15 * line.size
+    ]
+    near = [pitch for pitch in pitches if 0.8 <= pitch <= 3.0]
+    return median(near) if near else 1.25
+
+
+def _overlap(a: Line, b: Line) -> bool:
+    return min(a.x1, b.x1) > max(a.x0, b.x0)
+
+
+def _parted(group: Sequence[Line], line: Line, pitch: float, style: Style) -> bool:
+    """Whether `line` begins a new paragraph after the lines of `group`."""
+    last = group[-1]
+    size = max(line.size, last.size, 1e-6)
+    if line.margin or last.margin:
+        return True
+    if abs(line.y1 - last.y1) < 0.5 * size and line.x0 >= last.x1 - 0.5 * size:  # goes on in the same row
+        return False
+    if abs(line.size - last.size) > (0.12 if style.steady else 0.45) * size or line.bold != last.bold:
+        return True
+    ended = bool(SENTENCE_END.search(last.text))
+    begins = not line.text[:1].islower()
+    if BULLET.match(line.text) and not line.text.startswith(("-", "–", "—", "o")):
+        return True
+    if line.y1 < last.y1 - 0.5 * size:  # the next column: the paragraph goes on if the sentence does
+        return ended or begins
+    step = (line.y1 - last.y1) / size
+    if step > 1.22 * pitch + 0.08 or not _overlap(last, line):
+        return True
+    if (NUMBERED.match(line.text) or BULLET.match(line.text)) and (ended or line.x0 <= group[0].x0 + 0.3 * size):
+        return True
+    if not (ended and begins):
+        return False
+    indent = line.x0 - last.x0
+    right = max(other.x1 for other in [*group, line])
+    short = last.x1 < right - 0.15 * (right - last.x0)
+    return abs(indent) > 0.8 * size or short

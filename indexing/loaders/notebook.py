@@ -1,0 +1,74 @@
+"""Jupyter notebooks by nbformat: markdown cells as markdown, code cells as code, and what they printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexing.loaders import markdown
+from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.decode import read_text
+from indexing.loaders.registry import Alive
+from indexing.types import BlockKind, Document, LoadError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+MAX_OUTPUT = 10_000  # characters of one output; progress bars and dumps run to megabytes
+
+
+def load(path: Path, alive: Alive) -> Iterator[Document]:
+    import nbformat
+
+    text = read_text(path)
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, RecursionError) as error:
+        raise LoadError("not a readable notebook: not the JSON that Jupyter writes") from error
+    alive()
+    builder, title = DocumentBuilder(), ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            title = _markdown(builder, _joined(cell.source)) if not title else _markdown(builder, _joined(cell.source)) and title
+        elif cell.cell_type == "code":
+            builder.code(_joined(cell.source))
+            for output in cell.get("outputs", ()):
+                builder.code(_output(output))
+        else:
+            builder.paragraph(_joined(cell.source))
+    yield builder.build(title=title, format="ipynb")
+
+
+def _markdown(builder: DocumentBuilder, text: str) -> str:
+    """Append the cell, return its first heading."""
+    blocks = markdown.blocks_of(text)
+    for block in blocks:
+        part = text[block.start : block.end]
+        if block.kind is BlockKind.HEADING:
+            builder.heading(part, block.level)
+        elif block.kind is BlockKind.CODE:
+            builder.code(part)
+        elif block.kind is BlockKind.PARAGRAPH:
+            builder.paragraph(part)
+        else:
+            cells = [cell.strip() for cell in part.strip().strip("|").split("|")]
+            (builder.header if block.kind is BlockKind.HEADER else builder.row)(cells)
+    return markdown.title_of(text, blocks)
+
+
+def _output(output: NotebookNode) -> str:
+    kind = output.get("output_type")
+    if kind == "stream":
+        text = _joined(output.get("text", ""))
+    elif kind == "error":
+        text = f"{output.get('ename', '')}: {output.get('evalue', '')}"
+    else:
+        text = _joined(output.get("data", {}).get("text/plain", ""))
+    return ANSI.sub("", text)[:MAX_OUTPUT].rstrip()
+
+
+def _joined(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else "".join(source)

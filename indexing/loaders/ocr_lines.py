@@ -1,0 +1,26 @@
+"""OCR's lines as layout lines, for PDF pages without text and for pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from indexing.loaders.layout import Line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def ocr_lines(image: Image, width: float, height: float) -> list[Line]:
+    """Lines read in a picture of a page of this size, in reading order. The size of text is its boxes' height."""
+    from vision.ocr import read_lines
+
+    lines: list[Line] = []
+    for words in read_lines(image):
+        clean = [("".join(text.split()), box, min(confidence, 0.9999)) for text, box, confidence in words]
+        clean = [word for word in clean if word[0]]
+        if not clean:
+            continue
+        x0, y0 = min(b[0] for _, b, _ in clean) * width, min(b[1] for _, b, _ in clean) * height
+        x1, y1 = max(b[2] for _, b, _ in clean) * width, max(b[3] for _, b, _ in clean) * height
+        lines.append(Line(tuple(clean), x0, y0, x1, y1, y1 - y0, text=" ".join(text for text, _, _ in clean)))
+    return lines

@@ -1,0 +1,170 @@
+"""Words in a picture with boxes and confidence, by PP-OCR models that come inside the rapidocr package.
+
+Detection finds lines, recognition reads each and says at which column every character was seen; word boxes are
+interpolated from those columns along the line's quadrilateral. Text turned upside down is not read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from vision.reading_order import Box, reading_order, same_row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+Word = tuple[str, Box, float]  # text without white space, box in 0..1 of the picture, confidence in 0..1
+
+DETECT_SIDE = 1600  # longest side that detection sees; recognition sees the picture as it is
+DETECT_SMALL = 736  # pictures with a shorter side than this are enlarged, as small text is else overlooked
+MIN_SIDE = 8  # pixels; no letter is smaller
+TALL = 2.5  # pictures more oblong than this (long screenshots) are read in pieces
+MIN_CONFIDENCE = 0.5  # of a line
+JOIN = 1.2  # pieces of one line nearer than this many line heights are one line
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    words: list[Word]  # boxes in pixels
+    box: Box
+
+
+def read_lines(image: Image) -> list[list[Word]]:
+    """Lines of words in reading order, for an upright RGB picture. Empty where there is no text."""
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        return []
+    lines = [line for top, piece in _pieces(image) for line in _read(piece, top)]
+    ordered = [lines[i] for i in reading_order([line.box for line in lines])]
+    return [[(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in _joined(ordered)]
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """The one engine of this process. Its models are files of the package: nothing is fetched."""
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_cls": False,
+            "Global.use_preprocess_img": False,  # sizes are bounded here
+            "Global.text_score": MIN_CONFIDENCE,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": 4096,
+            "EngineConfig.onnxruntime.intra_op_num_threads": os.cpu_count() or 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _read(image: Image, top: int) -> list[_Line]:
+    import numpy as np
+    from rapidocr.utils.process_img import get_rotate_crop_image
+
+    engine = _engine()
+    pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # (H, W, 3) in BGR
+    small, scale = _for_detection(image)
+    found = engine(small, use_det=True, use_cls=False, use_rec=False)
+    lines: list[_Line] = []
+    for quad in () if found.boxes is None else found.boxes:
+        quad = (np.asarray(quad) * scale).astype(np.float32)  # (4, 2) from top left, clockwise
+        crop = get_rotate_crop_image(pixels, quad.copy())
+        if not crop.size:
+            continue
+        # One line at a time: batches are padded to their longest line, which on a CPU costs more than it saves.
+        read = engine(crop, use_det=False, use_cls=False, use_rec=True, return_word_box=True)
+        if read.txts and read.scores[0] >= MIN_CONFIDENCE and (words := _words(read.txts[0], read.word_results[0], quad, top)):
+            boxes = [box for _, box, _ in words]
+            lines.append(_Line(words, (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))))
+    return lines
+
+
+def _for_detection(image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """The picture at the size that detection works best at, in BGR, and the factors (x, y) back to its own size."""
+    import numpy as np
+
+    width, height = image.size
+    factor = max(1.0, DETECT_SMALL / min(width, height)) if max(width, height) < DETECT_SIDE else 1.0
+    factor = min(factor, DETECT_SIDE / max(width, height))
+    size = max(round(width * factor), 1), max(round(height * factor), 1)
+    small = image.resize(size) if size != image.size else image
+    return np.ascontiguousarray(np.asarray(small)[:, :, ::-1]), np.array([width / size[0], height / size[1]])
+
+
+def _words(text: str, info: Any, quad: np.ndarray, top: int) -> list[Word]:
+    """Words of one recognised line. `info` holds, for each character that is no space, the column it was seen at."""
+    import numpy as np
+
+    columns = [column for word in info.word_cols for column in word]
+    seen = [(char, at, conf) for char, at, conf in _aligned(text, columns, info.confs)]
+    centres = [(at + 0.5) / max(info.line_txt_len, 1.0) for _, at, _ in seen if at is not None]
+    if not centres:
+        return []
+    pitch = (centres[-1] - centres[0]) / max(len(text) - 1, 1) or 1.0 / max(len(text), 1)
+    upper, lower = (quad[0], quad[1]), (quad[3], quad[2])
+    if np.linalg.norm(quad[0] - quad[3]) >= 1.5 * np.linalg.norm(quad[0] - quad[1]):
+        upper, lower = (quad[0], quad[3]), (quad[1], quad[2])  # a vertical line, which was turned to be read
+    words: list[Word] = []
+    for chunk in _split(seen):
+        first, last = ((at + 0.5) / max(info.line_txt_len, 1.0) for at in (chunk[0][1], chunk[-1][1]))
+        ends = np.clip([first - 0.55 * pitch, last + 0.55 * pitch], 0.0, 1.0)
+        points = np.array([a + (b - a) * end for a, b in (upper, lower) for end in ends])  # (4, 2)
+        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+        confidence = float(np.clip(np.mean([conf for _, _, conf in chunk]), 0.0, 1.0))
+        words.append(("".join(char for char, _, _ in chunk), (float(x0), float(y0) + top, float(x1), float(y1) + top), confidence))
+    return words
+
+
+def _aligned(text: str, columns: list[int], confidences: list[float]) -> list[tuple[str, int | None, float]]:
+    left = iter(columns)
+    return [(char, None if char.isspace() else next(left), conf) for char, conf in zip(text, confidences, strict=True)]
+
+
+def _split(seen: list[tuple[str, int | None, float]]) -> list[list[tuple[str, int, float]]]:
+    chunks: list[list] = [[]]
+    for item in seen:
+        if item[1] is None:
+            chunks.append([])
+        else:
+            chunks[-1].append(item)
+    return [chunk for chunk in chunks if chunk]
+
+
+def _joined(lines: list[_Line]) -> list[list[Word]]:
+    """Pieces of one line, which detection parts at wide spaces, put together."""
+    joined: list[list[Word]] = []
+    last: Box | None = None
+    for line in lines:
+        near = last is not None and same_row(last, line.box) and -0.5 <= (line.box[0] - last[2]) / (line.box[3] - line.box[1] + 1e-9) <= JOIN
+        if near:
+            joined[-1] += line.words
+        else:
+            joined.append(list(line.words))
+        last = line.box
+    return joined
+
+
+def _unit(box: Box, width: int, height: int) -> Box:
+    x0, y0, x1, y1 = (min(max(v / n, 0.0), 1.0) for v, n in zip(box, (width, height, width, height), strict=True))
+    return (x0, y0, x1, y1)
+
+
+def _pieces(image: Image) -> list[tuple[int, Image]]:
+    """(top, piece): the picture, or pieces of a very tall one, cut where a row of pixels is most even."""
+    import numpy as np
+
+    width, height = image.size
+    if height <= max(TALL * width, DETECT_SIDE):
+        return [(0, image)]
+    step = max(round(1.5 * width), DETECT_SIDE // 2)
+    uneven = np.asarray(image.convert("L")).std(axis=1)  # (H,)
+    cuts = [0]
+    while height - cuts[-1] > 1.3 * step:
+        low, high = cuts[-1] + int(0.8 * step), cuts[-1] + step
+        cuts.append(low + int(np.argmin(uneven[low:high])))
+    return [(a, image.crop((0, a, width, b))) for a, b in zip(cuts, [*cuts[1:], height], strict=True)]
