@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from indexing.reader import IndexReader
 from indexing.sentences import sentences
-from rag.types import Context, Support
+from indexing.types import Modality
+from rag.types import Citation, Context, Draft, Support
 from rag.words import content_words
 
 WINDOW = 3  # the most sentences that one quote may hold
@@ -32,6 +34,22 @@ class Marker:
     start: int
     end: int
     indices: tuple[int, ...]
+
+
+def cite(draft: Draft, context: Context, reader: IndexReader) -> tuple[Citation, ...]:
+    """The supports of a draft as citations: offsets in the document, boxes on its page."""
+    return tuple(_citation(support, context, reader) for support in draft.supports)
+
+
+def _citation(support: Support, context: Context, reader: IndexReader) -> Citation:
+    evidence = context.evidence[support.index]
+    at = evidence.locator
+    start, end = at.char_start + support.start, at.char_start + support.end
+    boxes = reader.boxes(at.document, at.page, start, end)
+    if not boxes and evidence.modality is Modality.IMAGE:
+        boxes = at.boxes  # a picture without words is cited whole
+    quote = evidence.text[support.start : support.end]
+    return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, support.claim_start, support.claim_end)
 
 
 def markers(text: str, count: int) -> tuple[Marker, ...]:

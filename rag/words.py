@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Scripts without spaces between words (Han, kana, Thai, Hangul syllables) count by the character.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -26,3 +27,16 @@ def content_words(text: str) -> frozenset[str]:
     folded = _THOUSANDS.sub("", text.casefold().replace("’", "'"))
     folded = folded.replace("cannot", "can not").replace("can't", "can not").replace("won't", "will not").replace("n't", " not")
     return frozenset(_WORD.findall(folded)) - STOP_WORDS
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """The stem that English inflections of a word share (Porter 2)."""
+    return _stemmer().stemWord(word)
+
+
+@lru_cache(maxsize=1)
+def _stemmer():
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")

@@ -1,0 +1,115 @@
+"""python -m rag search | ask "QUESTION" --index DIR"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rag.types import Answer, Citation, Evidence
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    from indexing.filters import Filter
+    from indexing.types import FolioError
+
+    try:
+        options.only = Filter.parse(options.filter)
+        return options.run(options)
+    except FolioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Search an index, or ask it.")
+    commands = parser.add_subparsers(required=True, metavar="search | ask")
+    search = commands.add_parser("search", help="the chunks that fit a question")
+    search.add_argument("-k", type=_positive, default=10, metavar="N", help="how many (default 10)")
+    search.set_defaults(run=_search)
+    ask = commands.add_parser("ask", help="an answer with its sources")
+    ask.add_argument("--generator", metavar="NAME", help="quote (default), openai:URL[#MODEL] or hf:PATH_OR_ID")
+    ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
+    ask.set_defaults(run=_ask)
+    for command in (search, ask):
+        command.add_argument("question")
+        command.add_argument("--index", required=True, metavar="DIR")
+        command.add_argument("--embedder", metavar="NAME", help="must be the index's own, which is the default")
+        command.add_argument(
+            "--filter", action="append", default=[], metavar="EXPR",
+            help="path=GLOB, type=pdf, date>=2024-05, date<=2024-05-31 (the file's date); repeat to narrow",
+        )
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _search(options: argparse.Namespace) -> int:
+    from rag.pipeline import RagPipeline
+
+    rag = RagPipeline.from_index(options.index, embedder=options.embedder)
+    results = rag.search(options.question, options.k, only=options.only)
+    if options.json:
+        keys = ("document", "page", "chunk_id", "text", "score", "channels", "locator")
+        print(json.dumps({"results": [{key: value for key, value in asdict(hit).items() if key in keys} for hit in results]}, ensure_ascii=False))
+        return 0
+    for number, hit in enumerate(results, 1):
+        print(f"{number}. {_place(hit)}  [{_ranks(hit)}]\n   {_shorten(hit.text)}\n")
+    if not results:
+        print("the index is empty" if not rag.reader.count() else "nothing found")
+    return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from rag.pipeline import RagPipeline
+
+    rag = RagPipeline.from_index(options.index, embedder=options.embedder, generator=options.generator, threshold=options.threshold)
+    answer = rag.ask(options.question, only=options.only)
+    if options.json:
+        print(json.dumps(answer.to_json(), ensure_ascii=False))
+    else:
+        print(_told(answer, empty=not rag.reader.count()))
+    return 0
+
+
+def _told(answer: Answer, empty: bool) -> str:
+    """An answer as the terminal shows it."""
+    lines = [answer.text]
+    if empty:
+        lines.append("(the index is empty)")
+    if not answer.abstained:
+        lines[0] += f"\n\nconfidence {answer.confidence:.2f}"
+    lines += [f"[{number}] {_place(citation)}: “{_shorten(citation.quote)}”" for number, citation in enumerate(answer.citations, 1)]
+    if answer.abstained and answer.evidence:
+        lines.append("closest passages:")
+        lines += [f"  - {_place(evidence)}: {_shorten(evidence.text)}" for evidence in answer.evidence[:3]]
+    return "\n".join(lines)
+
+
+def _place(item: Evidence | Citation) -> str:
+    return item.document + (f", page {item.page}" if item.page else "")
+
+
+def _ranks(hit: Evidence) -> str:
+    return ", ".join(f"{name} {found.rank}" for name, found in hit.channels.items())
+
+
+def _shorten(text: str, width: int = 240) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1].rsplit(" ", 1)[0] + "…"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

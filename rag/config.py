@@ -1,0 +1,55 @@
+"""RagConfig: what a pipeline may be told. Environment variables FOLIO_NAME and flags override it; unknown keys are errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from indexing.types import FolioError
+
+
+class ConfigError(FolioError):
+    """A setting that does not exist or cannot be what it was set to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RagConfig:
+    """generator: `quote`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
+
+    depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
+    front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted.
+    """
+
+    generator: str = "quote"
+    embedder: str = ""
+    depth: int = 100
+    top_k: int = 10
+    context_tokens: int = 2000
+    threshold: float = -1.0
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "top_k", "context_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1")
+        if self.threshold > 1:
+            raise ConfigError("threshold must be at most 1")
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:
+        """The defaults, overridden by FOLIO_* variables, overridden by flags that are not None. Raises ConfigError."""
+        types = {field.name: type(field.default) for field in fields(cls)}
+        given: dict[str, Any] = {
+            name.removeprefix("FOLIO_").lower(): value for name, value in environment.items() if name.startswith("FOLIO_")
+        }
+        given |= {name: value for name, value in flags.items() if value is not None}
+        values = {}
+        for name, value in given.items():
+            if name not in types:
+                raise ConfigError(f"unknown setting {name!r}: there are {', '.join(types)}")
+            try:
+                values[name] = types[name](value)
+            except ValueError as error:
+                raise ConfigError(f"{name} must be a {types[name].__name__}, not {value!r}") from error
+        return cls(**values)

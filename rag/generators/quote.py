@@ -1,0 +1,106 @@
+"""The embedded generator: quotes the best supported sentences of the evidence, verbatim; abstains when support is weak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexing.embedder import Embedder
+from indexing.reader import IndexReader
+from indexing.sentences import sentences
+from indexing.types import Modality
+from rag import quote_weights, support
+from rag.generator import ABSTENTION
+from rag.query import words
+from rag.support import Asked
+from rag.types import Context, Draft, Evidence, Support
+
+SECOND = 0.8  # a further sentence is quoted when its probability is at least this share of the best one's
+CHUNKS = 8  # of the evidence that are read sentence by sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Everything that the sentences of a context show for a question. `owner[i]` is the evidence of sentence i."""
+
+    question: Asked
+    evidence: tuple[Evidence, ...]
+    owner: list[int]
+    spans: list[tuple[int, int]]
+    features: np.ndarray  # (n, len(SENTENCE_FEATURES))
+    vectors: np.ndarray  # (n, d) of the sentences alone
+
+
+def read(question: str, context: Context, embedder: Embedder, reader: IndexReader) -> Attempt:
+    """Compare the question with each sentence of the context."""
+    evidence = context.evidence[:CHUNKS]
+    counts = reader.word_counts(words(question))
+    asked = support.asked(question, embedder.encode_queries([question])[0], counts, reader.count())
+    owner, spans = [], []
+    for index, piece in enumerate(evidence):
+        for span in sentences(piece.text):
+            owner.append(index)
+            spans.append(span)
+    texts = [evidence[index].text[start:end] for index, (start, end) in zip(owner, spans, strict=True)]
+    under = [f"{evidence[index].headings[-1]}\n{text}" if evidence[index].headings else text for index, text in zip(owner, texts, strict=True)]
+    vectors = embedder.encode_documents([*texts, *under]) if texts else np.empty((0, embedder.dimension), np.float32)
+    wide = [support.stems(piece.text) | support.stems(" ".join(piece.headings)) for piece in evidence]
+    rows = [
+        support.sentence_features(asked, evidence[index], index, text, vectors[i], vectors[len(texts) + i], wide[index])
+        for i, (index, text) in enumerate(zip(owner, texts, strict=True))
+    ]
+    features = np.array(rows, np.float64).reshape(len(texts), len(support.SENTENCE_FEATURES))
+    return Attempt(asked, evidence, owner, spans, features, vectors[: len(texts)])
+
+
+class QuoteGenerator:
+    """threshold: the least confidence of an answer; negative = the fitted one."""
+
+    name = "quote"
+
+    def __init__(self, embedder: Embedder, reader: IndexReader, threshold: float = -1.0) -> None:
+        self._embedder, self._reader = embedder, reader
+        self._threshold = threshold if threshold >= 0 else quote_weights.THRESHOLD
+
+    def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
+        attempt = read(question, context, self._embedder, self._reader)
+        if not attempt.spans:
+            yield self._picture(question, context)
+            return
+        chances = support.probability(attempt.features, quote_weights.SENTENCE, quote_weights.SENTENCE_BIAS)
+        best = int(np.argmax(chances))
+        shown = support.answer_features(attempt.question, chances, attempt.features, best, attempt.evidence, attempt.owner)
+        confidence = round(float(support.probability(np.array([shown]), quote_weights.ANSWER, quote_weights.ANSWER_BIAS)[0]), 4)
+        details = {"threshold": self._threshold, "sentences": len(chances)}
+        if confidence < self._threshold:
+            yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
+            return
+        chosen = self._choose(attempt, chances, best)
+        parts, supports, at = [], [], 0
+        for number, i in enumerate(chosen):
+            piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
+            text = piece.text[start:end]
+            at += len("\n") if number else 0
+            supports.append(Support(attempt.owner[i], start, end, at, at + len(text)))
+            parts.append(text)
+            at += len(text)
+            yield ("\n" if number else "") + text
+        yield Draft("\n".join(parts), tuple(supports), confidence, abstained=False, details=details)
+
+    def _choose(self, attempt: Attempt, chances: np.ndarray, best: int) -> list[int]:
+        """The best sentence, and a second one that is nearly as good and says something else."""
+        for i in np.argsort(-chances, kind="stable")[1:3]:
+            if chances[i] >= SECOND * chances[best] and attempt.vectors[i] @ attempt.vectors[best] < 0.9:
+                return [best, int(i)]
+        return [best]
+
+    def _picture(self, question: str, context: Context) -> Draft:
+        """Evidence without a word: pictures found by their names. The best one is shown when its name is asked for."""
+        piece = context.evidence[0]
+        asked = support.stems(question)
+        share = len(asked & support.stems(" ".join(piece.headings))) / len(asked) if asked else 0.0
+        if piece.modality is not Modality.IMAGE or share < 0.5:
+            return Draft(ABSTENTION, (), 0.0, abstained=True)
+        return Draft(piece.headings[-1] if piece.headings else piece.document, (Support(0, 0, 0),), round(share, 4), abstained=False)

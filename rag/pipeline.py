@@ -1,0 +1,87 @@
+"""RagPipeline: question -> retrieve -> pack -> generate -> cite -> Answer. The same object behind every door."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from indexing.embedder import Embedder, open_embedder
+from indexing.filters import Filter
+from indexing.reader import IndexReader
+from rag import context
+from rag.citations import cite
+from rag.config import RagConfig
+from rag.generator import Generator, abstention, open_generator
+from rag.query import standalone
+from rag.retriever import CHANNELS, Retriever
+from rag.types import Answer, Draft, Evidence
+
+
+class RagPipeline:
+    """Answers questions from one index. Thread-safe; sees what an indexer commits meanwhile."""
+
+    def __init__(self, reader: IndexReader, embedder: Embedder, generator: Generator, config: RagConfig) -> None:
+        self.reader, self.config = reader, config
+        self._embedder, self._generator = embedder, generator
+        self._retriever = Retriever(reader, embedder, config.depth)
+
+    @classmethod
+    def from_index(cls, index_dir: str | os.PathLike[str], **settings: Any) -> RagPipeline:
+        """Open an index. settings: fields of RagConfig. Raises StoreError, EmbedderError, ConfigError, GeneratorError."""
+        config = RagConfig.load(**settings)
+        reader = IndexReader(Path(index_dir))
+        embedder = _embedder_of(reader, config.embedder)
+        return cls(reader, embedder, open_generator(config, reader, embedder), config)
+
+    def search(
+        self, question: str, k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS
+    ) -> tuple[Evidence, ...]:
+        """The k best chunks for a question, best first; fewer when the index has fewer."""
+        return self._retriever.retrieve(question, k, only=only, channels=channels).evidence if k > 0 else ()
+
+    def ask(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Answer:
+        """The answer, cited, or an abstention. history: earlier questions of the conversation, oldest first."""
+        for piece in self.stream(question, history=history, only=only):
+            if isinstance(piece, Answer):
+                return piece
+        raise AssertionError("a stream ends with its Answer")
+
+    def stream(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Iterator[str | Answer]:
+        """Pieces of the answer's text as they are made, then the Answer."""
+        started = time.perf_counter()
+        searched = standalone(question, history)
+        retrieved = self._retriever.retrieve(searched, self.config.top_k, only=only)
+        packed = context.pack(retrieved.evidence, self.config.context_tokens, self.reader)
+        found = time.perf_counter()
+        draft = abstention()
+        if packed.evidence:
+            for piece in self._generator.generate(searched, packed):
+                if isinstance(piece, Draft):
+                    draft = piece
+                else:
+                    yield piece
+        trace = {
+            "question": question, "searched": searched, "generator": self._generator.name, "embedder": self._embedder.fingerprint,
+            "retrieval": retrieved.details, "generation": dict(draft.details),
+            "ms": {"retrieve": _ms(started, found), "generate": _ms(found, time.perf_counter())},
+        }
+        citations = cite(draft, packed, self.reader)
+        yield Answer(draft.text, draft.abstained, draft.confidence, citations, retrieved.evidence, trace)
+
+
+def _embedder_of(reader: IndexReader, asked: str) -> Embedder:
+    """The embedder of the index; refuses another one."""
+    from indexing.build import check_fingerprint, other_embedder
+
+    if asked and asked != reader.embedder_name:
+        raise other_embedder(reader.directory, reader.embedder_name, asked)
+    embedder = open_embedder(reader.embedder_name)
+    check_fingerprint(reader.directory, reader.fingerprint, embedder)
+    return embedder
+
+
+def _ms(start: float, end: float) -> float:
+    return round(1000 * (end - start), 2)

@@ -1,0 +1,42 @@
+"""From a question to the expressions that the channels are asked with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from indexing.reader import quote
+from rag.words import STOP_WORDS
+
+LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
+_WORD = re.compile(r"\w+")
+_PHRASE = re.compile(r'"([^"]+)"')
+_FOLLOWS = re.compile(
+    r"^\s*(and|but|so|then|also|or|what about|how about|why not|why|how so|which one|who else|what else|where else|when was that|"
+    r"more|tell me more|go on|really|are you sure)\b|\b(it|its|they|them|their|theirs|he|him|his|she|her|hers|that|those|this|these|"
+    r"there|one|ones|same|former|latter|first one|second one|other one)\b", re.IGNORECASE
+)
+
+
+def words(question: str) -> list[str]:
+    """The words that BM25 looks for: each once, without stop words unless there are no others."""
+    found = list(dict.fromkeys(_WORD.findall(question.casefold())))
+    return ([word for word in found if word not in STOP_WORDS] or found)[:LONGEST]
+
+
+def match_expression(question: str) -> str:
+    """The FTS5 expression of a question: any of its words; a phrase in quotation marks counts as one more. "" for none."""
+    phrases = [phrase for phrase in _PHRASE.findall(question) if len(_WORD.findall(phrase)) > 1]
+    return " OR ".join(quote(part) for part in [*words(question), *phrases])
+
+
+def standalone(question: str, history: Sequence[str]) -> str:
+    """The question as it is searched: a follow-up carries the question before it along.
+
+    history: the earlier questions of the conversation, oldest first. A question that points back ("and who built it?")
+    or has hardly a word of its own is a follow-up; any other is searched as it stands.
+    """
+    own = [word for word in _WORD.findall(question.casefold()) if word not in STOP_WORDS]
+    if not history or not (len(own) < 2 or _FOLLOWS.search(question)) or len(own) > 8:
+        return question
+    return f"{standalone(history[-1], history[:-1])} {question}"

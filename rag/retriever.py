@@ -1,0 +1,88 @@
+"""Question -> evidence: one ranked list per channel, fused; near-duplicates collapse; ties are broken by chunk id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from indexing.embedder import Embedder
+from indexing.filters import Filter
+from indexing.reader import Hits, IndexReader
+from indexing.types import Chunk
+from rag import fusion
+from rag.query import match_expression
+from rag.types import ChannelRank, Evidence
+
+CHANNELS = ("dense", "bm25")
+ALIKE = 0.9  # share of common words from which two texts count as one
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The evidence, best first, and how it was found (for the trace)."""
+
+    evidence: tuple[Evidence, ...]
+    details: dict[str, Any]
+
+
+class Retriever:
+    """Over one index. Thread-safe for reading, as the reader and the embedder are."""
+
+    def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
+        self._reader, self._embedder, self._depth = reader, embedder, depth
+
+    def retrieve(self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS) -> Retrieved:
+        """The k best chunks for a question. `channels` with one name gives that channel's own ranking."""
+        depth = max(self._depth, k)
+        started = time.perf_counter()
+        timings: dict[str, float] = {}
+        ranked: dict[str, Hits] = {}
+        for channel in channels:
+            ranked[channel] = self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
+            timings[channel] = round(1000 * (time.perf_counter() - started), 2)
+            started = time.perf_counter()
+        weights = fusion.weights(question, ranked)
+        fused = fusion.fuse(ranked, weights)
+        evidence = self._collect(fused, ranked, k)
+        timings["fuse"] = round(1000 * (time.perf_counter() - started), 2)
+        return Retrieved(evidence, {"weights": weights, "found": {name: len(hits) for name, hits in ranked.items()}, "ms": timings})
+
+    def _dense(self, question: str, depth: int, only: Filter | None) -> Hits:
+        return self._reader.nearest(self._embedder.encode_queries([question])[0], depth, only) if question.strip() else []
+
+    def _bm25(self, question: str, depth: int, only: Filter | None) -> Hits:
+        expression = match_expression(question)
+        return self._reader.matching(expression, depth, only) if expression else []
+
+    def _collect(self, fused: list[tuple[int, float]], ranked: dict[str, Hits], k: int) -> tuple[Evidence, ...]:
+        """The first k that are no near-duplicate of a better one, as evidence."""
+        places = {
+            name: {row: ChannelRank(rank, score) for rank, (row, score) in enumerate(hits, 1)} for name, hits in ranked.items()
+        }
+        kept: list[Evidence] = []
+        seen: list[frozenset[str]] = []
+        for first in range(0, len(fused), 2 * k):
+            batch = fused[first : first + 2 * k]
+            chunks = self._reader.chunks([row for row, _ in batch])
+            there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
+            for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
+                words = frozenset(chunk.text.split())
+                if any(_alike(words, other) for other in seen):
+                    continue
+                seen.append(words)
+                kept.append(_evidence(chunk, score, {name: found[row] for name, found in places.items() if row in found}))
+                if len(kept) == k:
+                    return tuple(kept)
+        return tuple(kept)
+
+
+def _alike(left: frozenset[str], right: frozenset[str]) -> bool:
+    small, large = sorted((len(left), len(right)))
+    return bool(small) and small >= ALIKE * large and len(left & right) >= ALIKE * len(left | right)
+
+
+def _evidence(chunk: Chunk, score: float, channels: dict[str, ChannelRank]) -> Evidence:
+    at = chunk.locator
+    return Evidence(chunk.id, at.document, at.page, chunk.text, score, channels, at, chunk.headings, chunk.modality)

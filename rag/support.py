@@ -1,0 +1,97 @@
+"""How well a sentence supports an answer to a question: features that can be explained, weighed by a fitted regression.
+
+The weights are made by `python bench/fit_quote.py`; nothing here is tuned by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag.types import Evidence
+from rag.words import content_words, stem
+
+SENTENCE_FEATURES = (
+    "similarity", "similarity_in_context", "coverage", "coverage_in_context", "chunk_similarity", "reciprocal_rank", "wanted_kind",
+    "length", "brevity", "row", "question_back",
+)
+ANSWER_FEATURES = (
+    "best", "margin", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
+    "chunk_similarity", "bm25", "agreement",
+)
+_KINDS = (
+    # (what the question begins with or holds, what a sentence must hold to answer it)
+    (re.compile(r"\b(when|what (year|date|day|month|time)|since when|how long ago)\b", re.I), re.compile(r"\b\d{3,4}\b|\b\d{1,2}[:.]\d\d\b|\b(january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+ ?(am|pm)\b|\d/\d", re.I)),
+    (re.compile(r"\b(how (many|much|long|far|high|deep|wide|tall|old|big|heavy|fast|often|large)|what (percentage|number|price|cost|amount|size|length|height|width|depth|temperature|total))\b|\b(percent|cost)\b", re.I), re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|once|twice|half|several|every|daily|weekly)\b", re.I)),
+    (re.compile(r"\b(who|whom|whose)\b", re.I), re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+|\b[A-Z][a-z]+ [A-Z][a-z]+|\b(mr|mrs|dr|he|she|they|people|someone)\b")),
+    (re.compile(r"\b(where|which (city|country|place|town|state)|what (city|country|place|town))\b", re.I), re.compile(r"\b(in|at|on|near|from|to|inside|under|behind|beside|between) (the )?[A-Za-z]", re.I)),
+    (re.compile(r"\b(why|what (caused|is the reason|was the reason))\b", re.I), re.compile(r"\b(because|since|so that|due to|caused|therefore|reason|in order to|to \w+|as a result|for)\b", re.I)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as the features see it: its embedding and its words, each with how rare it is in the index."""
+
+    text: str
+    vector: np.ndarray  # (d,) unit length
+    rarity: Mapping[str, float]  # stem -> inverse document frequency
+
+
+def asked(text: str, vector: np.ndarray, counts: Mapping[str, int], chunks: int) -> Asked:
+    """counts: in how many of the `chunks` chunks each content word of the question stands."""
+    rarity = {stem(word): math.log((chunks + 1) / (count + 0.5)) for word, count in counts.items()}
+    return Asked(text, vector, {word: max(value, 0.1) for word, value in rarity.items()})
+
+
+def stems(text: str) -> frozenset[str]:
+    return frozenset(map(stem, content_words(text)))
+
+
+def sentence_features(question: Asked, evidence: Evidence, rank: int, text: str, alone: np.ndarray, in_context: np.ndarray, wide: frozenset[str]) -> list[float]:
+    """SENTENCE_FEATURES of one sentence of the evidence at `rank` (from 0).
+
+    alone, in_context: (d,) embeddings of the sentence by itself and under its headings. wide: the stems of the whole
+    chunk and its headings.
+    """
+    own = stems(text)
+    kind = next((pattern for cue, pattern in _KINDS if cue.search(question.text)), None)
+    dense = evidence.channels.get("dense")
+    words = text.count(" ") + 1
+    return [
+        float(question.vector @ alone), float(question.vector @ in_context), coverage(question, own), coverage(question, own | wide),
+        dense.score if dense else 0.0, 1 / (1 + rank), 0.5 if kind is None else float(bool(kind.search(text))),
+        math.log(words), max(0.0, 1 - words / 5), float(" | " in text), float(text.rstrip().endswith("?")),
+    ]
+
+
+def answer_features(question: Asked, probabilities: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
+    """ANSWER_FEATURES of a whole attempt: the best sentence against the others. features: (n, len(SENTENCE_FEATURES))."""
+    row = dict(zip(SENTENCE_FEATURES, features[best], strict=True))
+    logits = np.log(probabilities / (1 - probabilities))
+    piece = evidence[owner[best]]
+    rest = [value for value, at in zip(logits, owner, strict=True) if at != owner[best]]
+    wide = stems(piece.text) | stems(" ".join(piece.headings))
+    rarest = max(question.rarity.values(), default=0.0)
+    missing = max((value for word, value in question.rarity.items() if word not in wide), default=0.0)
+    bm25 = piece.channels.get("bm25")
+    return [
+        float(logits[best]), float(logits[best] - max(rest, default=logits[best] - 1)), row["similarity"], row["similarity_in_context"],
+        row["coverage"], row["coverage_in_context"], 1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
+        bm25.score / max(1.0, sum(question.rarity.values())) if bm25 else 0.0, float(len(piece.channels) == 2),
+    ]
+
+
+def coverage(question: Asked, words: frozenset[str]) -> float:
+    """The share of the question's words, weighed by rarity, that are among `words`."""
+    total = sum(question.rarity.values())
+    return sum(value for word, value in question.rarity.items() if word in words) / total if total else 0.0
+
+
+def probability(features: np.ndarray, weights: Sequence[float], bias: float) -> np.ndarray:
+    """Logistic regression: features (n, f) -> (n,)."""
+    return np.clip(1 / (1 + np.exp(-(features @ np.asarray(weights) + bias))), 1e-6, 1 - 1e-6)
