@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from indexing.reader import IndexReader
 from indexing.sentences import sentences
 from indexing.types import Modality
+from rag.support import stems
 from rag.types import Citation, Context, Draft, Support
-from rag.words import content_words
 
 WINDOW = 3  # the most sentences that one quote may hold
 
@@ -86,11 +86,11 @@ def resolve(text: str, context: Context, question: str = "") -> tuple[Support, .
     """
     found = markers(text, len(context.evidence))
     plain = _blank(text, found)
-    asked = content_words(question)
+    asked = stems(question)
     split: dict[int, list[tuple[int, int]]] = {}
     supports = []
     for start, end, group in _claims(text, plain, found):
-        claim = content_words(plain[start:end]) or asked
+        claim = stems(plain[start:end]) or asked
         for index in dict.fromkeys(index for marker in group for index in marker.indices):
             evidence = context.evidence[index].text
             if index not in split:
@@ -110,8 +110,8 @@ def grounded_share(text: str, context: Context, supports: Iterable[Support], que
     """
     quoted: set[str] = set()
     for support in supports:
-        quoted |= content_words(context.evidence[support.index].text[support.start : support.end])
-    said = content_words(without_markers(text)) or content_words(question)
+        quoted |= stems(context.evidence[support.index].text[support.start : support.end])
+    said = stems(without_markers(text)) or stems(question)
     return len(said & quoted) / len(said) if said else 0.0
 
 
@@ -161,9 +161,9 @@ def _claims(text: str, plain: str, found: Iterable[Marker]) -> list[tuple[int, i
         if owner is None:
             continue
         start, end = owner
-        if owners.count(owner) > 1 or not content_words(plain[group[-1].end : end]):
+        if owners.count(owner) > 1 or not stems(plain[group[-1].end : end]):
             part = max(start, closed), min(end, group[0].start)
-            if content_words(plain[part[0] : part[1]]):
+            if stems(plain[part[0] : part[1]]):
                 start, end = part
         closed = group[-1].end
         claim = plain[start:end]
@@ -186,7 +186,7 @@ def _best(claim: frozenset[str], text: str, spans: list[tuple[int, int]]) -> tup
     Each sentence after the first must bring two words, or a quote would grow for the sake of one common word. Ties go to
     the shorter run, then to the earlier.
     """
-    held = [claim & content_words(text[start:end]) for start, end in spans]
+    held = [claim & stems(text[start:end]) for start, end in spans]
     best, quote = 0, None
     for length in range(1, WINDOW + 1):
         for first in range(len(spans) - length + 1):

@@ -28,6 +28,7 @@ def pieces(text: str) -> list[str]:
         ("A heading\n\nA text\n \nMore", ["A heading", "A text", "More"]),
         ("Name | Age\nDr. A. B. | 3. 4\nA text. Two.", ["Name | Age", "Dr. A. B. | 3. 4", "A text.", "Two."]),
         ("1. One thing.\n2. Two things.", ["1. One thing.", "2. Two things."]),
+        ("1. One thing. 2. Two things.", ["1. One thing.", "2. Two things."]),
         ("- one\n- two", ["- one", "- two"]),
         ("第一句话。第二句话！", ["第一句话。", "第二句话！"]),
         ("Ends here.\r\n\r\nNext.", ["Ends here.", "Next."]),

@@ -108,6 +108,15 @@ def test_no_common_word_is_no_support(pool: Context) -> None:
     assert resolve("The roof was mended [1].", pool) == ()
 
 
+def test_inflections_are_the_same_word(pool: Context) -> None:
+    assert quotes("Each child pays nothing [1].", pool)[0][1] == "Children under 12 pay nothing."
+    assert quotes("The opening of pools [1].", pool)[0][1] == "The pool opens at 9 a.m. on weekdays."
+
+
+def test_the_same_support_is_named_once(pool: Context) -> None:
+    assert len(resolve("[1] and [1] it is heated to 28 degrees.", pool)) == 1
+
+
 def test_a_picture_that_was_seen_supports_as_a_whole(pool: Context) -> None:
     seen = dataclasses.replace(pool, pictures={3: b"webp"})
     assert quotes("A man stands on it [4].", seen) == [(4, "", "A man stands on it")]
