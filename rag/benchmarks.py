@@ -62,14 +62,17 @@ def read_beir(folder: Path, split: str = "test") -> Benchmark:
 
 
 def read_questions(path: Path) -> tuple[Question, ...]:
-    """A JSON object per line: question, and perhaps answers, documents, unanswerable, quote. Raises EvaluationError."""
+    """A JSON object per line: question, and perhaps answers, documents, unanswerable, quote. Raises EvaluationError.
+
+    `document` may name one document instead; null and an empty quote are as if they were not there. Other keys are free.
+    """
     return tuple(
         Question(
             question=_text(record, "question", where),
             answers=_texts(record, "answers", where),
-            documents=_texts(record, "documents", where),
+            documents=_documents(record, where),
             unanswerable=_flag(record, "unanswerable", where),
-            quote=_text(record, "quote", where) if "quote" in record else "",
+            quote=_text(record, "quote", where) if record.get("quote") else "",
         )
         for where, record in _records(path)
     )
@@ -108,15 +111,21 @@ def _text(record: dict[str, Any], key: str, where: str, number: bool = False) ->
     return value
 
 
+def _documents(record: dict[str, Any], where: str) -> tuple[str, ...]:
+    if record.get("document"):
+        return (_text(record, "document", where),)
+    return _texts(record, "documents", where)
+
+
 def _texts(record: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
-    values = record.get(key, [])
+    values = record.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise EvaluationError(f"{where}: {key!r} must be a list of texts")
     return tuple(values)
 
 
 def _flag(record: dict[str, Any], key: str, where: str) -> bool:
-    value = record.get(key, False)
+    value = record.get(key) or False
     if not isinstance(value, bool):
         raise EvaluationError(f"{where}: {key!r} must be true or false")
     return value

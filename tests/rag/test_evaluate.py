@@ -124,6 +124,15 @@ def test_command_for_answers(tmp_path: Path, capsys: pytest.CaptureFixture, monk
     assert "abstention.f1           0.5000 [" in capsys.readouterr().out
 
 
+def test_one_document_and_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    file.write_text(
+        '{"question": "q", "document": "a.md", "page": 2, "quote": "x"}\n'
+        '{"question": "r", "document": null, "answers": null, "quote": "", "unanswerable": null}\n'
+    )
+    assert read_questions(file) == (Question("q", documents=("a.md",), quote="x"), Question("r"))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -132,6 +141,8 @@ def test_command_for_answers(tmp_path: Path, capsys: pytest.CaptureFixture, monk
         ("{}", "line 2: 'question' must be a text"),
         ('{"question": "q", "answers": "a"}', "'answers' must be a list of texts"),
         ('{"question": "q", "documents": [1]}', "'documents' must be a list of texts"),
+        ('{"question": "q", "document": 1}', "'document' must be a text"),
+        ('{"question": "q", "quote": 1}', "'quote' must be a text"),
         ('{"question": "q", "unanswerable": 1}', "'unanswerable' must be true or false"),
     ],
 )
@@ -153,3 +164,15 @@ def test_a_bad_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture)
     beir(tmp_path / "other", "9\tab\t1\n")
     assert main(["retrieval", str(tmp_path / "other")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_command_for_retrieval_on_an_index_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = beir(tmp_path / "beir")
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "cold seas"}\n{"_id": "2", "text": "straw roofs"}\n')
+    assert main(["retrieval", str(folder), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report) == ["dense", "bm25", "fused"]
+    # Query 1 wants the heated pools too, which share no word with it.
+    assert report["bm25"]["mrr"]["value"] == 1.0
+    assert report["bm25"]["recall_10"] == {"value": 0.75, "low": 0.5, "high": 1.0, "n": 2}
+    assert report["fused"]["recall_100"]["value"] == 1.0
