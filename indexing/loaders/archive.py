@@ -8,19 +8,22 @@ other way are refused: their decompressors are not bounded, and no writer of the
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indexing.loaders.decode import MB
 from indexing.types import LoadError
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_TOTAL = 500 * MB  # declared size of all members
 MAX_XML = 200 * MB  # of one XML member: its tree takes several times as much memory
 MAX_MEMBERS = 20_000
 RATIO, RATIO_FROM = 250, 20 * MB  # packed more than 250:1 is no document, once it is large enough to matter
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+PACKINGS = (0, 8)  # stored, deflated
 DTD = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -30,6 +33,8 @@ def open_zip(path: Path, *, allow_dtd: bool = False) -> Iterator[zipfile.ZipFile
 
     Office formats forbid document type declarations, which are how XML bombs are made; EPUB's XHTML allows them.
     """
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive.infolist())
@@ -42,6 +47,8 @@ def open_zip(path: Path, *, allow_dtd: bool = False) -> Iterator[zipfile.ZipFile
 
 def names(path: Path) -> frozenset[str]:
     """Names of the members; empty where the file is no readable zip."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             return frozenset(archive.namelist())

@@ -82,7 +82,7 @@ class DocumentBuilder:
         return "\n" if kind is BlockKind.ROW and self._blocks[-1].kind in TABLE else BREAK
 
     def _block(self, kind: BlockKind, text: str, level: int = 0) -> None:
-        if not text:
+        if not text.strip():
             return
         self._append(self._glue(kind))
         self._blocks.append(Block(kind, self._length, self._length + len(text), level))

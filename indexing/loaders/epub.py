@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from indexing.loaders.registry import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
+    import zipfile
+
     from lxml.etree import _Element
 
 CONTAINER = "META-INF/container.xml"

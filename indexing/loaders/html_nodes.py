@@ -19,6 +19,7 @@ IN_LINE = (
 )
 DROPPED, INLINE = frozenset(UNSEEN.split()), frozenset(IN_LINE.split())
 HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+FILE_NAME = re.compile(r"\.(?:jpe?g|png|svg|gif|webp|tiff?)$", re.IGNORECASE)  # says nothing to a reader
 LINE_BREAK = "\u2028"  # stands for <br> until white space has been collapsed
 INVISIBLE = dict.fromkeys(map(ord, "\xad\u200b\u2060\ufeff"))
 
@@ -43,7 +44,7 @@ def inline_text(node: PageElement) -> str:
         return LINE_BREAK
     if name == "img":
         alt = " ".join(str(node.get("alt") or "").split())
-        return f" {alt} " if alt else ""
+        return f" {alt} " if alt and not FILE_NAME.search(alt) else ""
     # Comments, declarations and the like are strings to the parser, but not to the reader.
     if isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
         return str(node).replace(LINE_BREAK, " ").translate(INVISIBLE)

@@ -92,6 +92,8 @@ def _row(row: Tag, in_head: bool, carries: dict[int, _Carry]) -> TableRow:
             if rows > 1:
                 carries[len(texts)] = _Carry(text if header or not offset else "", rows - 1)
             texts.append(text if header or not offset else "")
+    if header and len(cells) == 1:  # a banner over all columns
+        del texts[1:]
     carried()
     return TableRow(tuple(texts), header)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from indexing.loaders.builder import DocumentBuilder
 from indexing.types import BlockKind, Box
@@ -31,7 +30,8 @@ class Line:
     size: float  # font size
     bold: bool = False
     margin: bool = False  # a running header or footer: never part of a paragraph
-    text: str = field(default="", compare=False)
+    gapped: bool = False  # parts far from each other, as in the row of a table
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,13 @@ def body_size(lines: Sequence[Line]) -> float:
     weights: Counter[float] = Counter()
     for line in lines:
         weights[round(line.size * 2) / 2] += len(line.text)
-    return max((size for size, weight in weights.items() if weight >= COMMON * weights.total()), default=_median_size(lines))
+    return max((size for size, weight in weights.items() if weight >= COMMON * weights.total()), default=middle(line.size for line in lines))
 
 
-def _median_size(lines: Sequence[Line]) -> float:
-    return median(line.size for line in lines) if lines else 0.0
+def middle(values: Iterable[float]) -> float:
+    """The median, of an even number of values the upper one; 0 without values."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0
 
 
 def paragraphs(lines: Sequence[Line], style: Style) -> list[list[Line]]:
@@ -80,13 +82,15 @@ def heading_level(group: Sequence[Line], style: Style) -> int:
         return 0
     if text.endswith((",", ";")) or (text.endswith(".") and len(text) > 60) or BULLET.match(text):
         return 0
+    if any(line.gapped for line in group):
+        return 0
     ratio = min(line.size for line in group) / max(style.body, 1e-6)
     if not style.steady:
         return 2 if ratio >= 1.6 and len(group) <= 2 else 0
-    for least, level in ((1.7, 1), (1.35, 2), (1.12, 3)):
+    bold = all(line.bold for line in group) and len(group) <= 2 and len(text) <= 100
+    for least, level in ((1.7, 1), (1.35, 2), (1.12 if bold else 1.2, 3)):
         if ratio >= least:
             return level
-    bold = all(line.bold for line in group) and len(group) <= 2 and len(text) <= 100
     return 4 if bold and ratio >= 0.95 and not text.endswith(":") else 0
 
 
@@ -98,7 +102,7 @@ def _usual_pitch(lines: Sequence[Line]) -> float:
         if line.size > 0 and _overlap(last, line) and abs(line.size - last.size) < 0.15 * line.size
     ]
     near = [pitch for pitch in pitches if 0.8 <= pitch <= 3.0]
-    return median(near) if near else 1.25
+    return middle(near) if near else 1.25
 
 
 def _overlap(a: Line, b: Line) -> bool:

@@ -12,10 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING
 
-from indexing.loaders.layout import Line
+from indexing.loaders.layout import Line, middle
 from indexing.types import Box
 from vision.reading_order import find_gutter, reading_order
 
@@ -27,7 +26,9 @@ LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "f
 LINE_HYPHENS = (0x02, 0xFFFE, 0xAD)
 BOLD = re.compile(r"bold|black|heavy|semibold|demi|CMBX|[-,]B(?:d|old)?(?:$|I)", re.IGNORECASE)
 GLUED = 0.12  # of the font size: a smaller gap than this is none
-SQUEEZED = 0.05  # of the font size per letter: narrower than this nobody can read it, and nobody is meant to
+LINE_BACK = -2.0  # of the font size: a step back to the next line, after a hyphen, where PDFium reports no break
+MIN_SIZE = 1.5  # points: smaller print nobody can read, and is left by machines for machines
+CLOSING = ",.;:)]}"
 COLUMN_GAP = 1.5  # of the font size
 
 
@@ -113,12 +114,13 @@ def _words(raw: object, glyphs: list[_Glyph]) -> Iterator[Word]:
         upright = abs(matrix.b) < 0.1 * abs(matrix.a)
     bold, start = _is_bold(raw, first), 0
     gaps = [(b.x0 - a.x1) / max(size, 1e-6) for a, b in pairwise(glyphs)]
-    spaced = bool(gaps) and median(gaps) > GLUED / 2  # letters set apart on purpose
-    for end in [i + 1 for i, gap in enumerate(gaps) if upright and not spaced and gap > GLUED] + [len(glyphs)]:
-        if text := _spell([glyph.code for glyph in glyphs[start:end]]):
+    wide = not upright or middle(gaps) > GLUED / 2  # a turned line, or letters set apart on purpose
+    ends = [i + 1 for i, gap in enumerate(gaps) if gap < LINE_BACK or (gap > GLUED and not wide)]
+    for end in [*ends, len(glyphs)]:
+        if size >= MIN_SIZE and (text := _spell([glyph.code for glyph in glyphs[start:end]])):
             word = _word(raw, text, glyphs[start:end], size, upright, bold)
-            if not upright or word.x1 - word.x0 > SQUEEZED * size * len(text):
-                yield word
+            word.ends_line = end < len(glyphs) and gaps[end - 1] < LINE_BACK
+            yield word
         start = end
 
 
@@ -182,7 +184,7 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
         last = runs[-1][-1] if runs else None
         if last is None or not _goes_on(last, word):
             runs.append([word])
-        elif last.ends_line and word.x0 - last.x1 < GLUED * last.size:
+        elif last.ends_line and word.x0 - last.x1 < (0.4 if word.text[0] in CLOSING else GLUED) * last.size:
             runs[-1][-1] = replace(
                 word, text=last.text + word.text, size=max(last.size, word.size),
                 x0=last.x0, y0=min(last.y0, word.y0), x1=max(last.x1, word.x1), y1=max(last.y1, word.y1),
@@ -193,14 +195,13 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
 
 
 def _goes_on(last: Word, word: Word) -> bool:
+    """Whether a word stands on in the line. PDFium's own line breaks, often between the cells of a row, do not count."""
     size = max(last.size, word.size)
     overlap = min(last.y1, word.y1) - max(last.y0, word.y0)
-    if overlap < 0.4 * min(last.y1 - last.y0, word.y1 - word.y0) or word.x0 < last.x1 - 0.6 * size:
-        return False
-    return not last.ends_line or word.x0 - last.x1 < 0.6 * size
+    return overlap >= 0.4 * min(last.y1 - last.y0, word.y1 - word.y0) and word.x0 >= last.x1 - 0.6 * size
 
 
-def _split_at_gaps(run: list[Word]) -> list[list[Word]]:
+def _split_at_gaps(run: Sequence[Word]) -> list[list[Word]]:
     pieces = [[run[0]]]
     for word in run[1:]:
         if word.x0 - pieces[-1][-1].x1 > COLUMN_GAP * word.size:
@@ -223,13 +224,12 @@ def _bounds(run: Sequence[Word]) -> Box:
 
 def _line(run: Sequence[Word], width: float, height: float) -> Line:
     x0, _, x1, _ = _bounds(run)
-    letters = [word.size for word in run for _ in word.text]
-    size = median(letters)
+    size = middle(word.size for word in run for _ in word.text)
     main = [word for word in run if word.size > 0.8 * size] or run  # superscripts do not shift the line
     units = tuple((word.text, _unit(word, width, height), 1.0) for word in run)
     return Line(
         units, x0, min(w.y0 for w in main), x1, max(w.y1 for w in main), size,
-        bold=all(word.bold for word in run), text=" ".join(word.text for word in run),
+        bold=all(word.bold for word in run), gapped=len(_split_at_gaps(run)) > 1, text=" ".join(word.text for word in run),
     )
 
 
