@@ -125,10 +125,9 @@ class OpenAIGenerator:
             event = self._parsed(value)
             if event.get("error"):
                 raise GeneratorError(f"{self.url} failed while answering: {_reason(event)}")
-            for choice in event.get("choices") or ():
-                if not isinstance(choice, dict) or not isinstance(choice.get("delta") or {}, dict):
-                    raise GeneratorError(f"{self.url} does not stream chat completions: it sent {_short(value)}")
-                text = (choice.get("delta") or {}).get("content")
+            for choice in _objects(event.get("choices")):
+                delta = choice.get("delta")
+                text = delta.get("content") if isinstance(delta, dict) else None
                 if isinstance(text, str) and text:
                     yield text
                 if choice.get("finish_reason"):
@@ -148,8 +147,7 @@ class OpenAIGenerator:
             raise self._refusal(client, response)
         if response.status_code != 200:
             raise GeneratorError(f"{self.url} lists no models ({response.status_code}): is it an OpenAI-compatible server?")
-        entries = self._parsed(response.text).get("data")
-        names = tuple(str(entry["id"]) for entry in entries or () if isinstance(entry, dict) and "id" in entry)
+        names = tuple(str(entry["id"]) for entry in _objects(self._parsed(response.text).get("data")) if "id" in entry)
         if not names:
             raise GeneratorError(f"{self.url} has no model: load one there first, or name one with openai:URL#MODEL")
         return names
@@ -213,6 +211,11 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
         pictures = [{"type": "image_url", "image_url": {"url": to_data_url(picture)}} for picture in prompt.pictures]
         content = [*pictures, {"type": "text", "text": prompt.user}]
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": content}]
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON list; what is something else is as if it were not there."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _reason_of(text: str) -> str:

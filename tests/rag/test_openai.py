@@ -186,7 +186,8 @@ def test_unknown_model(server: FakeServer, pool: Context) -> None:
     ("models", "message"),
     [
         ((200, '{"data": []}'), "has no model"),
-        ((200, '{"data": null}'), "has no model"),
+        ((200, '{"data": 7}'), "has no model"),
+        ((200, '{"data": [7, {}]}'), "has no model"),
         ((200, "<html>"), "malformed JSON"),
         ((200, "[]"), "another kind"),
         ((404, "nothing"), "lists no models (404)"),
@@ -211,7 +212,7 @@ def test_timeout(server: FakeServer, pool: Context) -> None:
         (['{"choices": [{"message": {"content": "not streamed"}}]}'], "broke off"),
         (["data: {broken\n\n"], "malformed JSON: {broken"),
         (["data: 7\n\n"], "another kind"),
-        (['data: {"choices": [7]}\n\n'], "does not stream chat completions"),
+        (['data: {"choices": 7}\n\n', 'data: {"choices": [7, {"delta": 7}]}\n\n'], "broke off"),
         ([event("It"), 'data: {"error": {"message": "out\\nof memory"}}\n\n'], "failed while answering: out of memory"),
         ([event("It"), 'error: {"code": 500}\n\n'], "failed while answering"),
     ],
