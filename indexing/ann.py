@@ -101,11 +101,7 @@ def _inverted_lists(batches: Batches, count: int, dimension: int) -> faiss.Index
     rng = np.random.default_rng(0)
     share = min(1.0, lists * 50 / count)
     training = np.concatenate([vectors[rng.random(len(vectors)) < share] for _, vectors in batches()])
-    index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dimension), dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
-    index.own_fields = True
-    index.quantizer.this.disown()
+    index = faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter = 10
     index.cp.spherical = True
     index.train(training)

@@ -52,7 +52,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. `name` is the file that was just finished."""
+    """How far a run is. `name` is the file that was just read; `chunks` are committed."""
 
     files: int
     of: int
@@ -190,6 +190,8 @@ class _Run:
                 self._receive(event)
             else:
                 self._queue.append(event)
+                self._done += 1
+                self._report(self._files[event.task][0].name)
             if self._waiting >= BATCH or not self._waiting:
                 self._flush()
         self._flush()
@@ -263,8 +265,6 @@ class _Run:
                 self.summary.unchanged += len(self.store.documents(record.id))
             else:
                 self._forget_unseen(event.task, record.id)
-        self._done += 1
-        self._report(source.name)
 
     def _forget_unseen(self, task: int, file: int) -> None:
         """Documents that the file held before and holds no more."""

@@ -1,6 +1,6 @@
 """Document -> Chunks: structure first, exact offsets, never longer than the embedder's window. Pure.
 
-A chunk never crosses a heading, a page or the border of a table. Within these, blocks are packed up to TARGET
+A chunk never crosses a page, the border of a table, or a heading (headings that nothing stands under form one). Within these, blocks are packed up to TARGET
 tokens; a block that is longer is split at sentences (code at lines), a longer sentence at white space.
 """
 
@@ -31,7 +31,7 @@ class _Unit:
     headings: tuple[str, ...]
     page: int  # index into document.pages, -1 for none
     modality: Modality
-    code: bool = False
+    kind: BlockKind = BlockKind.PARAGRAPH
 
 
 def chunk(document: Document, name: str, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
@@ -72,7 +72,7 @@ def _units(document: Document) -> Iterator[_Unit]:
 
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
         page = bisect.bisect_right(starts, block.start) - 1
-        return _Unit(block.start, block.end, headings, page, modality, code=block.kind is BlockKind.CODE)
+        return _Unit(block.start, block.end, headings, page, modality, block.kind)
 
     def headings() -> tuple[str, ...]:
         texts = tuple(text for _, text in path)
@@ -93,8 +93,7 @@ def _units(document: Document) -> Iterator[_Unit]:
         lonely = None
         if block.kind is BlockKind.HEADER:
             table_header = " ".join(text.split())
-            yield unit(block, headings(), Modality.TABLE)
-        elif block.kind is BlockKind.ROW:
+        if block.kind in (BlockKind.HEADER, BlockKind.ROW):
             under = (*headings(), table_header) if table_header else headings()
             yield unit(block, under, Modality.TABLE)
         else:
@@ -127,16 +126,15 @@ def _pack(text: str, units: list[_Unit], count_tokens: CountTokens, limit: int) 
 
 
 def _joinable(left: _Unit, right: _Unit) -> bool:
-    if (left.page, left.modality) != (right.page, right.modality):
+    if (left.page, left.modality) != (right.page, right.modality) or (left.kind is BlockKind.HEADING) != (right.kind is BlockKind.HEADING):
         return False
-    # a table's header row stands in the same chunk as the first rows under it
-    return left.headings == right.headings or (left.modality is Modality.TABLE and right.headings[:-1] == left.headings)
+    return left.headings == right.headings
 
 
 def _split(text: str, unit: _Unit, count_tokens: CountTokens, limit: int) -> list[tuple[int, int, int]]:
     """(start, end, tokens) of the pieces of a unit, each within the limit, in order."""
     body = text[unit.start : unit.end]
-    spans = _lines(body) if unit.code else sentences(body)
+    spans = _lines(body) if unit.kind is BlockKind.CODE else sentences(body)
     pieces = []
     for (start, end), count in zip(spans, count_tokens([body[s:e] for s, e in spans]), strict=True):
         if count <= limit:
