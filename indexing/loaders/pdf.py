@@ -30,7 +30,8 @@ LIMIT_MB = 4000  # PDFium reads a file from disk as it needs it
 PASSWORD = 4  # FPDF_ERR_PASSWORD
 SAMPLE = 16  # pages looked at to learn the document's style
 MARGIN = 0.12  # share of the height, above and below, where running headers stand
-FEW = 16  # characters: a page with fewer is looked at as a picture too
+FEW = 16  # characters: a page with fewer is looked at as a picture too,
+PICTURE = 0.1  # if it shows one that takes this share of it
 GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff]")  # replacement and private use: fonts without a table of characters
 NUMBERS = re.compile(r"\d+|\b[ivxlc]+\b")
 NO_TITLE = re.compile(r"^(untitled|microsoft (word|powerpoint|excel)|slide ?1$|document ?\d*$|pdf$)|\.(docx?|indd|pdf|tex|qxd|pptx?|xlsx?|dvi|e?ps|rtf|html?)$", re.IGNORECASE)
@@ -129,9 +130,19 @@ def _needs_ocr(lines: list[Line], page: PdfPage) -> bool:
     import pypdfium2.raw as pdfium
 
     text = "".join(line.text for line in lines)
-    if len(text) >= FEW and len(GARBAGE.findall(text)) < 0.3 * len(text):
+    if len(GARBAGE.findall(text)) > 0.3 * len(text):
+        return True
+    if len(text) >= FEW:
         return False
-    return bool(text) or any(thing.type != pdfium.FPDF_PAGEOBJ_TEXT for thing in page.get_objects())
+    area = page.get_width() * page.get_height()
+    for thing in page.get_objects():
+        if thing.type == pdfium.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = thing.get_bounds()
+            if (right - left) * (top - bottom) > PICTURE * area:
+                return True
+        elif thing.type != pdfium.FPDF_PAGEOBJ_TEXT and not text:  # letters drawn as shapes, perhaps
+            return True
+    return False
 
 
 def _learn(document: PdfDocument, alive: Alive) -> tuple[Style, set[str]]:
