@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from rag.metrics import Score, abstention, calibration_error, mean, ranking, ratio, risk_coverage, squad
 
+pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:Mean of empty slice")  # what is undefined is not computed
+
 UNDEFINED = (None, None, None)
 
 
@@ -83,6 +85,7 @@ def test_risk_coverage_does_not_depend_on_the_order(pairs: list[tuple[float, flo
 def test_calibration_error_by_hand() -> None:
     # One bin holds 0.81 and 0.85: accuracy 1/2, confidence 0.83; another holds 0.1: accuracy 0.
     assert calibration_error([0.81, 0.85, 0.1], [True, False, False]).value == pytest.approx((2 * 0.33 + 0.1) / 3)
+    assert calibration_error([0.9, 0.6], [True, False]).value == pytest.approx((0.1 + 0.6) / 2)
     assert calibration_error([1.0, 0.0], [True, False]).value == 0.0
     assert bounds(calibration_error([], [])) == UNDEFINED
 
