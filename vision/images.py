@@ -18,7 +18,7 @@ from vision.errors import PictureError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
 MAX_SIDE = 30_000
 MAX_PIXELS = 120_000_000
 MAX_FRAMES = 500  # of a multi-page TIFF

@@ -13,7 +13,8 @@ Box = tuple[float, float, float, float]
 MIN_LINES = 4  # on each side of a gutter
 MIN_SHARE = 0.2  # of all lines, on each side
 MAX_CROSSING = 0.3  # share of lines that may cross
-PROSE = 0.5  # a column's lines fill at least this much of its width on average: a table's cells do not
+PROSE = 0.5  # lines of prose are on average at least this long, relative to the longest,
+LONG = 8  # and this long, relative to their height; the cells of a table are not
 SAME_ROW = 0.5  # overlap in height, relative to the lower box
 
 
@@ -59,9 +60,9 @@ def find_gutter(boxes: Sequence[Box]) -> float | None:
 
 
 def _is_prose(side: list[Box], height: float) -> bool:
-    width = max(box[2] for box in side) - min(box[0] for box in side)
-    mean = sum(box[2] - box[0] for box in side) / len(side)
-    return mean >= PROSE * width and mean >= 8 * height
+    widths = [box[2] - box[0] for box in side]
+    mean = sum(widths) / len(widths)
+    return mean >= PROSE * max(widths) and mean >= LONG * height
 
 
 def _side_by_side(left: list[Box], right: list[Box]) -> bool:

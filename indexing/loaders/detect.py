@@ -20,7 +20,8 @@ MEMBERS = (
     ("META-INF/container.xml", "epub"),
 )
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-BINARY = ("pdf", "docx", "pptx", "xlsx", "epub", "image")  # formats that no text can be
+# Formats that no text can be.
+BINARY = {name: name for name in ("docx", "pptx", "xlsx")} | {"pdf": "PDF", "epub": "EPUB", "image": "picture"}
 
 
 def detect(path: Path, by_suffix: str | None) -> str:
@@ -34,7 +35,9 @@ def detect(path: Path, by_suffix: str | None) -> str:
     if by_suffix in (None, *BINARY) and looks_like_text(start):
         sniffed = _by_text(start)
         # A web page or mail saved under a document's name is common; other text under such a name is an error.
-        return sniffed or by_suffix or "text"
+        if sniffed is None and by_suffix is not None:
+            raise LoadError(f"not a readable {BINARY[by_suffix]}: it holds plain text")
+        return sniffed or "text"
     assert by_suffix is not None
     return by_suffix
 

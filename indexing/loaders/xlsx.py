@@ -26,17 +26,15 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
 
     with open_zip(path):
         pass
-    book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    alive()
     builder = DocumentBuilder()
-    try:
+    with path.open("rb") as file:  # given a path, openpyxl judges by the suffix
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        alive()
         room = MAX_CELLS
         for number, sheet in enumerate(book.worksheets, 1):
             builder.page(number, label=sheet.title)
             room -= _sheet(builder, sheet, room, alive)
         title = book.properties.title or ""
-    finally:
-        book.close()
     yield builder.build(title=title, format="xlsx")
 
 
