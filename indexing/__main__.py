@@ -93,24 +93,16 @@ def _index(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     from indexing.reader import IndexReader
 
-    reader = IndexReader(options.index)
-    files = reader.files()
-    documents, chunks = sum(file.documents for file in files), sum(file.chunks for file in files)
-    failed = [file for file in files if file.status == "failed"]
+    status = IndexReader(options.index).status()
     if options.json:
-        print(json.dumps({
-            "index": str(reader.directory), "embedder": reader.embedder_name, "fingerprint": reader.fingerprint,
-            "documents": documents, "chunks": chunks, "failed": len(failed), "files": [asdict(file) for file in files],
-        }, ensure_ascii=False))
+        print(json.dumps(status.to_json(), ensure_ascii=False))
         return 0
-    print(f"{reader.directory}: {documents} documents of {len(files)} files, {chunks} chunks, {len(failed)} failed; embedder {reader.embedder_name}")
-    if not chunks:
+    print(f"{status.index}: {status.documents} documents of {len(status.files)} files, {status.chunks} chunks, {status.failed} failed; embedder {status.embedder}")
+    if not status.chunks:
         print("the index is empty")
-    for file in files:
+    for file in status.files:
         print(f"{file.status:8} {file.chunks:6} chunks  {file.name}" + (f"  ({file.reason})" if file.reason else ""))
     return 0
 

@@ -11,9 +11,9 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,6 +56,22 @@ class FileStatus:
     format: str
     size: int
     modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that an index holds, in numbers and file by file."""
+
+    index: str
+    embedder: str
+    fingerprint: str
+    documents: int
+    chunks: int
+    failed: int  # files
+    files: tuple[FileStatus, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class IndexReader:
@@ -164,8 +180,21 @@ class IndexReader:
 
     def source(self, document: str) -> Path | None:
         """Where the file of a document was when it was indexed."""
-        row = self._db.execute("SELECT path FROM files JOIN documents ON documents.file = files.id WHERE documents.name = ?", (document,)).fetchone()
+        row = self._source(document)
         return Path(row[0]) if row else None
+
+    def unchanged_source(self, document: str) -> Path | None:
+        """The file of a document, while it still is what was indexed, by its size and date; None when it is gone or another."""
+        row = self._source(document)
+        try:
+            found = Path(row[0]).stat() if row else None
+        except OSError:
+            return None
+        return Path(row[0]) if found and (found.st_size, found.st_mtime) == row[1:] else None
+
+    def _source(self, document: str) -> tuple[str, int, float] | None:
+        sql = "SELECT path, size, modified FROM files JOIN documents ON documents.file = files.id WHERE documents.name = ?"
+        return self._db.execute(sql, (document,)).fetchone()
 
     def records(self) -> dict[str, FileRecord]:
         """Every known file by its absolute path."""
@@ -178,6 +207,12 @@ class IndexReader:
             LEFT JOIN chunks ON chunks.document = documents.id GROUP BY files.id ORDER BY files.name"""
         )
         return [FileStatus(*row) for row in rows]
+
+    def status(self) -> Status:
+        files = tuple(self.files())
+        documents, chunks = sum(file.documents for file in files), sum(file.chunks for file in files)
+        failed = sum(file.status == "failed" for file in files)
+        return Status(str(self.directory), self.embedder_name, self.fingerprint, documents, chunks, failed, files)
 
     # vectors
 

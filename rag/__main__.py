@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def _search(options: argparse.Namespace) -> int:
     rag = RagPipeline.from_index(options.index, embedder=options.embedder)
     results = rag.search(options.question, options.k, only=options.only)
     if options.json:
-        keys = ("document", "page", "chunk_id", "text", "score", "channels", "locator")
-        print(json.dumps({"results": [{key: value for key, value in asdict(hit).items() if key in keys} for hit in results]}, ensure_ascii=False))
+        print(json.dumps({"results": [hit.to_json() for hit in results]}, ensure_ascii=False))
         return 0
     for number, hit in enumerate(results, 1):
         print(f"{number}. {_place(hit)}  [{_ranks(hit)}]\n   {_shorten(hit.text)}\n")

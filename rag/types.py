@@ -31,6 +31,11 @@ class Evidence:
     headings: tuple[str, ...] = ()
     modality: Modality = Modality.TEXT
 
+    def to_json(self) -> dict[str, Any]:
+        """A search result, as every door hands it out."""
+        keys = ("document", "page", "chunk_id", "text", "score", "channels", "locator")
+        return {key: value for key, value in asdict(self).items() if key in keys}
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
