@@ -24,7 +24,18 @@ MAX_PIXELS = 120_000_000
 MAX_FRAMES = 500  # of a multi-page TIFF
 PREVIEW, THUMBNAIL = 1280, 256
 # What Pillow's decoders raise on damaged files.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError, OverflowError)
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+)
 
 
 def frames(path: Path) -> Iterator[Image]:
@@ -78,7 +89,7 @@ def to_rgb(image: Image) -> Image:
 
 
 def _frame(file: Image, number: int) -> Image:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -87,18 +98,22 @@ def _frame(file: Image, number: int) -> Image:
                 file.seek(number)
             width, height = file.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise PictureError(f"picture of {width} x {height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels")
+                raise PictureError(
+                    f"picture of {width} x {height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels"
+                )
             file.load()
-            return to_rgb(_upright(file, ImageOps.exif_transpose))
+            return to_rgb(_upright(file))
     except Image.DecompressionBombError as error:
         raise PictureError(f"picture over the limit of {MAX_PIXELS // 1_000_000} megapixels") from error
     except DAMAGE as error:
         raise PictureError(f"damaged or truncated picture: {error}") from error
 
 
-def _upright(image: Image, transpose: object) -> Image:
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
     try:
-        return transpose(image)
+        return ImageOps.exif_transpose(image)
     except DAMAGE:  # damaged metadata is no reason to refuse sound pixels
         return image
 

@@ -40,7 +40,9 @@ def read_lines(image: Image) -> list[list[Word]]:
         return []
     lines = [line for top, piece in _pieces(image) for line in _read(piece, top)]
     ordered = [lines[i] for i in reading_order([line.box for line in lines])]
-    return [[(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in _joined(ordered)]
+    return [
+        [(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in _joined(ordered)
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -78,9 +80,23 @@ def _read(image: Image, top: int) -> list[_Line]:
             continue
         # One line at a time: batches are padded to their longest line, which on a CPU costs more than it saves.
         read = engine(crop, use_det=False, use_cls=False, use_rec=True, return_word_box=True)
-        if read.txts and read.scores[0] >= MIN_CONFIDENCE and (words := _words(read.txts[0], read.word_results[0], quad, top)):
+        if (
+            read.txts
+            and read.scores[0] >= MIN_CONFIDENCE
+            and (words := _words(read.txts[0], read.word_results[0], quad, top))
+        ):
             boxes = [box for _, box, _ in words]
-            lines.append(_Line(words, (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))))
+            lines.append(
+                _Line(
+                    words,
+                    (
+                        min(b[0] for b in boxes),
+                        min(b[1] for b in boxes),
+                        max(b[2] for b in boxes),
+                        max(b[3] for b in boxes),
+                    ),
+                )
+            )
     return lines
 
 
@@ -116,7 +132,13 @@ def _words(text: str, info: Any, quad: np.ndarray, top: int) -> list[Word]:
         points = np.array([a + (b - a) * end for a, b in (upper, lower) for end in ends])  # (4, 2)
         (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
         confidence = float(np.clip(np.mean([conf for _, _, conf in chunk]), 0.0, 1.0))
-        words.append(("".join(char for char, _, _ in chunk), (float(x0), float(y0) + top, float(x1), float(y1) + top), confidence))
+        words.append(
+            (
+                "".join(char for char, _, _ in chunk),
+                (float(x0), float(y0) + top, float(x1), float(y1) + top),
+                confidence,
+            )
+        )
     return words
 
 
@@ -140,7 +162,11 @@ def _joined(lines: list[_Line]) -> list[list[Word]]:
     joined: list[list[Word]] = []
     last: Box | None = None
     for line in lines:
-        near = last is not None and same_row(last, line.box) and -0.5 <= (line.box[0] - last[2]) / (line.box[3] - line.box[1] + 1e-9) <= JOIN
+        near = (
+            last is not None
+            and same_row(last, line.box)
+            and -0.5 <= (line.box[0] - last[2]) / (line.box[3] - line.box[1] + 1e-9) <= JOIN
+        )
         if near:
             joined[-1] += line.words
         else:

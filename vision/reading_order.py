@@ -68,7 +68,9 @@ def _is_prose(side: list[Box], height: float) -> bool:
 def _side_by_side(left: list[Box], right: list[Box]) -> bool:
     top = max(min(box[1] for box in left), min(box[1] for box in right))
     bottom = min(max(box[3] for box in left), max(box[3] for box in right))
-    shorter = min(max(b[3] for b in left) - min(b[1] for b in left), max(b[3] for b in right) - min(b[1] for b in right))
+    shorter = min(
+        max(b[3] for b in left) - min(b[1] for b in left), max(b[3] for b in right) - min(b[1] for b in right)
+    )
     return bottom - top >= 0.5 * shorter
 
 

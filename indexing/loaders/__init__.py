@@ -28,9 +28,10 @@ from indexing.loaders.registry import Alive, Loader
 from indexing.types import Document, LoadError
 
 CODE = (
-    ".py .pyi .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hpp .hh .cs .java .kt .scala .go .rs .rb .php .pl .lua .r .jl "
-    ".swift .m .sh .bash .zsh .fish .ps1 .bat .sql .toml .yaml .yml .ini .cfg .conf .env .properties .css .scss .less .xml "
-    ".proto .graphql .cmake .mk .gradle .dockerfile .tf .vue .svelte .hs .ml .ex .exs .erl .clj .lisp .el .vim .zig .nim"
+    ".py .pyi .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hpp .hh .cs .java .kt .scala .go .rs .rb .php .pl "
+    ".lua .r .jl .swift .m .sh .bash .zsh .fish .ps1 .bat .sql .toml .yaml .yml .ini .cfg .conf .env .properties "
+    ".css .scss .less .xml .proto .graphql .cmake .mk .gradle .dockerfile .tf .vue .svelte .hs .ml .ex .exs .erl "
+    ".clj .lisp .el .vim .zig"
 )
 LOADERS = (
     Loader("text", (".txt", ".text", ".log", ".tex", ".bib", ".org", ".srt", ".vtt", ".adoc"), text.load_text),

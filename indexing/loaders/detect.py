@@ -52,7 +52,9 @@ def _by_magic(path: Path, start: bytes) -> str | None:
     if start.startswith(b"PK\x03\x04"):
         return _by_members(path)
     if start.startswith(OLE2):
-        raise LoadError("an encrypted or old (before 2007) Office file: save it without a password as docx, xlsx or pptx")
+        raise LoadError(
+            "an encrypted or old (before 2007) Office file: save it without a password as docx, xlsx or pptx"
+        )
     if start.startswith(b"{\\rtf"):
         raise LoadError("rich text (RTF) is not read: save it as docx or PDF")
     return None

@@ -124,7 +124,8 @@ class _Reader:
 
 
 def paragraph_text(paragraph: _Element, boxes: bool = False) -> str:
-    """Runs, links and tracked insertions; not deletions, fields' codes, nor (unless `boxes`) text boxes."""
+    """Runs, links and tracked insertions; not deletions and fields (their tags differ), nor text moved away
+    or, unless `boxes`, text boxes."""
     parts: list[str] = []
     stack = list(reversed(paragraph))
     while stack:
@@ -133,6 +134,6 @@ def paragraph_text(paragraph: _Element, boxes: bool = False) -> str:
             parts.append(node.text or "")
         elif node.tag in BREAKS:
             parts.append(BREAKS[node.tag])
-        elif node.tag not in (W + "pPr", FALLBACK, W + "del", W + "moveFrom") and (boxes or node.tag != W + "txbxContent"):
+        elif node.tag not in (W + "pPr", FALLBACK, W + "moveFrom") and (boxes or node.tag != W + "txbxContent"):
             stack += reversed(node)
     return "".join(parts)

@@ -32,7 +32,11 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         builder = DocumentBuilder()
         for reference in package.iter("{*}itemref"):
             item = items.get(reference.get("idref"))
-            if item is None or "html" not in (item.get("media-type") or "") or "nav" in (item.get("properties") or "").split():
+            if (
+                item is None
+                or "html" not in (item.get("media-type") or "")
+                or "nav" in (item.get("properties") or "").split()
+            ):
                 continue
             name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(item.get("href", ""))))
             html.feed(builder, html.parse(_read(book, name)), alive)

@@ -13,9 +13,9 @@ UNSEEN = (
     "datalist map annotation annotation-xml"
 )
 IN_LINE = (
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark meter output progress q rb "
-    "rp rt ruby s samp small span strike strong sub sup time tt u var wbr br math mfrac mi mn mo mover mrow mspace msqrt "
-    "mstyle msub msubsup msup mtable mtd mtext mtr munder munderover semantics"
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark meter output "
+    "progress q rb rp rt ruby s samp small span strike strong sub sup time tt u var wbr br math mfrac mi mn mo "
+    "mover mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover semantics"
 )
 DROPPED, INLINE = frozenset(UNSEEN.split()), frozenset(IN_LINE.split())
 HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)

@@ -119,6 +119,11 @@ def _fold_headers(parts: list[PageElement | TableRow]) -> list[PageElement | Tab
     if columns:
         width = max(map(len, columns))
         padded = [cells + ("",) * (width - len(cells)) for cells in columns]
-        folded.append(TableRow(tuple(" ".join(dict.fromkeys(filter(None, column))) for column in zip(*padded, strict=True)), header=True))
+        folded.append(
+            TableRow(
+                tuple(" ".join(dict.fromkeys(filter(None, column))) for column in zip(*padded, strict=True)),
+                header=True,
+            )
+        )
     # A row of header cells further down names the rows below it; the builder takes it as a new header.
     return [*parts[:first], *folded, *parts[last:]]

@@ -27,7 +27,11 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
             alive()
             lines = ocr_lines(frame, *frame.size)
             layout.feed(builder, lines, Style(layout.body_size(lines), steady=False))
-            builder.picture(Picture(number, *frame.size, images.encode(frame, images.PREVIEW), images.encode(frame, images.THUMBNAIL)))
+            builder.picture(
+                Picture(
+                    number, *frame.size, images.encode(frame, images.PREVIEW), images.encode(frame, images.THUMBNAIL)
+                )
+            )
             alive()
     except PictureError as error:
         raise LoadError(str(error)) from error

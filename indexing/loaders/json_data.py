@@ -42,7 +42,9 @@ def lines_of(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
     if isinstance(value, dict) and value and depth < MAX_DEPTH:
         for key, item in value.items():
             yield from lines_of(item, f"{path}.{key}" if path else key, depth + 1)
-    elif isinstance(value, list) and value and depth < MAX_DEPTH and any(isinstance(item, dict | list) for item in value):
+    elif (
+        isinstance(value, list) and value and depth < MAX_DEPTH and any(isinstance(item, dict | list) for item in value)
+    ):
         for number, item in enumerate(value):
             yield from lines_of(item, f"{path}[{number}]", depth + 1)
     else:

@@ -55,7 +55,10 @@ def body_size(lines: Sequence[Line]) -> float:
     weights: Counter[float] = Counter()
     for line in lines:
         weights[round(line.size * 2) / 2] += len(line.text)
-    return max((size for size, weight in weights.items() if weight >= COMMON * weights.total()), default=middle(line.size for line in lines))
+    return max(
+        (size for size, weight in weights.items() if weight >= COMMON * weights.total()),
+        default=middle(line.size for line in lines),
+    )
 
 
 def middle(values: Iterable[float]) -> float:
@@ -78,7 +81,12 @@ def paragraphs(lines: Sequence[Line], style: Style) -> list[list[Line]]:
 def heading_level(group: Sequence[Line], style: Style) -> int:
     """1 to 4, or 0 for what is no heading with some confidence: short, and larger or bolder than running text."""
     text = " ".join(line.text for line in group)
-    if group[0].margin or len(text) > LONG_HEADING or len(group) > 3 or sum(map(str.isalpha, text)) < max(3, 0.5 * len(text.replace(" ", ""))):
+    if (
+        group[0].margin
+        or len(text) > LONG_HEADING
+        or len(group) > 3
+        or sum(map(str.isalpha, text)) < max(3, 0.5 * len(text.replace(" ", "")))
+    ):
         return 0
     if text.endswith((",", ";")) or (text.endswith(".") and len(text) > 60) or BULLET.match(text):
         return 0

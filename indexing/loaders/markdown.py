@@ -16,13 +16,16 @@ from indexing.types import Block, BlockKind, Document
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
+STRUCTURED = (
+    20 << 20
+)  # characters; a longer text (a dump, no page) is taken as prose: the parser takes 100 times its size
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 COMMENT = re.compile(r"\A<!--.*?-->\s*\Z", re.DOTALL)
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
     text = read_text(path)
-    blocks = blocks_of(text)
+    blocks = blocks_of(text) if len(text) <= STRUCTURED else spans.prose(text)
     yield Document(text=text, blocks=blocks, title=title_of(text, blocks), format="markdown")
 
 
@@ -58,7 +61,11 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[Bloc
             opener = tokens[index - 1]
             if opener.type == "heading_open":
                 found = text.find(token.content, offsets[first], offsets[last])  # not there: an underlined one of lines
-                span = (found, found + len(token.content)) if found >= 0 else spans.trim(text, offsets[first], offsets[last])
+                span = (
+                    (found, found + len(token.content))
+                    if found >= 0
+                    else spans.trim(text, offsets[first], offsets[last])
+                )
                 yield Block(BlockKind.HEADING, *span, int(opener.tag[1]))
             else:
                 yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last]))

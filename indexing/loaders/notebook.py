@@ -32,7 +32,8 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     builder, title = DocumentBuilder(), ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            title = _markdown(builder, _joined(cell.source)) if not title else _markdown(builder, _joined(cell.source)) and title
+            heading = _markdown(builder, _joined(cell.source))
+            title = title or heading
         elif cell.cell_type == "code":
             builder.code(_joined(cell.source))
             for output in cell.get("outputs", ()):

@@ -34,7 +34,11 @@ FEW = 16  # characters: a page with fewer is looked at as a picture too,
 PICTURE = 0.1  # if it shows one that takes this share of it
 GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff]")  # replacement and private use: fonts without a table of characters
 NUMBERS = re.compile(r"\d+|\b[ivxlc]+\b")
-NO_TITLE = re.compile(r"^(untitled|microsoft (word|powerpoint|excel)|slide ?1$|document ?\d*$|pdf$)|\.(docx?|indd|pdf|tex|qxd|pptx?|xlsx?|dvi|e?ps|rtf|html?)$", re.IGNORECASE)
+NO_TITLE = re.compile(
+    r"^(untitled|microsoft (word|powerpoint|excel)|slide ?1$|document ?\d*$|pdf$)"
+    r"|\.(docx?|indd|pdf|tex|qxd|pptx?|xlsx?|dvi|e?ps|rtf|html?)$",
+    re.IGNORECASE,
+)
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
@@ -101,7 +105,9 @@ def _page(document: PdfDocument, index: int) -> PdfPage | None:
         return None
 
 
-def _feed_page(builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str]) -> None:
+def _feed_page(
+    builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str]
+) -> None:
     width, height = page.get_size()
     builder.page(number, width, height)
     lines = _lines(page)
@@ -148,7 +154,9 @@ def _needs_ocr(lines: list[Line], page: PdfPage) -> bool:
 def _learn(document: PdfDocument, alive: Alive) -> tuple[Style, set[str]]:
     """The size of running text, and the keys of lines that come back in the margins, from pages spread over it all."""
     count = len(document)
-    sample = sorted({round(i * (count - 1) / max(SAMPLE - 1, 1)) for i in range(SAMPLE)}) if count > SAMPLE else range(count)
+    sample = (
+        sorted({round(i * (count - 1) / max(SAMPLE - 1, 1)) for i in range(SAMPLE)}) if count > SAMPLE else range(count)
+    )
     lines: list[Line] = []
     keys: Counter[str] = Counter()
     for index in sample:

@@ -82,7 +82,11 @@ def _read(textpage: PdfTextPage) -> list[Word]:
     raw, words, glyphs = textpage.raw, [], []
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     advance = pdfium.FS_RECTF()
-    get_code, get_ink, get_advance = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetCharBox, pdfium.FPDFText_GetLooseCharBox
+    get_code, get_ink, get_advance = (
+        pdfium.FPDFText_GetUnicode,
+        pdfium.FPDFText_GetCharBox,
+        pdfium.FPDFText_GetLooseCharBox,
+    )
     count = textpage.count_chars()
     for index in range(count + 1):
         code = get_code(raw, index) if index < count else 0x20
@@ -93,7 +97,11 @@ def _read(textpage: PdfTextPage) -> list[Word]:
             if code in (0x0A, 0x0D) and words:
                 words[-1].ends_line = True
             continue
-        ink = (left.value, bottom.value, right.value, top.value) if get_ink(raw, index, left, right, bottom, top) else None
+        ink = (
+            (left.value, bottom.value, right.value, top.value)
+            if get_ink(raw, index, left, right, bottom, top)
+            else None
+        )
         wide = get_advance(raw, index, advance) and advance.right > advance.left
         x0, x1 = (advance.left, advance.right) if wide else (ink[0], ink[2]) if ink else (0.0, 0.0)
         if x1 > x0:
@@ -186,8 +194,13 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
             runs.append([word])
         elif last.ends_line and word.x0 - last.x1 < (0.4 if word.text[0] in CLOSING else GLUED) * last.size:
             runs[-1][-1] = replace(
-                word, text=last.text + word.text, size=max(last.size, word.size),
-                x0=last.x0, y0=min(last.y0, word.y0), x1=max(last.x1, word.x1), y1=max(last.y1, word.y1),
+                word,
+                text=last.text + word.text,
+                size=max(last.size, word.size),
+                x0=last.x0,
+                y0=min(last.y0, word.y0),
+                x1=max(last.x1, word.x1),
+                y1=max(last.y1, word.y1),
             )
         else:
             runs[-1].append(word)
@@ -195,7 +208,7 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
 
 
 def _goes_on(last: Word, word: Word) -> bool:
-    """Whether a word stands on in the line. PDFium's own line breaks, often between the cells of a row, do not count."""
+    """Whether a word stands on in the line. PDFium's line breaks, often between cells of a row, do not count."""
     size = max(last.size, word.size)
     overlap = min(last.y1, word.y1) - max(last.y0, word.y0)
     return overlap >= 0.4 * min(last.y1 - last.y0, word.y1 - word.y0) and word.x0 >= last.x1 - 0.6 * size
@@ -228,8 +241,15 @@ def _line(run: Sequence[Word], width: float, height: float) -> Line:
     main = [word for word in run if word.size > 0.8 * size] or run  # superscripts do not shift the line
     units = tuple((word.text, _unit(word, width, height), 1.0) for word in run)
     return Line(
-        units, x0, min(w.y0 for w in main), x1, max(w.y1 for w in main), size,
-        bold=all(word.bold for word in run), gapped=len(_split_at_gaps(run)) > 1, text=" ".join(word.text for word in run),
+        units,
+        x0,
+        min(w.y0 for w in main),
+        x1,
+        max(w.y1 for w in main),
+        size,
+        bold=all(word.bold for word in run),
+        gapped=len(_split_at_gaps(run)) > 1,
+        text=" ".join(word.text for word in run),
     )
 
 

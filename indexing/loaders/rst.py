@@ -14,7 +14,7 @@ from indexing.types import Document
 if TYPE_CHECKING:
     from docutils import nodes
 
-LIMIT_MB = 20  # docutils builds a large tree, slowly
+LIMIT_MB = 5  # docutils builds a large tree, slowly: some 0.2 MB a second
 SETTINGS = {
     "file_insertion_enabled": False,
     "raw_enabled": False,
@@ -42,9 +42,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
 
 def _feed(builder: DocumentBuilder, node: nodes.Node, depth: int, marker: str) -> None:
     name = node.tagname
-    if name in ("comment", "substitution_definition", "target", "pending"):
-        return
-    if name == "system_message":
+    if name in ("comment", "substitution_definition", "target", "pending", "system_message"):
         return
     if name in ("title", "subtitle", "rubric"):
         builder.heading(node.astext(), max(depth, 1))

@@ -44,7 +44,9 @@ def write_pdf(pages: Sequence[PdfPage], title: str = "") -> bytes:
             xobject = f"/XObject << /I {len(objects)} 0 R >>"
             content += f"q {page.width} 0 0 {page.height} 0 0 cm /I Do Q\n".encode()
         for x, y, size, text, *font in page.items:
-            content += f"BT /{font[0] if font else 'F'} {size} Tf 1 0 0 1 {x} {y} Tm (".encode() + escape(text) + b") Tj ET\n"
+            content += (
+                f"BT /{font[0] if font else 'F'} {size} Tf 1 0 0 1 {x} {y} Tm (".encode() + escape(text) + b") Tj ET\n"
+            )
         packed = zlib.compress(content)
         objects.append(f"<< /Filter /FlateDecode /Length {len(packed)} >>\nstream\n".encode() + packed + b"\nendstream")
         crop = f"/CropBox [{' '.join(map(str, page.crop))}]" if page.crop else ""

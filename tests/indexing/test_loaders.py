@@ -67,7 +67,9 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     ".bmp": lambda: picture_bytes("BMP"),
     ".html": lambda: b"<html><body><table><tr><th>a<th>b<tr><td>1<td>2</table></body></html>",
     ".eml": lambda: b"From: a@b.c\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n",
-    ".ipynb": lambda: b'{"cells":[{"cell_type":"code","source":"1","outputs":[],"metadata":{}}],"metadata":{},"nbformat":4,"nbformat_minor":2}',
+    ".ipynb": lambda: (
+        b'{"cells":[{"cell_type":"code","source":"1","outputs":[],"metadata":{}}],"metadata":{},"nbformat":4,"nbformat_minor":2}'
+    ),
     ".json": lambda: b'{"a": [1, {"b": "c"}]}',
     ".jsonl": lambda: b'{"_id": "1", "text": "t"}\n{"k": 2}\n',
     ".csv": lambda: b"a,b\n1,2\n",
@@ -92,7 +94,9 @@ def test_every_sample_loads_whole(tmp_path: Path, samples: dict[str, bytes], suf
         assert document.format in {loader.name for loader in LOADERS}
 
 
-@pytest.mark.parametrize("suffix", [s for s in SAMPLES if s not in (".txt", ".py", ".md", ".rst", ".csv", ".json", ".jsonl", ".ipynb")])
+@pytest.mark.parametrize(
+    "suffix", [s for s in SAMPLES if s not in (".txt", ".py", ".md", ".rst", ".csv", ".json", ".jsonl", ".ipynb")]
+)
 def test_content_beats_the_suffix(tmp_path: Path, samples: dict[str, bytes], suffix: str) -> None:
     right, wrong = tmp_path / f"a{suffix}", tmp_path / ("a.docx" if suffix != ".docx" else "a.pdf")
     right.write_bytes(samples[suffix])
@@ -137,7 +141,10 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     assert not is_supported(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("name", "reason"), [("a.txt", "text of 2147 MB, over the limit of 200 MB"), ("a.csv", "binary"), ("a.pdf", "not a readable PDF")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a.txt", "text of 2147 MB, over the limit of 200 MB"), ("a.csv", "binary"), ("a.pdf", "not a readable PDF")],
+)
 def test_huge_sparse_files_are_refused_at_once(tmp_path: Path, name: str, reason: str) -> None:
     path = tmp_path / name
     with path.open("wb") as file:
@@ -147,7 +154,13 @@ def test_huge_sparse_files_are_refused_at_once(tmp_path: Path, name: str, reason
 
 
 def test_is_supported(tmp_path: Path) -> None:
-    for name, data in {"a.exe": b"MZ\x00\x01", "b": b"\x7fELF\0\0", "c.svg": b"<svg/>", "d.zip": b"PK\x03\x04\0", "e.swp": b"text"}.items():
+    for name, data in {
+        "a.exe": b"MZ\x00\x01",
+        "b": b"\x7fELF\0\0",
+        "c.svg": b"<svg/>",
+        "d.zip": b"PK\x03\x04\0",
+        "e.swp": b"text",
+    }.items():
         (tmp_path / name).write_bytes(data)
         assert not is_supported(tmp_path / name), name
     for name, data in {"README": b"words", "f.PDF": b"", "g.weird": "größe".encode()}.items():
@@ -156,7 +169,21 @@ def test_is_supported(tmp_path: Path) -> None:
 
 
 def test_importing_the_loaders_loads_no_parser() -> None:
-    heavy = ["numpy", "PIL", "lxml", "pypdfium2", "bs4", "docx", "pptx", "openpyxl", "markdown_it", "docutils", "nbformat", "rapidocr", "torch"]
+    heavy = [
+        "numpy",
+        "PIL",
+        "lxml",
+        "pypdfium2",
+        "bs4",
+        "docx",
+        "pptx",
+        "openpyxl",
+        "markdown_it",
+        "docutils",
+        "nbformat",
+        "rapidocr",
+        "torch",
+    ]
     code = f"import sys, indexing.loaders; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -176,7 +203,9 @@ def only_load_error(path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("suffix", SAMPLES)
 @FUZZ
 @given(cut=st.floats(0, 1), places=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=8))
-def test_damaged_files_raise_nothing_else(tmp_path: Path, samples: dict[str, bytes], suffix: str, cut: float, places: list) -> None:
+def test_damaged_files_raise_nothing_else(
+    tmp_path: Path, samples: dict[str, bytes], suffix: str, cut: float, places: list
+) -> None:
     data = bytearray(samples[suffix])
     for place, value in places:
         data[int(place * len(data))] = value
@@ -185,6 +214,9 @@ def test_damaged_files_raise_nothing_else(tmp_path: Path, samples: dict[str, byt
 
 @pytest.mark.parametrize("suffix", SAMPLES)
 @FUZZ
-@given(data=st.binary(min_size=1, max_size=200) | st.text(min_size=1, max_size=80).map(lambda s: s.encode("utf-8", "surrogatepass")))
+@given(
+    data=st.binary(min_size=1, max_size=200)
+    | st.text(min_size=1, max_size=80).map(lambda s: s.encode("utf-8", "surrogatepass"))
+)
 def test_random_bytes_raise_nothing_else(tmp_path: Path, suffix: str, data: bytes) -> None:
     only_load_error(tmp_path / f"a{suffix}", data)

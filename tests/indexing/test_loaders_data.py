@@ -50,7 +50,10 @@ def test_csv_with_absurd_columns(tmp_path: Path) -> None:
 
 
 def test_json_keeps_records_together_and_says_paths(tmp_path: Path) -> None:
-    value = {"title": "Fleet", "ships": [{"name": f"ship {i}", "crew": {"size": i}, "tags": ["a", 1]} for i in range(60)]}
+    value = {
+        "title": "Fleet",
+        "ships": [{"name": f"ship {i}", "crew": {"size": i}, "tags": ["a", 1]} for i in range(60)],
+    }
     (tmp_path / "a.json").write_text(json.dumps(value))
     (document,) = load(tmp_path / "a.json")
     check(document)

@@ -30,7 +30,9 @@ def test_docx_in_the_order_of_the_body(tmp_path: Path) -> None:
     file.add_paragraph("First words.").add_run(" And more.").bold = True
     file.add_paragraph("a point", style="List Bullet")
     table = file.add_table(rows=3, cols=3)
-    for row, texts in zip(table.rows, [["Name", "Size", "Place"], ["one", "1", "here"], ["two", "2", "there"]], strict=True):
+    for row, texts in zip(
+        table.rows, [["Name", "Size", "Place"], ["one", "1", "here"], ["two", "2", "there"]], strict=True
+    ):
         for cell, text in zip(row.cells, texts, strict=True):
             cell.text = text
     table.cell(1, 0).merge(table.cell(2, 0)).text = "both"
@@ -59,7 +61,7 @@ def test_docx_tracked_changes_links_and_boxes(tmp_path: Path) -> None:
     file.add_paragraph("x")._p.addprevious(
         parse_xml(
             f"<w:p {w}><w:r><w:t xml:space='preserve'>kept </w:t></w:r><w:ins><w:r><w:t>added</w:t></w:r></w:ins>"
-            f"<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:hyperlink><w:r><w:t xml:space='preserve'> linked</w:t></w:r></w:hyperlink></w:p>"
+            f"<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>away</w:t></w:r></w:moveFrom><w:hyperlink><w:r><w:t xml:space='preserve'> linked</w:t></w:r></w:hyperlink></w:p>"
         )
     )
     file.save(tmp_path / "a.docx")
@@ -82,7 +84,12 @@ def test_pptx_pages_tables_and_notes(tmp_path: Path) -> None:
     second.shapes.add_textbox(Inches(1), Inches(0.5), Inches(3), Inches(1)).text_frame.text = "above"
     deck.save(tmp_path / "a.pptx")
     document = read(tmp_path / "a.pptx")
-    expected = [("heading", "Quarter"), ("paragraph", "Sales rose"), ("paragraph", "Costs fell"), ("paragraph", "Notes: say thanks")]
+    expected = [
+        ("heading", "Quarter"),
+        ("paragraph", "Sales rose"),
+        ("paragraph", "Costs fell"),
+        ("paragraph", "Notes: say thanks"),
+    ]
     assert kinds(document) == [*expected, ("paragraph", "above"), ("header", "k | v"), ("row", "a | 1")]
     assert [page.number for page in document.pages] == [1, 2]
     assert document.text[document.pages[1].start :].startswith("above")
@@ -123,7 +130,9 @@ def test_epub_follows_the_spine(tmp_path: Path) -> None:
         book.writestr("META-INF/container.xml", container)
         book.writestr("O/p.opf", package)
         book.writestr("O/n.xhtml", "<html><body>contents</body></html>")
-        book.writestr("O/a.xhtml", "<!DOCTYPE html><html><head><title>t</title></head><body><p>then this</p></body></html>")
+        book.writestr(
+            "O/a.xhtml", "<!DOCTYPE html><html><head><title>t</title></head><body><p>then this</p></body></html>"
+        )
         book.writestr("O/b b.xhtml", "<html><body><h1>One</h1><p>first this</p></body></html>")
     document = read(path)
     assert document.title == "A Book"
@@ -141,7 +150,12 @@ def test_mail_prefers_plain_text_and_names_attachments(tmp_path: Path) -> None:
     document = read(path)
     assert document.title == "Größe"
     texts = [text for _, text in kinds(document)]
-    assert texts == ["From: Änne <a@example.org>\nTo: b@example.org\nSubject: Größe", "First.", "Second line\nof two.", "Attachments: plan.pdf"]
+    assert texts == [
+        "From: Änne <a@example.org>\nTo: b@example.org\nSubject: Größe",
+        "First.",
+        "Second line\nof two.",
+        "Attachments: plan.pdf",
+    ]
 
 
 def test_mail_of_html_only(tmp_path: Path) -> None:
@@ -157,22 +171,40 @@ def test_notebook(tmp_path: Path) -> None:
     import nbformat.v4 as nb
 
     output = nb.new_output("stream", text="\x1b[31m42\x1b[0m\n")
-    cells = [nb.new_markdown_cell("# Title\n\nwords\n\n|a|b|\n|-|-|\n|1|2|"), nb.new_code_cell("print(42)", outputs=[output])]
+    cells = [
+        nb.new_markdown_cell("# Title\n\nwords\n\n|a|b|\n|-|-|\n|1|2|"),
+        nb.new_code_cell("print(42)", outputs=[output]),
+    ]
+    cells += [nb.new_markdown_cell("no heading"), nb.new_markdown_cell("## Later")]
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps(nb.new_notebook(cells=cells)))
     document = read(path)
     assert document.title == "Title"
-    assert kinds(document) == [("heading", "Title"), ("paragraph", "words"), ("header", "a | b"), ("row", "1 | 2"), ("code", "print(42)"), ("code", "42")]
+    assert kinds(document) == [
+        ("heading", "Title"),
+        ("paragraph", "words"),
+        ("header", "a | b"),
+        ("row", "1 | 2"),
+        ("code", "print(42)"),
+        ("code", "42"),
+        ("paragraph", "no heading"),
+        ("heading", "Later"),
+    ]
 
 
 def bomb(path: Path, member: str, size: int) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open(member, "w") as file:
-            for _ in range(size >> 20):
-                file.write(b"\0" * (1 << 20))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open(member, "w") as file,
+    ):
+        for _ in range(size >> 20):
+            file.write(b"\0" * (1 << 20))
 
 
-@pytest.mark.parametrize(("member", "size", "reason"), [("word/document.xml", 64 << 20, "zip bomb"), ("xl/workbook.xml", 512 << 20, "over the limit of 500 MB")])
+@pytest.mark.parametrize(
+    ("member", "size", "reason"),
+    [("word/document.xml", 64 << 20, "zip bomb"), ("xl/workbook.xml", 512 << 20, "over the limit of 500 MB")],
+)
 def test_zip_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, member: str, size: int, reason: str) -> None:
     bomb(tmp_path / "a.docx", member, size)
     with pytest.raises(LoadError, match=reason):

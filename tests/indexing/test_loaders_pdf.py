@@ -86,8 +86,15 @@ def test_lines_make_paragraphs_and_larger_print_a_heading(tmp_path: Path) -> Non
 
 
 def test_first_line_indents_and_bullets_begin_paragraphs(tmp_path: Path) -> None:
-    texts = lines(72, 700, 11, PROSE) + [(90, 700 - 3 * 13.2, 11, "New thought, told in a line that is indented and goes on,")]
-    texts += [(72, 700 - 4 * 13.2, 11, "and here is more of it."), (72, 700 - 5 * 13.2, 11, "• a point"), (72, 700 - 6 * 13.2, 11, "• another")]
+    texts = [
+        *lines(72, 700, 11, PROSE),
+        (90, 700 - 3 * 13.2, 11, "New thought, told in a line that is indented and goes on,"),
+    ]
+    texts += [
+        (72, 700 - 4 * 13.2, 11, "and here is more of it."),
+        (72, 700 - 5 * 13.2, 11, "• a point"),
+        (72, 700 - 6 * 13.2, 11, "• another"),
+    ]
     document = read(tmp_path, [PdfPage(texts)])
     assert [part.split()[0] for part in parts(document)] == ["The", "New", "•", "•"]
 
@@ -119,7 +126,13 @@ def test_table_rows_are_not_taken_for_columns(tmp_path: Path) -> None:
 
 def test_running_headers_are_kept_once_and_page_breaks_hold(tmp_path: Path) -> None:
     def page(number: int) -> PdfPage:
-        return PdfPage([(200, 770, 9, "Annual Report of the Survey"), *lines(72, 690, 11, PROSE), (300, 30, 9, f"Page {number} of 4")])
+        return PdfPage(
+            [
+                (200, 770, 9, "Annual Report of the Survey"),
+                *lines(72, 690, 11, PROSE),
+                (300, 30, 9, f"Page {number} of 4"),
+            ]
+        )
 
     document = read(tmp_path, [page(n) for n in range(1, 5)])
     assert document.text.count("Annual Report of the Survey") == 1
@@ -135,7 +148,14 @@ def test_a_lone_number_at_the_end_of_a_page_is_not_a_page_number(tmp_path: Path)
 
 
 def test_a_hyphen_at_the_line_end_reads_as_one(tmp_path: Path) -> None:
-    document = read(tmp_path, [PdfPage(lines(72, 700, 11, ["a word is broken at the end, see experi-", "ments that follow it and more of it"]))])
+    document = read(
+        tmp_path,
+        [
+            PdfPage(
+                lines(72, 700, 11, ["a word is broken at the end, see experi-", "ments that follow it and more of it"])
+            )
+        ],
+    )
     assert "experi-\nments" in document.text
 
 
@@ -145,11 +165,16 @@ def test_spaces_that_are_only_gaps_part_words(tmp_path: Path) -> None:
 
 
 def test_unreadably_small_machine_marks_are_not_text(tmp_path: Path) -> None:
-    assert read(tmp_path, [PdfPage([(72, 700, 0.5, "_cdfd5e22-e3a0"), (72, 600, 12, "seen by people")])]).text == "seen by people"
+    assert (
+        read(tmp_path, [PdfPage([(72, 700, 0.5, "_cdfd5e22-e3a0"), (72, 600, 12, "seen by people")])]).text
+        == "seen by people"
+    )
 
 
 def test_a_raised_number_stays_with_its_word(tmp_path: Path) -> None:
-    document = read(tmp_path, [PdfPage([(72, 700, 12, "Hart"), (94.8, 704, 7, "1"), (99.2, 700, 12, ", Sims and others")])])
+    document = read(
+        tmp_path, [PdfPage([(72, 700, 12, "Hart"), (94.8, 704, 7, "1"), (99.2, 700, 12, ", Sims and others")])]
+    )
     assert document.text == "Hart1, Sims and others"
 
 
@@ -186,7 +211,13 @@ def test_a_text_layer_is_preferred_to_ocr(tmp_path: Path) -> None:
 def test_encrypted(tmp_path: Path) -> None:
     """An encryption dictionary with an owner's hash that no empty password opens (standard handler, revision 2)."""
     plain = write_pdf([PdfPage([(72, 700, 12, "secret")])])
-    handler = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <" + b"5a" * 32 + b"> /U <" + b"a5" * 32 + b"> >> /ID [<00> <00>] "
+    handler = (
+        b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <"
+        + b"5a" * 32
+        + b"> /U <"
+        + b"a5" * 32
+        + b"> >> /ID [<00> <00>] "
+    )
     path = tmp_path / "locked.pdf"
     path.write_bytes(plain.replace(b"/Info 3 0 R", b"/Info 3 0 R " + handler))
     with pytest.raises(LoadError, match="encrypted PDF: needs a password"):

@@ -48,7 +48,11 @@ def test_code_is_split_before_definitions_and_kept_whole(tmp_path: Path) -> None
     source = "import os\n\n\ndef f():\n    a = 1\n\n    return a\n\n\nclass C:\n    x = 1\n\n    def g(self):\n        pass\n"
     document = read(tmp_path / "a.py", source)
     assert document.text == source
-    assert parts(document) == ["import os", "def f():\n    a = 1\n\n    return a", "class C:\n    x = 1\n\n    def g(self):\n        pass"]
+    assert parts(document) == [
+        "import os",
+        "def f():\n    a = 1\n\n    return a",
+        "class C:\n    x = 1\n\n    def g(self):\n        pass",
+    ]
     assert {kind for kind, _ in kinds(document)} == {"code"}
 
 
@@ -197,8 +201,14 @@ def body(markup: str) -> list[tuple[str, str]]:
         ("<ol start=3><li><p>x</p></li><li>y</li></ol>", [("paragraph", "3. x"), ("paragraph", "4. y")]),
         ("<h2>A <span>B</span></h2><p>c", [("heading", "A B"), ("paragraph", "c")]),
         ("<pre>  a\n\n   b<br>c</pre>", [("code", "  a\n\n   b\nc")]),
-        ("<script>x</script><style>y</style><nav>z</nav><p hidden>h</p><p style='display: none'>n</p>q", [("paragraph", "q")]),
-        ("<figure><img src=a.png alt='a cat'><figcaption>Tom</figcaption></figure>", [("paragraph", "a cat"), ("paragraph", "Tom")]),
+        (
+            "<script>x</script><style>y</style><nav>z</nav><p hidden>h</p><p style='display: none'>n</p>q",
+            [("paragraph", "q")],
+        ),
+        (
+            "<figure><img src=a.png alt='a cat'><figcaption>Tom</figcaption></figure>",
+            [("paragraph", "a cat"), ("paragraph", "Tom")],
+        ),
         ("so&shy;ft <!-- gone --> x&nbsp;y", [("paragraph", "soft x y")]),
     ],
 )
@@ -219,7 +229,10 @@ def test_html_text(markup: str, expected: list[tuple[str, str]]) -> None:
         ),
         ("<tr><th colspan=2>Banner<tr><th>K<td>V", [("header", "Banner"), ("row", "K | V")]),
         ("<tr><td>only</td></tr><tr><td>column</td></tr>", [("paragraph", "only"), ("paragraph", "column")]),
-        ("<tr><td>a<td><table><tr><td>b<td>c</table><tr><td>d<td>e", [("paragraph", "a"), ("row", "b | c"), ("row", "d | e")]),
+        (
+            "<tr><td>a<td><table><tr><td>b<td>c</table><tr><td>d<td>e",
+            [("paragraph", "a"), ("row", "b | c"), ("row", "d | e")],
+        ),
         ("<tr><td rowspan=99999 colspan=99999>a<td>b", [("row", "a" + " | " * 256 + "b")]),
     ],
 )
@@ -228,11 +241,16 @@ def test_html_tables(markup: str, expected: list[tuple[str, str]]) -> None:
 
 
 def test_html_deep_nesting_loses_nothing() -> None:
-    assert body("<div>" * 3000 + "deep" + "</div>" * 3000 + "<p>after") == [("paragraph", "deep"), ("paragraph", "after")]
+    assert body("<div>" * 3000 + "deep" + "</div>" * 3000 + "<p>after") == [
+        ("paragraph", "deep"),
+        ("paragraph", "after"),
+    ]
 
 
 LEAVES = st.text(st.sampled_from("abc xyz"), min_size=1, max_size=6)
-TAGS = st.sampled_from(["div", "p", "b", "span", "ul", "li", "td", "tr", "table", "h2", "section", "pre", "th", "blockquote", "dl", "dd"])
+TAGS = st.sampled_from(
+    ["div", "p", "b", "span", "ul", "li", "td", "tr", "table", "h2", "section", "pre", "th", "blockquote", "dl", "dd"]
+)
 TREES = st.recursive(LEAVES, lambda kids: st.tuples(TAGS, st.lists(kids, max_size=4)), max_leaves=14)
 
 

@@ -66,7 +66,10 @@ def test_long_screenshots_are_read_in_pieces_at_full_size() -> None:
 
 @pytest.mark.slow
 def test_a_full_page_takes_seconds() -> None:
-    page = drawn((1240, 1754), *[(80, 60 + 42 * i, f"Line {i} of a letter about rivers and the stones in them") for i in range(38)])
+    page = drawn(
+        (1240, 1754),
+        *[(80, 60 + 42 * i, f"Line {i} of a letter about rivers and the stones in them") for i in range(38)],
+    )
     ocr.read_lines(page)
     start = time.perf_counter()
     lines = ocr.read_lines(page)
