@@ -36,6 +36,18 @@ class RagPipeline:
         embedder = _embedder_of(reader, config.embedder)
         return cls(reader, embedder, open_generator(config, reader, embedder), config)
 
+    def over(self, index_dir: str | os.PathLike[str]) -> RagPipeline:
+        """The same models and settings over another index, of the same embedder. Raises StoreError, EmbedderError."""
+        from indexing.build import check_fingerprint
+        from rag.generators.quote import QuoteGenerator
+
+        reader = IndexReader(Path(index_dir))
+        check_fingerprint(reader.directory, reader.fingerprint, self._embedder)
+        generator = self._generator  # a language model is not loaded twice; the quoting one counts words in its index
+        if isinstance(generator, QuoteGenerator):
+            generator = open_generator(self.config, reader, self._embedder)
+        return RagPipeline(reader, self._embedder, generator, self.config)
+
     def search(
         self, question: str, k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS
     ) -> tuple[Evidence, ...]:

@@ -1,0 +1,126 @@
+"""The chat tab: the conversation, and beside it the evidence of an answer. Layout and handlers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from rag.conversation import Conversation, Turn
+from rag.view import evidence_html, question_html, turn_html
+
+if TYPE_CHECKING:
+    from rag.pipeline import RagPipeline
+
+AT_ONCE = 8  # questions that are answered at the same time
+EXAMPLES = {  # a file of the sample corpus -> a question that it answers
+    "restoration-report.pdf": "What did the thieves steal from the roof, and how much of it?",
+    "thrale-letter-1938-scan.pdf": "How many tides had Edwin Thrale lost since Christmas?",
+    "chandler-receipt.jpg": "What did the oakum cost on the chandler's receipt?",
+    "walters-gate-notes.txt": "How wide is the south sea gate in the clear?",
+}
+INTRO = '<div class="intro"><h1>Ask your documents</h1><p>Every answer shows where it stands, or says that it is not there.</p></div>'
+NO_EVIDENCE = '<section class="evidence"><p class="note">The passages that an answer stands on are shown here.</p></section>'
+EVIDENCE_JS = """
+watch('value', () => setTimeout(() => {
+    const panel = element.closest('.evidence-panel');
+    if (location.hash && element.querySelector(location.hash)) folioShow(); else panel?.scrollTo(0, 0);
+}, 100));
+"""
+
+
+def ask_tab(app: gr.Blocks, rag: RagPipeline) -> None:
+    """Lay the tab out. A conversation is kept for as long as its browser tab is open."""
+    state = gr.State(None, delete_callback=lambda conversation: conversation and conversation.close())
+    shown = gr.State(-1)  # the turn whose evidence is shown
+    with gr.Row(elem_classes="desk"):
+        with gr.Column(scale=11, min_width=320, elem_classes="talk"):
+            chatbot = gr.Chatbot(
+                show_label=False, container=False, latex_delimiters=[], buttons=[], feedback_options=None, placeholder=INTRO,
+                height="100%", elem_classes="conversation",
+            )
+            box = gr.MultimodalTextbox(
+                file_count="multiple", sources=["upload"], show_label=False, container=False, autofocus=True,
+                max_plain_text_length=100_000, placeholder="Ask, or drop files to ask about", elem_classes="ask",
+            )
+        with gr.Column(scale=9, min_width=320, elem_classes="evidence-panel"):
+            evidence = gr.HTML(NO_EVIDENCE, js_on_load=EVIDENCE_JS, apply_default_css=False)
+    outputs, chat = [state, chatbot, box, evidence, shown], Chat(rag)
+    hidden = {"api_visibility": "private", "show_progress": "hidden"}
+    running = [
+        box.submit(chat.ask, [box, state], outputs, concurrency_limit=AT_ONCE, **hidden),
+        chatbot.example_select(chat.example, [state], outputs, concurrency_limit=AT_ONCE, **hidden),
+        chatbot.retry(chat.retry, [state], outputs, concurrency_limit=AT_ONCE, **hidden),
+    ]
+    box.stop(chat.stop, [state], [chatbot, box], cancels=running, **hidden)
+    chatbot.clear(chat.clear, [state], outputs, cancels=running, **hidden)
+    chatbot.select(chat.select, [state, shown], [evidence, shown], **hidden)
+    app.load(chat.examples, None, chatbot, **hidden)
+
+
+class Chat:
+    """The handlers of the tab. A turn of a conversation is two messages of the chat."""
+
+    def __init__(self, rag: RagPipeline) -> None:
+        self._rag = rag
+
+    def examples(self) -> gr.Chatbot:
+        names = {Path(file.name).name for file in self._rag.reader.files()}
+        return gr.Chatbot(examples=[{"text": question} for name, question in EXAMPLES.items() if name in names])
+
+    def ask(self, message: dict[str, Any], conversation: Conversation | None) -> Iterator[list]:
+        question, files = (message.get("text") or "").strip(), message.get("files") or []
+        conversation = conversation or Conversation(self._rag)
+        if question or files:
+            yield from _taken(conversation, conversation.take(question, files))
+
+    def example(self, chosen: gr.SelectData, conversation: Conversation | None) -> Iterator[list]:
+        yield from self.ask({"text": chosen.value["text"]}, conversation)
+
+    def retry(self, chosen: gr.RetryData, conversation: Conversation) -> Iterator[list]:
+        number = chosen.index // 2
+        if conversation.turns[number].question:
+            yield from _taken(conversation, conversation.again(number))
+
+    def stop(self, conversation: Conversation | None) -> list:
+        if conversation is None:
+            return [[], _ready()]
+        conversation.stop()
+        return [_messages(conversation), _ready()]
+
+    def clear(self, conversation: Conversation | None) -> list:
+        if conversation:
+            conversation.close()
+        return [None, [], _ready(), NO_EVIDENCE, -1]
+
+    def select(self, chosen: gr.SelectData, conversation: Conversation | None, shown: int) -> tuple[Any, Any]:
+        """Show the evidence of the answer that was clicked on."""
+        number = chosen.index // 2
+        if conversation is None or number == shown or not conversation.turns[number].reply:
+            return gr.skip(), gr.skip()
+        return evidence_html(conversation.turns[number].reply, number), number
+
+
+def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]:
+    """The outputs of the chat while a turn is taken."""
+    busy = gr.MultimodalTextbox(value=None, submit_btn=False, stop_btn=True)
+    for _ in taking:
+        yield [conversation, _messages(conversation), busy, gr.skip(), gr.skip()]
+        busy = gr.skip()
+    number, reply = len(conversation.turns) - 1, conversation.turns[-1].reply
+    found = [evidence_html(reply, number), number] if reply else [gr.skip(), gr.skip()]
+    yield [conversation, _messages(conversation), _ready(), *found]
+
+
+def _ready() -> gr.MultimodalTextbox:
+    return gr.MultimodalTextbox(submit_btn=True, stop_btn=False)
+
+
+def _messages(conversation: Conversation) -> list[dict[str, str]]:
+    return [
+        message
+        for number, turn in enumerate(conversation.turns)
+        for message in ({"role": "user", "content": question_html(turn)}, {"role": "assistant", "content": turn_html(turn, number)})
+    ]

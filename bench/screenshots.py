@@ -1,0 +1,126 @@
+"""Pictures of the web app in a real browser, for a maintainer to look at.
+
+    python bench/screenshots.py OUT [--browser /usr/bin/chromium] [--only NAME]
+
+Indexes data/sample, and a damaged file beside it, into a temporary folder, serves the app and walks through it on a desk
+and on a phone, light and dark. Fails when the page asks another host for anything. Needs Playwright for Python, which is
+not in requirements.txt (`pip install playwright`), and a Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+QUESTIONS = {
+    "pdf": "What did the thieves steal from the roof, and how much of it?",
+    "scan": "How many tides had Edwin Thrale lost since Christmas?",
+    "picture": "What did the oakum cost on the chandler's receipt?",
+    "table": "How many kg of wholemeal were milled in August 2022?",
+    "text": "How wide is the south sea gate in the clear?",
+    "slide": "How many elvers were counted going up in 2023?",
+    "abstention": "What is the capital of Mongolia?",
+}
+DROPPED = "Minutes of the rowing club\n\nThe new boat is called Kittiwake. It cost 7,450 pounds and was paid for by a raffle.\n"
+
+
+def ask(page: Page, question: str) -> None:
+    field = page.locator(".ask textarea")
+    field.fill(question)
+    field.press("Enter")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the last answer is there and its pictures are drawn."""
+    page.wait_for_function("document.querySelectorAll('.told').length && !document.querySelector('.waiting, .told .progress')")
+    page.wait_for_timeout(1200)
+
+
+def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
+    """name -> what to do before its picture is taken."""
+    def drop() -> None:
+        path = folder / "rowing-club.txt"
+        path.write_text(DROPPED)
+        page.locator(".ask input[type=file]").set_input_files([path])
+        page.wait_for_timeout(800)
+        ask(page, "What is the new boat called?")
+
+    def library() -> None:
+        page.get_by_role("tab", name="Library").click()
+        page.wait_for_selector(".library table")
+        page.wait_for_timeout(400)
+
+    steps: dict[str, Callable[[], None]] = {"first": lambda: None}
+    steps |= {name: (lambda question=question: ask(page, question)) for name, question in QUESTIONS.items()}
+    return steps | {"dropped": drop, "library": library}
+
+
+def walk(browser: Browser, address: str, out: Path, only: str | None) -> set[str]:
+    """Take all pictures; the hosts that the pages asked."""
+    hosts: set[str] = set()
+    for device, (width, height) in SIZES.items():
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1)
+            context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+            page = context.new_page()
+            page.on("pageerror", lambda error: print(f"page error: {error}"))
+            with tempfile.TemporaryDirectory() as folder:
+                for name, act in shots(page, Path(folder)).items():
+                    if only and name not in only.split(","):
+                        continue
+                    page.goto(address)
+                    page.wait_for_selector(".ask textarea")
+                    page.wait_for_timeout(600)
+                    act()
+                    page.screenshot(path=out / f"{name}-{device}-{scheme}.png", full_page=device == "phone")
+            context.close()
+    return hosts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Pictures of the web app.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--browser", default="/usr/bin/chromium")
+    parser.add_argument("--only", metavar="NAMES", help="of these steps alone, with commas between")
+    options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    from app import build_app
+    from app_server import launch
+    from indexing.build import build
+    from rag.pipeline import RagPipeline
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        damaged = Path(folder, "damaged-plan.pdf")
+        damaged.write_bytes(b"%PDF-1.7 cut off")
+        os.chdir(ROOT)
+        build(["data/sample", damaged], Path(folder, "index"))
+        app = build_app(RagPipeline.from_index(Path(folder, "index")))
+        address = launch(app)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=options.browser, args=QUIET)
+            hosts = walk(browser, address, options.out, options.only)
+            browser.close()
+        app.close()
+    print("hosts asked:", ", ".join(sorted(hosts)))
+    return 0 if hosts <= {"127.0.0.1", "localhost", ""} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
