@@ -174,15 +174,14 @@ def _serve() -> None:
         except EOFError:
             return
         try:
-            digest = hash_file(Path(path), alive)
-            if digest == known:
-                send(Finished(task, digest, same=True))
+            if known and hash_file(Path(path), alive) == known:
+                send(Finished(task, known, same=True))
                 continue
             from indexing.loaders import load
 
             for document in load(Path(path), alive):
                 send(Loaded(task, document))
-            send(Finished(task, digest))
+            send(Finished(task, hash_file(Path(path), alive)))
         except LoadError as error:
             send(Failed(task, str(error)))
         except FileNotFoundError:

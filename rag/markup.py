@@ -32,8 +32,7 @@ def passage(text: str, spans: Sequence[Span] = (), header: str = "") -> str:
     if header and (rows := _rows(text, header)):
         return _table(text, rows, spans, header)
     kind = "passage flowing" if is_wrapped(text) else "passage"
-    paragraphs = [f"<p>{highlight(text[start:end], _within(spans, start, end))}</p>" for start, end in _paragraphs(text)]
-    return f'<div class="{kind}">{"".join(paragraphs)}</div>'
+    return f'<div class="{kind}">{"".join(_paragraph(text[start:end], _within(spans, start, end)) for start, end in _paragraphs(text))}</div>'
 
 
 def shorten(text: str, width: int) -> str:
@@ -71,6 +70,13 @@ def _paragraphs(text: str) -> Iterator[Span]:
         at = gap.end()
     if at < len(text):
         yield at, len(text)
+
+
+def _paragraph(text: str, spans: Sequence[Span]) -> str:
+    """The blank lines after it stay in the text, out of sight: the space between paragraphs is the page's own matter."""
+    body = text.rstrip()
+    rest = f"<i>{escape(text[len(body) :])}</i>" if len(body) < len(text) else ""
+    return f"<p>{highlight(body, spans)}{rest}</p>"
 
 
 def is_wrapped(text: str) -> bool:

@@ -25,7 +25,7 @@ class RagPipeline:
 
     def __init__(self, reader: IndexReader, embedder: Embedder, generator: Generator, config: RagConfig) -> None:
         self.reader, self.config = reader, config
-        self._embedder, self._generator = embedder, generator
+        self.embedder, self._generator = embedder, generator
         self._retriever = Retriever(reader, embedder, config.depth)
 
     @classmethod
@@ -42,11 +42,11 @@ class RagPipeline:
         from rag.generators.quote import QuoteGenerator
 
         reader = IndexReader(Path(index_dir))
-        check_fingerprint(reader.directory, reader.fingerprint, self._embedder)
+        check_fingerprint(reader.directory, reader.fingerprint, self.embedder)
         generator = self._generator  # a language model is not loaded twice; the quoting one counts words in its index
         if isinstance(generator, QuoteGenerator):
-            generator = open_generator(self.config, reader, self._embedder)
-        return RagPipeline(reader, self._embedder, generator, self.config)
+            generator = open_generator(self.config, reader, self.embedder)
+        return RagPipeline(reader, self.embedder, generator, self.config)
 
     def search(
         self, question: str, k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS
@@ -76,7 +76,7 @@ class RagPipeline:
                 else:
                     yield piece
         trace = {
-            "question": question, "searched": searched, "generator": self._generator.name, "embedder": self._embedder.fingerprint,
+            "question": question, "searched": searched, "generator": self._generator.name, "embedder": self.embedder.fingerprint,
             "retrieval": retrieved.details, "generation": dict(draft.details),
             "ms": {"retrieve": _ms(started, found), "generate": _ms(found, time.perf_counter())},
         }

@@ -12,7 +12,7 @@ from indexing.filters import Filter
 from indexing.reader import Hits, IndexReader
 from indexing.types import Chunk
 from rag import fusion
-from rag.query import match_expression
+from rag.query import match_expression, words
 from rag.types import ChannelRank, Evidence
 
 CHANNELS = ("dense", "bm25")
@@ -43,7 +43,7 @@ class Retriever:
             ranked[channel] = self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
             timings[channel] = round(1000 * (time.perf_counter() - started), 2)
             started = time.perf_counter()
-        weights = fusion.weights(question, ranked)
+        weights = fusion.weights(len(words(question)), ranked)
         fused = fusion.fuse(ranked, weights)
         evidence = self._collect(fused, ranked, k)
         timings["fuse"] = round(1000 * (time.perf_counter() - started), 2)
@@ -68,10 +68,9 @@ class Retriever:
             chunks = self._reader.chunks([row for row, _ in batch])
             there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
             for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
-                words = frozenset(chunk.text.split())
-                if any(_alike(words, other) for other in seen):
+    X for other in seen):
                     continue
-                seen.append(words)
+                seen.append(held)
                 kept.append(_evidence(chunk, score, {name: found[row] for name, found in places.items() if row in found}))
                 if len(kept) == k:
                     return tuple(kept)

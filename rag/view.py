@@ -17,7 +17,7 @@ from rag.types import Answer, Citation, Evidence
 from rag.view_library import progress_html, summary_html
 
 LONGEST_SHOWN = 1500  # characters of a question in its bubble
-CLOSEST = 3  # passages shown beside an abstention
+CLOSEST, CLOSEST_ROWS = 3, 5  # passages shown beside an abstention, and how many rows of a table
 CHANNEL_NAMES = {"dense": "meaning", "bm25": "words", "image": "picture"}
 
 
@@ -157,12 +157,16 @@ def _card(reader: IndexReader, source: Source, turn: int, dropped: bool) -> str:
     else:
         page = f'<p class="note">{escape(picture)}</p>' if picture else ""
     text = passage(piece.text, source.spans, header_of(piece)) if piece.text.strip() else ""
+    seen = page + text if piece.modality is Modality.IMAGE else text + page
     title = _title(reader, piece, dropped, f'<b class="number">{source.number}</b>')
-    return f'<article class="source" id="t{turn}s{source.number}">{title}{text}{page}{_ranks(piece)}</article>'
+    return f'<article class="source" id="t{turn}s{source.number}">{title}{seen}{_ranks(piece)}</article>'
 
 
 def _closest(reader: IndexReader, piece: Evidence, dropped: bool) -> str:
-    text = f'<div class="passage"><p>{escape(shorten(piece.text, 320))}</p></div>'
+    if header := header_of(piece):
+        text = passage("".join(piece.text.splitlines(keepends=True)[:CLOSEST_ROWS]), header=header)
+    else:
+        text = f'<div class="passage"><p>{escape(shorten(piece.text, 320))}</p></div>'
     return f'<article class="source closest">{_title(reader, piece, dropped)}{text}</article>'
 
 
@@ -203,7 +207,7 @@ def place(reader: IndexReader, item: Evidence) -> tuple[str, str]:
 
 def _ranks(piece: Evidence) -> str:
     ranks = [f"{CHANNEL_NAMES.get(name, name)} {found.rank}" for name, found in piece.channels.items()]
-    return f'<p class="ranks">ranked by {escape(", ".join(ranks))}</p>' if ranks else ""
+    return f'<p class="ranks">rank: {escape(", ".join(ranks))}</p>' if ranks else ""
 
 
 # the conversation
@@ -239,7 +243,7 @@ def turn_html(turn: Turn, number: int) -> str:
 def _told(reply: Reply, number: int) -> str:
     answer = reply.answer
     if answer.abstained:
-        hint = "The closest passages are shown as sources." if answer.evidence else "Nothing was found."
+        hint = "The closest passages are listed; none of them says it." if answer.evidence else "Nothing was found."
         return f'<div class="abstained"><b>{escape(answer.text)}</b><br>{hint}</div>'
     count = len(sources(answer))
     facts = [f"{count} source{'s' if count > 1 else ''}", f"confidence {answer.confidence:.2f}", f"{reply.seconds:.1f} s"]

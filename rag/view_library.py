@@ -52,7 +52,7 @@ def progress_html(progress: Progress | None) -> str:
 def summary_html(summary: Summary) -> str:
     """What a run did, and what it could not read."""
     counts = {name: getattr(summary, name) for name in ("added", "changed", "unchanged", "removed")}
-    told = [f"{count} {name}" for name, count in counts.items() if count] or ["no documents found"]
+    told = [f"{_count(count, 'document')} {name}" for name, count in counts.items() if count] or ["No documents were found"]
     failures = "".join(f"<li><b>{escape(PurePath(failure.path).name)}</b> {escape(failure.reason)}</li>" for failure in summary.failures)
     failed = f'<p class="failed">{_count(len(summary.failures), "file")} could not be read:</p><ul>{failures}</ul>' if failures else ""
     if failed and not any(counts.values()):
