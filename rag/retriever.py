@@ -68,7 +68,8 @@ class Retriever:
             chunks = self._reader.chunks([row for row, _ in batch])
             there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
             for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
-    X for other in seen):
+                held = frozenset(chunk.text.split())
+                if any(_alike(held, other) for other in seen):
                     continue
                 seen.append(held)
                 kept.append(_evidence(chunk, score, {name: found[row] for name, found in places.items() if row in found}))
