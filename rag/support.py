@@ -17,7 +17,7 @@ from rag.words import content_words, stem
 
 SENTENCE_FEATURES = (
     "similarity", "similarity_in_context", "coverage", "coverage_in_context", "chunk_similarity", "reciprocal_rank", "wanted_kind",
-    "length", "brevity", "row", "question_back",
+    "length", "brevity", "row", "question_back", "similarity_before", "coverage_before", "similarity_after", "kind_and_coverage",
 )
 ANSWER_FEATURES = (
     "best", "margin", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
@@ -52,21 +52,27 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(map(stem, content_words(text)))
 
 
-def sentence_features(question: Asked, evidence: Evidence, rank: int, text: str, alone: np.ndarray, in_context: np.ndarray, wide: frozenset[str]) -> list[float]:
-    """SENTENCE_FEATURES of one sentence of the evidence at `rank` (from 0).
+def chunk_features(question: Asked, evidence: Evidence, rank: int, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray) -> list[list[float]]:
+    """SENTENCE_FEATURES of each sentence of the evidence at `rank` (from 0), in their order.
 
-    alone, in_context: (d,) embeddings of the sentence by itself and under its headings. wide: the stems of the whole
-    chunk and its headings.
+    alone, in_context: (n, d) embeddings of the sentences by themselves and under their headings.
     """
-    own = stems(text)
+    wide = stems(evidence.text) | stems(" ".join(evidence.headings))
+    held = [stems(text) for text in texts]
+    near, near_in_context = (alone @ question.vector).tolist(), (in_context @ question.vector).tolist()
+    covered = [coverage(question, words) for words in held]
     kind = next((pattern for cue, pattern in _KINDS if cue.search(question.text)), None)
     dense = evidence.channels.get("dense")
-    words = text.count(" ") + 1
-    return [
-        float(question.vector @ alone), float(question.vector @ in_context), coverage(question, own), coverage(question, own | wide),
-        dense.score if dense else 0.0, 1 / (1 + rank), 0.5 if kind is None else float(bool(kind.search(text))),
-        math.log(words), max(0.0, 1 - words / 5), float(" | " in text), float(text.rstrip().endswith("?")),
-    ]
+    rows = []
+    for i, text in enumerate(texts):
+        words = text.count(" ") + 1
+        wanted = 0.5 if kind is None else float(bool(kind.search(text)))
+        rows.append([
+            near[i], near_in_context[i], covered[i], coverage(question, held[i] | wide), dense.score if dense else 0.0, 1 / (1 + rank), wanted,
+            math.log(words), max(0.0, 1 - words / 5), float(" | " in text), float(text.rstrip().endswith("?")),
+            near[i - 1] if i else 0.0, covered[i - 1] if i else 0.0, near[i + 1] if i + 1 < len(texts) else 0.0, wanted * covered[i],
+        ])
+    return rows
 
 
 def answer_features(question: Asked, probabilities: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:

@@ -38,21 +38,19 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
     evidence = context.evidence[:CHUNKS]
     counts = reader.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, reader.count())
-    owner, spans = [], []
-    for index, piece in enumerate(evidence):
-        for span in sentences(piece.text):
-            owner.append(index)
-            spans.append(span)
-    texts = [evidence[index].text[start:end] for index, (start, end) in zip(owner, spans, strict=True)]
-    under = [f"{evidence[index].headings[-1]}\n{text}" if evidence[index].headings else text for index, text in zip(owner, texts, strict=True)]
-    vectors = embedder.encode_documents([*texts, *under]) if texts else np.empty((0, embedder.dimension), np.float32)
-    wide = [support.stems(piece.text) | support.stems(" ".join(piece.headings)) for piece in evidence]
-    rows = [
-        support.sentence_features(asked, evidence[index], index, text, vectors[i], vectors[len(texts) + i], wide[index])
-        for i, (index, text) in enumerate(zip(owner, texts, strict=True))
-    ]
-    features = np.array(rows, np.float64).reshape(len(texts), len(support.SENTENCE_FEATURES))
-    return Attempt(asked, evidence, owner, spans, features, vectors[: len(texts)])
+    spans = [sentences(piece.text) for piece in evidence]
+    texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
+    under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
+    flat = [text for found in texts for text in found]
+    vectors = embedder.encode_documents([*flat, *under]) if flat else np.empty((0, embedder.dimension), np.float32)
+    rows, at = [], 0
+    for rank, (piece, found) in enumerate(zip(evidence, texts, strict=True)):
+        end = at + len(found)
+        rows += support.chunk_features(asked, piece, rank, found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
+        at = end
+    owner = [rank for rank, found in enumerate(spans) for _ in found]
+    features = np.array(rows, np.float64).reshape(len(flat), len(support.SENTENCE_FEATURES))
+    return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)])
 
 
 class QuoteGenerator:
