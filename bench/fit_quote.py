@@ -29,7 +29,7 @@ from rag.generators.quote import read
 from rag.pipeline import RagPipeline
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa", "medquad")
-QUESTIONS = {"train": 200, "dev": 100}  # of each set and kind
+QUESTIONS = {"train": 120, "dev": 80}  # of each set and kind
 
 
 @dataclass

@@ -68,7 +68,7 @@ def _walk(folder: str) -> Iterator[str]:
 
 def _look(name: str, path: str) -> Source:
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except OSError as error:
         return Source(name, path, problem=(error.strerror or str(error)).lower())
     if not stat.S_ISREG(status.st_mode):

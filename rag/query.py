@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from indexing.reader import quote
+from rag.dates import days, spellings
 from rag.words import STOP_WORDS
 
 LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
@@ -25,8 +26,12 @@ def words(question: str) -> list[str]:
 
 
 def match_expression(question: str) -> str:
-    """The FTS5 expression of a question: any of its words; a phrase in quotation marks counts as one more. "" for none."""
+    """The FTS5 expression of a question: any of its words. "" for none.
+
+    A phrase in quotation marks counts as one more, and so does a calendar day in each way that it is written.
+    """
     phrases = [phrase for phrase in _PHRASE.findall(question) if len(_WORD.findall(phrase)) > 1]
+    phrases += [spelling for day in days(question) for spelling in spellings(day)]
     return " OR ".join(quote(part) for part in [*words(question), *phrases])
 
 

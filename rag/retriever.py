@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from rag.types import ChannelRank, Evidence
 
 CHANNELS = ("dense", "bm25")
 ALIKE = 0.9  # share of common words from which two texts count as one
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Retriever:
             chunks = self._reader.chunks([row for row, _ in batch])
             there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
             for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
-                held = frozenset(chunk.text.split())
+                held = frozenset(_WORD.findall(chunk.text.casefold()))
                 if any(_alike(held, other) for other in seen):
                     continue
                 seen.append(held)
@@ -79,8 +81,10 @@ class Retriever:
 
 
 def _alike(left: frozenset[str], right: frozenset[str]) -> bool:
-    small, large = sorted((len(left), len(right)))
-    return bool(small) and small >= ALIKE * large and len(left & right) >= ALIKE * len(left | right)
+    """Nearly the same words, and the same figures: reports of two years may differ in nothing else."""
+    if len(left & right) < ALIKE * len(left | right):
+        return False
+    return not any(character.isdigit() for word in left ^ right for character in word)
 
 
 def _evidence(chunk: Chunk, score: float, channels: dict[str, ChannelRank]) -> Evidence:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rag.dates import days
 from rag.types import Evidence
 from rag.words import content_words, stem
 
@@ -45,11 +46,13 @@ class Asked:
 def asked(text: str, vector: np.ndarray, counts: Mapping[str, int], chunks: int) -> Asked:
     """counts: in how many of the `chunks` chunks each content word of the question stands."""
     rarity = {stem(word): math.log((chunks + 1) / (count + 0.5)) for word, count in counts.items()}
+    rarity |= {day.isoformat(): math.log(chunks + 1) for day in days(text)}
     return Asked(text, vector, {word: max(value, 0.1) for word, value in rarity.items()})
 
 
 def stems(text: str) -> frozenset[str]:
-    return frozenset(map(stem, content_words(text)))
+    """The stems of a text's content words, and its calendar days in one spelling."""
+    return frozenset(map(stem, content_words(text))) | {day.isoformat() for day in days(text)}
 
 
 def chunk_features(question: Asked, evidence: Evidence, rank: int, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray) -> list[list[float]]:

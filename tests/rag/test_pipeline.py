@@ -1,0 +1,205 @@
+"""The whole way on real files: the sample corpus through every door, with the right page and span."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from indexing.build import build
+from indexing.embedder import EmbedderError
+from indexing.filters import Filter
+from indexing.store import StoreError
+from rag import RagPipeline
+from rag.config import ConfigError, RagConfig
+from rag.types import Answer
+
+ROOT = Path(__file__).parents[2]
+QUESTIONS = [json.loads(line) for line in (ROOT / "tests" / "sample_questions.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample corpus, named as `data/sample/...` as its questions have it."""
+    directory, before = tmp_path_factory.mktemp("index"), Path.cwd()
+    os.chdir(ROOT)
+    try:
+        assert build(["data/sample"], directory).failures == []
+    finally:
+        os.chdir(before)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def rag(index: Path) -> RagPipeline:
+    return RagPipeline.from_index(index)
+
+
+@pytest.fixture(scope="module")
+def answers(rag: RagPipeline) -> list[Answer]:
+    return [rag.ask(question["question"]) for question in QUESTIONS]
+
+
+def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[Answer]) -> None:
+    cited = 0
+    for answer in answers:
+        assert answer.abstained == (not answer.citations)
+        for citation in answer.citations:
+            cited += 1
+            assert rag.reader.text(citation.document)[citation.char_start : citation.char_end] == citation.quote
+            assert answer.text[citation.claim_start : citation.claim_end] == citation.quote
+            assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in citation.boxes)
+            if Path(citation.document).suffix in {".pdf", ".png", ".jpg", ".webp", ".tiff", ".gif", ".bmp"}:
+                assert citation.page and citation.boxes
+    assert cited > 50
+
+
+def test_the_right_source_is_among_the_evidence(answers: list[Answer]) -> None:
+    missed = [
+        question["question"] for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]
+        and (question["document"], question["page"]) not in {(e.document, e.page) for e in answer.evidence}
+    ]
+    assert len(missed) <= 4, missed
+
+
+def test_every_format_is_answered_from_with_the_right_page_and_span(answers: list[Answer]) -> None:
+    right: dict[str, int] = {}
+    for question, answer in zip(QUESTIONS, answers, strict=True):
+        if question["unanswerable"]:
+            continue
+        suffix = Path(question["document"].partition("#")[0]).suffix
+        hit = any(
+            (c.document, c.page) == (question["document"], question["page"]) and overlaps(question["quote"], c.quote) for c in answer.citations
+        )
+        right[suffix] = right.get(suffix, 0) + hit
+    assert [suffix for suffix, hits in right.items() if not hits] == []
+    assert sum(right.values()) >= 50, right
+
+
+def overlaps(left: str, right: str) -> bool:
+    left, right = " ".join(left.split()), " ".join(right.split())
+    return left in right or right in left
+
+
+def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answers: list[Answer]) -> None:
+    declined = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if question["unanswerable"]]
+    refused = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]]
+    assert sum(declined) >= 7
+    assert sum(refused) <= 0.25 * len(refused)
+
+
+def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
+    for question in ("Who won the football world cup in 1998?", "Which enzyme unwinds the double helix of DNA?", "zzzz qqqq", "?", ""):
+        assert rag.ask(question).abstained, question
+
+
+def test_the_same_question_gives_the_same_answer(index: Path, rag: RagPipeline) -> None:
+    def same(answer: Answer) -> dict:
+        shown = answer.to_json()
+        shown["trace"] = {**shown["trace"], "ms": None, "retrieval": {**shown["trace"]["retrieval"], "ms": None}}
+        return shown
+
+    question = QUESTIONS[0]["question"]
+    assert same(rag.ask(question)) == same(rag.ask(question)) == same(RagPipeline.from_index(index).ask(question))
+
+
+def test_a_stream_is_its_answer(rag: RagPipeline) -> None:
+    *pieces, answer = rag.stream(QUESTIONS[0]["question"])
+    assert "".join(pieces) == answer.text
+    assert not answer.abstained
+
+
+def test_a_follow_up_is_understood_from_its_history(rag: RagPipeline) -> None:
+    answer = rag.ask("And who cast it?", history=["What does the new north bearing cost?"])
+    assert answer.trace["searched"] == "What does the new north bearing cost? And who cast it?"
+    assert any("bearing" in evidence.text for evidence in answer.evidence[:3])
+
+
+def test_filters_reach_every_channel(rag: RagPipeline) -> None:
+    found = rag.search("the mill", 20, only=Filter.parse(["type=pdf"]))
+    assert found
+    assert {Path(hit.document).suffix for hit in found} == {".pdf"}
+    assert rag.ask("How wide is the south sea gate?", only=Filter.parse(["path=*.docx"])).evidence[0].document.endswith(".docx")
+
+
+def test_the_command_line_gives_the_same_answer(index: Path, rag: RagPipeline) -> None:
+    question = QUESTIONS[0]["question"]
+    shown = json.loads(command("ask", question, "--index", str(index), "--json").stdout)
+    api = json.loads(json.dumps(rag.ask(question).to_json()))
+    for answer in (shown, api):
+        answer.pop("trace")
+    assert shown == api
+    assert {"text", "abstained", "confidence", "citations", "evidence"} <= shown.keys()
+    assert {"document", "page", "quote", "char_start", "char_end", "boxes", "chunk_id"} <= shown["citations"][0].keys()
+    results = json.loads(command("search", question, "--index", str(index), "-k", "3", "--json").stdout)["results"]
+    assert len(results) == 3
+    assert results[0].keys() == {"document", "page", "chunk_id", "text", "score", "channels", "locator"}
+    told = command("ask", question, "--index", str(index)).stdout
+    assert QUESTIONS[0]["answers"][0] in told
+    assert QUESTIONS[0]["document"] in told
+
+
+def test_wrong_use_is_one_line_and_exit_2(index: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ("ask", "x", "--index", str(tmp_path)), ("ask", "x", "--index", str(index), "--embedder", "other"),
+        ("ask", "x", "--index", str(index), "--generator", "oracle"), ("search", "x", "--index", str(index), "--filter", "size=3"),
+    ):
+        done = command(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "rag", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_torch_is_not_imported_for_the_default_way(index: Path) -> None:
+    code = f"import sys; from rag import RagPipeline; RagPipeline.from_index({str(index)!r}).ask('How wide is the gate?'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_many_threads_get_the_answers_of_one(rag: RagPipeline, answers: list[Answer]) -> None:
+    got: dict[int, str] = {}
+
+    def ask(number: int) -> None:
+        got[number] = rag.ask(QUESTIONS[number]["question"]).text
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {number: answers[number].text for number in range(12)}
+
+
+def test_an_empty_index_abstains(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    build([tmp_path / "docs"], tmp_path / "index")
+    answer = RagPipeline.from_index(tmp_path / "index").ask("anything?")
+    assert (answer.abstained, answer.citations, answer.evidence, answer.confidence) == (True, (), (), 0.0)
+    assert "the index is empty" in command("ask", "anything?", "--index", str(tmp_path / "index")).stdout
+
+
+def test_what_cannot_be_opened_names_its_remedy(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"python -m indexing SRC"):
+        RagPipeline.from_index(tmp_path)
+    with pytest.raises(EmbedderError, match=r"--embedder all-MiniLM-L6-v2.*NEW_DIR"):
+        RagPipeline.from_index(index, embedder="somebody/else")
+    with pytest.raises(ConfigError, match="unknown generator"):
+        RagPipeline.from_index(index, generator="magic")
+
+
+def test_settings_come_from_defaults_environment_and_flags_in_this_order() -> None:
+    assert RagConfig.load({}) == RagConfig()
+    assert RagConfig.load({"FOLIO_TOP_K": "3", "OTHER": "x"}).top_k == 3
+    assert RagConfig.load({"FOLIO_TOP_K": "3"}, top_k=5, generator=None).top_k == 5
+    for environment, flags in (({"FOLIO_COLOUR": "red"}, {}), ({"FOLIO_TOP_K": "many"}, {}), ({}, {"top_k": 0}), ({}, {"colour": "red"})):
+        with pytest.raises(ConfigError):
+            RagConfig.load(environment, **flags)
