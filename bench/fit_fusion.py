@@ -13,6 +13,7 @@ import json
 import math
 import pickle
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,10 @@ def fit(collections: list[list[Query]]) -> tuple[np.ndarray, float]:
     return weights, float(-(theta.detach() * mean / spread)[1:].sum())
 
 
+def rrf(query: Query) -> np.ndarray:
+    return (1 / (60 + query.ranks)).sum(0)
+
+
 def fused(query: Query, model: tuple[np.ndarray, float]) -> np.ndarray:
     w = 1 / (1 + np.exp(-(query.shape @ model[0] + model[1])))
     return w * query.dense + (1 - w) * query.bm25
@@ -149,7 +154,7 @@ def main() -> None:
         others = fit([rows for other, rows in data.items() if other != name])
         row = [
             np.mean([ndcg(query, score(query)) for query in test])
-            for score in (lambda q: q.bm25, lambda q: q.dense, lambda q: (1 / (60 + q.ranks)).sum(0), lambda q: fused(q, everything), lambda q: fused(q, others))
+            for score in (lambda q: q.bm25, lambda q: q.dense, rrf, partial(fused, model=everything), partial(fused, model=others))
         ]
         totals.append(row)
         print(f"| {name} | {len(test)} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
