@@ -51,6 +51,8 @@ class Ann:
             selector = faiss.IDSelectorBatch(kept)
         elif removed is not None and len(removed):
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
+        # one query is too little work to share: waking threads for it costs more than it saves, most of all on a busy machine
+        faiss.omp_set_num_threads(1)
         scores, ids = self.index.search(query[None], min(k, self.index.ntotal), params=self._parameters(selector, allowed))
         found = ids[0] >= 0  # FAISS pads with -1
         return ids[0][found], scores[0][found]
@@ -68,6 +70,9 @@ class Ann:
 
 def build(batches: Batches, count: int, dimension: int, epoch: int) -> Ann:
     """An index over `count` vectors: exact below EXACT_BELOW, above it the cheapest that shows RECALL, else exact."""
+    import faiss
+
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
     if count >= EXACT_BELOW:
         index = _inverted_lists(batches, count, dimension)
         if index is not None:
