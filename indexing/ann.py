@@ -144,16 +144,19 @@ def save(directory: Path, ann: Ann) -> Path:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    for other in directory.glob("text-*.faiss"):
-        if other != path:
+    for epoch, other in _files(directory):
+        if other != path and epoch <= ann.epoch:  # a newer one may have come meanwhile
             other.unlink(missing_ok=True)
     return path
 
 
 def newest(directory: Path) -> tuple[int, Path] | None:
     """(epoch, path) of the newest FAISS file there, unread."""
-    found = [(int(match[1]), path) for path in directory.glob("text-*.faiss") if (match := _NAME.fullmatch(path.name))]
-    return max(found, default=None)
+    return max(_files(directory), default=None)
+
+
+def _files(directory: Path) -> list[tuple[int, Path]]:
+    return [(int(match[1]), path) for path in directory.glob("text-*.faiss") if (match := _NAME.fullmatch(path.name))]
 
 
 def load(path: Path, dimension: int) -> Ann | None:

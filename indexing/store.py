@@ -55,6 +55,8 @@ class Store:
         except Timeout as error:
             raise StoreError(f"another indexing run is writing {directory}: wait for it to end") from error
         try:
+            for left in directory.glob("*.tmp"):  # by a run that was killed
+                left.unlink(missing_ok=True)
             self.db = connect(directory / schema.FILE)
             self._create()
         except BaseException:

@@ -55,6 +55,12 @@ def test_a_saved_index_answers_the_same_and_replaces_the_older_file(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == [new.name]
 
 
+def test_saving_an_older_state_leaves_a_newer_file_alone(tmp_path: Path) -> None:
+    new = ann.save(tmp_path, made(unit_vectors(9), np.arange(1, 10, dtype=np.int64)))
+    ann.save(tmp_path, made(unit_vectors(5), np.arange(1, 6, dtype=np.int64)))
+    assert ann.newest(tmp_path) == (9, new)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_file_is_not_loaded(tmp_path: Path, damage: str) -> None:
     path = ann.save(tmp_path, made(unit_vectors(100), np.arange(100, dtype=np.int64)))

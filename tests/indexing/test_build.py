@@ -196,6 +196,9 @@ def test_remove_forgets_a_file_or_one_record(sources: Path, index: Path) -> None
 
 def test_a_damaged_or_missing_faiss_file_is_made_anew(sources: Path, index: Path) -> None:
     build([sources], index)
+    (index / "half-written.tmp").touch()
+    build([sources], index)
+    assert list(index.glob("*.tmp")) == []
     (path,) = index.glob("text-*.faiss")
     expected = found(index, "whale oil", 5)
     path.write_bytes(path.read_bytes()[:-50])
