@@ -59,7 +59,7 @@ def _api(rag: RagPipeline, local: bool) -> None:
         """Index files and folders of this machine; what was added, changed, unchanged, and what failed and why."""
         if not local:
             raise gr.Error(REMOTE, print_exception=False)
-        return kindly(lambda: build(paths, directory).to_json())
+        return kindly(lambda: _renamed(build(paths, directory).to_json()))
 
     def delete(document: str) -> dict[str, int]:
         """Forget a document or a file, by the name that `status` gives; how many documents went."""
@@ -67,7 +67,7 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     def status() -> dict[str, Any]:
         """What is indexed: totals, the embedder, and every file with its status."""
-        return rag.reader.status().to_json()
+        return _renamed(rag.reader.status().to_json())
 
     def kindly(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
@@ -77,6 +77,13 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     for endpoint in (search, ask, ingest, delete, status):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=AT_ONCE)
+
+
+def _renamed(found: Any) -> Any:
+    """With `file` for `path`: gradio's Python client takes any object with a `path` for a file, and tries to fetch it."""
+    if isinstance(found, (list, tuple)):
+        return [_renamed(item) for item in found]
+    return {"file" if key == "path" else key: _renamed(value) for key, value in found.items()} if isinstance(found, dict) else found
 
 
 def main(arguments: list[str] | None = None) -> int:

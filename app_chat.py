@@ -29,6 +29,8 @@ watch('value', () => setTimeout(() => {
     if (location.hash && element.querySelector(location.hash)) folioShow(); else panel?.scrollTo(0, 0);
 }, 100));
 """
+FAULT = "Folio made a mistake and could not answer. The terminal where it runs shows what went wrong."
+NOTHING = [gr.skip()] * 5  # an event without an output would empty the chat
 
 
 def ask_tab(app: gr.Blocks, rag: RagPipeline) -> None:
@@ -54,6 +56,8 @@ def ask_tab(app: gr.Blocks, rag: RagPipeline) -> None:
         chatbot.example_select(chat.example, [state], outputs, concurrency_limit=AT_ONCE, **hidden),
         chatbot.retry(chat.retry, [state], outputs, concurrency_limit=AT_ONCE, **hidden),
     ]
+    for event in running:
+        event.failure(chat.fail, [state], [chatbot, box], **hidden)
     box.stop(chat.stop, [state], [chatbot, box], cancels=running, **hidden)
     chatbot.clear(chat.clear, [state], outputs, cancels=running, **hidden)
     chatbot.select(chat.select, [state, shown], [evidence, shown], **hidden)
@@ -70,24 +74,28 @@ class Chat:
         names = {Path(file.name).name for file in self._rag.reader.files()}
         return gr.Chatbot(examples=[{"text": question} for name, question in EXAMPLES.items() if name in names])
 
-    def ask(self, message: dict[str, Any], conversation: Conversation | None) -> Iterator[list]:
+    def ask(self, message: dict[str, Any] | None, conversation: Conversation | None) -> Iterator[list]:
+        message = message or {}  # None where the field has not been touched
         question, files = (message.get("text") or "").strip(), message.get("files") or []
         conversation = conversation or Conversation(self._rag)
-        if question or files:
-            yield from _taken(conversation, conversation.take(question, files))
+        yield from _taken(conversation, conversation.take(question, files)) if question or files else [NOTHING]
 
     def example(self, chosen: gr.SelectData, conversation: Conversation | None) -> Iterator[list]:
         yield from self.ask({"text": chosen.value["text"]}, conversation)
 
     def retry(self, chosen: gr.RetryData, conversation: Conversation) -> Iterator[list]:
         number = chosen.index // 2
-        if conversation.turns[number].question:
-            yield from _taken(conversation, conversation.again(number))
+        yield from _taken(conversation, conversation.again(number)) if conversation.turns[number].question else [NOTHING]
 
     def stop(self, conversation: Conversation | None) -> list:
-        if conversation is None:
-            return [[], _ready()]
-        conversation.stop()
+        if conversation:
+            conversation.stop()
+        return [_messages(conversation), _ready()]
+
+    def fail(self, conversation: Conversation | None) -> list:
+        """After a fault of ours, which the terminal shows: say so, and be ready for the next question."""
+        if conversation:
+            conversation.stop(FAULT)
         return [_messages(conversation), _ready()]
 
     def clear(self, conversation: Conversation | None) -> list:
@@ -105,7 +113,7 @@ class Chat:
 
 def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]:
     """The outputs of the chat while a turn is taken."""
-    busy = gr.MultimodalTextbox(value=None, submit_btn=False, stop_btn=True)
+    busy = gr.MultimodalTextbox(value={"text": "", "files": []}, submit_btn=False, stop_btn=True)
     for _ in taking:
         yield [conversation, _messages(conversation), busy, gr.skip(), gr.skip()]
         busy = gr.skip()
@@ -118,9 +126,9 @@ def _ready() -> gr.MultimodalTextbox:
     return gr.MultimodalTextbox(submit_btn=True, stop_btn=False)
 
 
-def _messages(conversation: Conversation) -> list[dict[str, str]]:
+def _messages(conversation: Conversation | None) -> list[dict[str, str]]:
     return [
         message
-        for number, turn in enumerate(conversation.turns)
+        for number, turn in enumerate(conversation.turns if conversation else ())
         for message in ({"role": "user", "content": question_html(turn)}, {"role": "assistant", "content": turn_html(turn, number)})
     ]

@@ -59,12 +59,11 @@ class Shelf:
         return library_html(self._reader.status(), wanted or "")
 
     def upload(self, files: list[str] | None, wanted: str) -> Iterator[list]:
-        if files:
-            yield from self._index(lambda: keep(files, self._reader.directory / FOLDER), wanted)
+        yield from self._index(lambda: keep(files or [], self._reader.directory / FOLDER), wanted)
 
-    def add(self, path: str, wanted: str) -> Iterator[list]:
-        if path.strip():
-            yield from self._index(lambda: [Path(path.strip()).expanduser()], wanted)
+    def add(self, path: str | None, wanted: str) -> Iterator[list]:
+        given = (path or "").strip()
+        yield from self._index(lambda: [Path(given).expanduser()], wanted) if given else [[gr.skip()] * 4]
 
     def remove(self, event: gr.EventData, wanted: str) -> tuple[gr.HTML, str]:
         try:

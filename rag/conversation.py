@@ -85,10 +85,10 @@ class Conversation:
         del self.turns[number:]
         return self.take(question)
 
-    def stop(self) -> None:
-        """Say of the last turn that it was stopped, where nothing came of it. Its iterator must be closed already."""
+    def stop(self, problem: str = "Stopped.") -> None:
+        """Say of the last turn why nothing came of it, where that is so. Its iterator must not be used any more."""
         if self.turns and not (self.turns[-1].reply or self.turns[-1].problem):
-            self.turns[-1].problem = "Stopped."
+            self.turns[-1].problem = problem
 
     def add(self, files: Sequence[str | os.PathLike[str]]) -> Iterator[Progress | Summary]:
         """Read files into the conversation's own index. Errors: those of `build`."""

@@ -15,6 +15,7 @@ from statistics import median
 Span = tuple[int, int]
 
 SEPARATOR = " | "  # between the cells of a row, as the loaders write it
+_EDGES = re.compile(r"\s*(?:\|\s)?\s*(?P<cell>.*?)\s*(?:(?:^|(?<=\s))\|)?\s*\Z", re.DOTALL)  # a cell, without bars and blanks around it
 WRAPPED = 0.75  # lines of running text are nearly as long as the longest one
 
 
@@ -75,8 +76,7 @@ def _paragraphs(text: str) -> Iterator[Span]:
 def _paragraph(text: str, spans: Sequence[Span]) -> str:
     """The blank lines after it stay in the text, out of sight: the space between paragraphs is the page's own matter."""
     body = text.rstrip()
-    rest = f"<i>{escape(text[len(body) :])}</i>" if len(body) < len(text) else ""
-    return f"<p>{highlight(body, spans)}{rest}</p>"
+    return f"<p>{highlight(body, spans)}{_unseen(text[len(body) :])}</p>"
 
 
 def is_wrapped(text: str) -> bool:
@@ -105,16 +105,19 @@ def _table(text: str, rows: Sequence[Span], spans: Sequence[Span], header: str) 
     if text[slice(*rows[0])].strip() == header:
         head, kind = lines.pop(0), ""
     else:  # the header stands elsewhere in the document: shown, but no part of the passage's text
-        head, kind = "<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in header.split(SEPARATOR)) + "</tr>", " class=borrowed"
+        head, kind = f"<tr>{_cells(header, 'th', ())}</tr>", " class=borrowed"
     return f'<div class="passage table"><table><thead{kind}>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def _cells(line: str, tag: str, spans: Sequence[Span]) -> str:
     cells, at = [], 0
     for part in re.split(f"(?<={re.escape(SEPARATOR)})", line):
-        body = part.removesuffix(SEPARATOR).rstrip("\n")
-        rest = part[len(body) :]
-        inner = highlight(body, _within(spans, at, at + len(body)))
-        cells.append(f"<{tag}>{inner}" + (f"<i>{escape(rest)}</i>" if rest else "") + f"</{tag}>")
+        left, right = _EDGES.match(part).span("cell")
+        inner = highlight(part[left:right], _within(spans, at + left, at + right))
+        cells.append(f"<{tag}>{_unseen(part[:left])}{inner}{_unseen(part[right:])}</{tag}>")
         at += len(part)
     return "".join(cells)
+
+
+def _unseen(text: str) -> str:
+    return f"<i>{escape(text)}</i>" if text else ""

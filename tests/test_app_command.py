@@ -1,0 +1,73 @@
+"""python app.py as a process of its own: quick to open, without torch, without the network."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from indexing.build import build
+
+ROOT = Path(__file__).parents[1]
+WATCH = """
+import os, sys
+
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.bind"):
+        address = arguments[1]
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        address = arguments[0]
+    else:
+        return
+    with open(os.environ["WATCHED"], "a") as file:
+        file.write(f"{address!r}\\n")
+
+sys.addaudithook(watch)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    log, port = tmp_path / "watched.txt", free_port()
+    environment = {
+        **os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "WATCHED": str(log), "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port),
+    }
+    environment.pop("GRADIO_ANALYTICS_ENABLED")
+    code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
+    with subprocess.Popen([sys.executable, "-c", code, "--index", str(tmp_path / "index")], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            line = run.stdout.readline()
+            assert f"http://127.0.0.1:{port}/" in line and "0 chunks" in line
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
+                assert b"Folio" in response.read()
+        finally:
+            run.send_signal(signal.SIGINT)
+        assert run.stdout.read().split()[-1] == "False"
+    hosts = {address for address in log.read_text().split("\n") if address and not re.match(r"\('(127\.0\.0\.1|::1)'|'(127\.0\.0\.1|localhost|::1|0\.0\.0\.0)'|None", address)}
+    assert not hosts
+
+
+def test_what_cannot_be_served_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from app import main
+
+    build((), index := tmp_path / "index")
+    assert main(["--index", str(index), "--generator", "nonsense"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown generator 'nonsense'")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["--index", str(index), "--port", str(taken.getsockname()[1])]) == 2
+    assert capsys.readouterr().err.startswith("error: cannot serve")
