@@ -18,6 +18,7 @@ from rag.view_library import library_html, problem_html, progress_html, summary_
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline
 
+AT_ONCE = 8  # browser tabs that add documents at the same time
 REMOVE_JS = """
 element.addEventListener('click', (event) => {
     const button = event.target.closest('[data-remove]');
@@ -40,9 +41,10 @@ def library_tab(app: gr.Blocks, tab: gr.Tab, rag: RagPipeline, local: bool) -> N
     shelf = Shelf(rag)
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [news, table, files, path]
-    files.upload(shelf.upload, [files, wanted], outputs, **hidden)
-    button.click(shelf.add, [path, wanted], outputs, **hidden)
-    path.submit(shelf.add, [path, wanted], outputs, **hidden)
+    several = {"concurrency_limit": AT_ONCE}  # a second run is told at once that another one is writing, rather than made to wait
+    files.upload(shelf.upload, [files, wanted], outputs, **several, **hidden)
+    button.click(shelf.add, [path, wanted], outputs, **several, **hidden)
+    path.submit(shelf.add, [path, wanted], outputs, **several, **hidden)
     table.click(shelf.remove, [wanted], [news, table], **hidden)
     wanted.input(shelf.show, [wanted], table, trigger_mode="always_last", **hidden)
     tab.select(shelf.show, [wanted], table, **hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,6 +19,7 @@ from rag.view_library import progress_html, summary_html
 
 LONGEST_SHOWN = 1500  # characters of a question in its bubble
 CLOSEST, CLOSEST_ROWS = 3, 5  # passages shown beside an abstention, and how many rows of a table
+_BOLD = re.compile(r"\*\*(\S(?:[^*\n]*\S)?)\*\*")
 CHANNEL_NAMES = {"dense": "meaning", "bm25": "words", "image": "picture"}
 
 
@@ -122,7 +124,9 @@ def _plain(answer: Answer, start: int, end: int) -> str:
         if start <= marker.start < end and not any(left <= marker.start < right for left, right in verbatim):
             parts.append(answer.text[at : marker.start].rstrip(" "))
             at = min(marker.end, end)
-    return escape("".join([*parts, answer.text[at:end]]))
+    html = escape("".join([*parts, answer.text[at:end]]))
+    quoted = any(left < end and start < right for left, right in verbatim)
+    return html if quoted else _BOLD.sub(r"<b>\1</b>", html)  # the one mark that language models will not leave out
 
 
 # the evidence

@@ -44,9 +44,10 @@ def progress_html(progress: Progress | None) -> str:
     """How far a run is, with a bar."""
     if progress is None or not progress.of:
         return '<div class="progress"><p>Looking at the files</p><span><i style="width:0%"></i></span></div>'
-    share, done = 100 * progress.files / progress.of, f"Read {progress.files} of {_count(progress.of, 'file')}"
+    share = 100 * progress.files / progress.of
+    done = f"Read {progress.files} of {_count(progress.of, 'file')}, {_count(progress.chunks, 'chunk')}" if progress.files else f"Reading {_count(progress.of, 'file')}"
     name = f", last {escape(PurePath(progress.name).name)}" if progress.name else ""
-    return f'<div class="progress"><p>{done}, {_count(progress.chunks, "chunk")}{name}</p><span><i style="width:{share:.0f}%"></i></span></div>'
+    return f'<div class="progress"><p>{done}{name}</p><span><i style="width:{share:.0f}%"></i></span></div>'
 
 
 def summary_html(summary: Summary) -> str:

@@ -145,6 +145,13 @@ def test_the_generators_own_markers_go_and_those_in_a_quote_stay() -> None:
     assert Reader(answer_html(told, 0)).text == "The pool is warm.1 It is heated [3] to 28 degrees.1"
 
 
+def test_bold_type_is_the_models_and_not_the_sources() -> None:
+    piece = evidence("It weighs **610** kg.")
+    assert "weighs <b>610</b> kg" in answer_html(answer("It weighs **610** kg, so heavy.", [(piece, "**610**", "It weighs **610** kg, so heavy.")]), 0)
+    assert "weighs **610** kg" in answer_html(answer("It weighs **610** kg.", [(piece, "It weighs **610** kg.", "It weighs **610** kg.")]), 0)
+    assert "<i" not in answer_html(answer("**<i>x</i>** y", [(piece, "kg", "y")]), 0)
+
+
 def test_rows_of_a_table_are_told_as_a_table() -> None:
     piece = evidence("Month | kg\nMay | 801\nJune | 779", modality=Modality.TABLE, headings=("Month | kg",))
     html = answer_html(answer("Month | kg\nJune | 779", [(piece, "Month | kg", "Month | kg"), (piece, "June | 779", "June | 779")]), 0)
@@ -290,6 +297,7 @@ def test_the_library_lists_failures_first_and_escapes_names() -> None:
 
 def test_progress_and_summary() -> None:
     assert "Read 2 of 4 files, 9 chunks, last b.txt" in progress_html(Progress(2, 4, 2, 9, "a/b.txt")) and "width:50%" in progress_html(Progress(2, 4, 2, 9, ""))
+    assert "Reading 4 files<" in progress_html(Progress(0, 4, 0, 0, ""))
     assert "Looking at the files" in progress_html(None)
     assert "1 document added, 2 documents unchanged in 1.5 s" in summary_html(Summary(added=1, unchanged=2, seconds=1.5))
     assert "No documents were found" in summary_html(Summary())
