@@ -2,7 +2,7 @@
 
     python bench/fit_quote.py DATA COLLECTIONS_WORK [--cache FILE] [--write]
 
-COLLECTIONS_WORK holds the indexes that bench/fit_fusion.py made, one per set. Sentence weights are fitted on DATA/qa/train,
+COLLECTIONS_WORK holds the indexes that bench/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
 where each question is asked of its own collection. The regression of confidence is fitted there too, on questions that
 are answerable, unanswerable as marked, asked of another collection, or asked with their own passage taken out. The
 threshold is the one with the best balanced accuracy of abstaining on DATA/qa/dev, put together in the same way.
@@ -20,15 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from indexing.build import build
 from rag import context, support
 from rag.generators.quote import read
 from rag.pipeline import RagPipeline
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa", "medquad")
+SMALL = 100  # passages of a small collection
 QUESTIONS = {"train": 120, "dev": 80}  # of each set and kind
 
 
@@ -71,45 +74,87 @@ def correct(tried, row: dict) -> np.ndarray:
     return np.array(marks, bool)
 
 
+def small_index(data: Path, work: Path, name: str) -> tuple[Path, set[str]]:
+    """An index of SMALL passages of a set, as a family's or a project's folder is small; and the keys of these passages."""
+    passages = sorted({row["context"] for split in QUESTIONS for row in rows(data, name, split)})
+    chosen = random.Random(2).sample(passages, min(SMALL, len(passages)))
+    folder = work / f"{name}-small"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"_id": key(text), "title": "", "text": text}) + "\n" for text in chosen]
+    (folder / "corpus.jsonl").write_text("".join(lines))
+    build([folder / "corpus.jsonl"], folder / "index")
+    return folder / "index", {key(text) for text in chosen}
+
+
 def cases(data: Path, work: Path) -> list[Case]:
     made = []
     for at, name in enumerate(SETS):
-        rag = RagPipeline.from_index(work / name)
+        small, kept = small_index(data, work, name)
         for split, count in QUESTIONS.items():
             found = [row for row in rows(data, name, split) if len(row["question"]) < 400]
-            plain = [row for row in found if not row["unanswerable"] and row["kind"] in ("extractive", "table", "freeform")][:count]
-            for row in plain:
-                question = row["question"].split("user:")[-1]
-                tried = attempt(rag, question)
-                made.append(Case(name, split, "answerable", tried, correct(tried, row)))
-            for row in plain[: count // 2]:
-                tried = attempt(rag, row["question"].split("user:")[-1], without=key(row["context"]))
-                made.append(Case(name, split, "removed", tried, np.zeros(len(tried.spans), bool)))
-            marked = [row["question"].split("user:")[-1] for row in found if row["unanswerable"]][: count // 2]
-            other = [row["question"].split("user:")[-1] for row in rows(data, SETS[(at + 3) % len(SETS)], split)][: count // 3]
-            for kind, questions in (("marked", marked), ("elsewhere", other)):
-                for question in questions:
-                    tried = attempt(rag, question)
-                    made.append(Case(name, split, kind, tried, np.zeros(len(tried.spans), bool)))
+            plain = [row for row in found if not row["unanswerable"] and row["kind"] in ("extractive", "table", "freeform")]
+            marked = [row for row in found if row["unanswerable"]]
+            other = rows(data, SETS[(at + 3) % len(SETS)], split)
+            inside = [row for row in plain if key(row["context"]) in kept]
+            outside = [row for row in plain if key(row["context"]) not in kept]
+            whole = RagPipeline.from_index(work / name)
+            made += ask(whole, name, split, plain[:count], plain[: count // 2], marked[: count // 2], other[: count // 3])
+            half = count // 2
+            made += ask(RagPipeline.from_index(small), name, split, inside[:half], outside[: half // 2], [], other[half : half + half // 3])
         print(name, len(made), flush=True)
     return [case for case in made if case.attempt.spans]
 
 
-def fit(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+def ask(rag: RagPipeline, name: str, split: str, answerable: list[dict], removed: list[dict], marked: list[dict], elsewhere: list[dict]) -> list[Case]:
+    made = []
+    for kind, chosen in (("answerable", answerable), ("removed", removed), ("marked", marked), ("elsewhere", elsewhere)):
+        for row in chosen:
+            tried = attempt(rag, row["question"].split("user:")[-1], without=key(row["context"]) if kind == "removed" else "")
+            right = correct(tried, row) if kind == "answerable" else np.zeros(len(tried.spans), bool)
+            made.append(Case(name, split, kind, tried, right))
+    return made
+
+
+def fit_ranking(chosen: list[Case]) -> np.ndarray:
+    """Weights that make the correct sentences of each question win a softmax over all of its sentences."""
+    stacked = np.concatenate([case.attempt.features for case in chosen])
+    mean, spread = stacked.mean(0), stacked.std(0) + 1e-6
+    longest = max(len(case.correct) for case in chosen)
+    features = torch.zeros(len(chosen), longest, stacked.shape[1])
+    correct, there = torch.zeros(2, len(chosen), longest, dtype=torch.bool)
+    for i, case in enumerate(chosen):
+        count = len(case.correct)
+        features[i, :count] = torch.tensor((case.attempt.features - mean) / spread)
+        correct[i, :count], there[i, :count] = torch.tensor(case.correct), True
+    theta = torch.zeros(stacked.shape[1], requires_grad=True)
+    optimizer = torch.optim.LBFGS([theta], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        logs = torch.log_softmax((features @ theta).masked_fill(~there, -1e9), 1)
+        value = -torch.logsumexp(logs.masked_fill(~correct, -1e9), 1).mean() + 0.01 * theta.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return theta.detach().numpy() / spread
+
+
+def fit(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
     scaler = StandardScaler().fit(features)
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(features), labels, sample_weight=weights)
+    model = LogisticRegression(C=0.1, max_iter=2000).fit(scaler.transform(features), labels)
     slopes = model.coef_[0] / scaler.scale_
     return slopes, float(model.intercept_[0] - slopes @ scaler.mean_)
 
 
-def answer_rows(chosen: list[Case], sentence: tuple[np.ndarray, float]) -> tuple[np.ndarray, np.ndarray]:
+def answer_rows(chosen: list[Case], sentence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ANSWER_FEATURES of each case, and whether its best sentence is correct."""
     features, right = [], []
     for case in chosen:
         tried = case.attempt
-        chances = support.probability(tried.features, *sentence)
-        best = int(np.argmax(chances))
-        features.append(support.answer_features(tried.question, chances, tried.features, best, tried.evidence, tried.owner))
+        scores = tried.features @ sentence
+        best = int(np.argmax(scores))
+        features.append(support.answer_features(tried.question, scores, tried.features, best, tried.evidence, tried.owner))
         right.append(bool(case.correct[best]))
     return np.array(features), np.array(right)
 
@@ -130,10 +175,7 @@ def main() -> None:
     train, dev = ([case for case in everything if case.split == split] for split in ("train", "dev"))
 
     usable = [case for case in train if case.kind == "answerable" and case.correct.any()]
-    features = np.concatenate([case.attempt.features for case in usable])
-    labels = np.concatenate([case.correct for case in usable])
-    shares = np.concatenate([np.full(len(case.correct), 1 / len(case.correct)) for case in usable])
-    sentence = fit(features, labels, shares / shares.mean())
+    sentence = fit_ranking(usable)
 
     x, right = answer_rows(train, sentence)
     answer = fit(x, right)
@@ -161,7 +203,7 @@ def main() -> None:
 
     text = (
         '"""Written by bench/fit_quote.py; do not edit. Regressions over rag.support\'s features."""\n\n'
-        f"SENTENCE = ({listed(sentence[0])})\nSENTENCE_BIAS = {sentence[1]:.4f}\n"
+        f"SENTENCE = ({listed(sentence)})\n"
         f"ANSWER = ({listed(answer[0])})\nANSWER_BIAS = {answer[1]:.4f}\nTHRESHOLD = {threshold}\n"
     )
     print(text)

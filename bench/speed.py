@@ -6,6 +6,7 @@
     python bench/speed.py rerun                          a second run over 10,000 unchanged files
     python bench/speed.py memory                         peak while 1 GB of PDF is indexed
     python bench/speed.py faiss  [--rows N]              recall and speed of the FAISS kind that is chosen
+    python bench/speed.py int8   BEIR_DIR...             nDCG@10 of the int8 encoder beside the same weights in torch
 
 DATA is a folder with text/*.jsonl.gz (sections of paragraphs). txtai runs in an environment of its own, named by --txtai.
 """
@@ -298,6 +299,31 @@ def bench_faiss(options: argparse.Namespace) -> None:
         del index
 
 
+def bench_int8(options: argparse.Namespace) -> None:
+    import pytrec_eval
+
+    from indexing import minilm
+    from indexing.embedder import SentenceTransformerEmbedder
+
+    embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(minilm.folder()))}
+    for folder in options.folders:
+        corpus = [json.loads(line) for line in (folder / "corpus.jsonl").open()]
+        asked = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}
+        relevant: dict[str, dict[str, int]] = {}
+        for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
+            query, document, grade = line.split("\t")
+            relevant.setdefault(query, {})[document] = int(grade)
+        figures = []
+        for name, embedder in embedders.items():
+            documents = embedder.encode_documents([f"{row['title']}\n{row['text']}".strip() for row in corpus])
+            queries = embedder.encode_queries([asked[query] for query in relevant])
+            best = np.argsort(-(queries @ documents.T), axis=1)[:, :100]
+            run = {query: {corpus[i]["_id"]: float(-rank) for rank, i in enumerate(row)} for query, row in zip(relevant, best, strict=True)}
+            scores = pytrec_eval.RelevanceEvaluator(relevant, {"ndcg_cut.10"}).evaluate(run)
+            figures.append(f"{name} {np.mean([score['ndcg_cut_10'] for score in scores.values()]):.4f}")
+        print(f"{folder.name} ({len(relevant)} queries, {len(corpus)} documents), nDCG@10: {', '.join(figures)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
@@ -313,6 +339,9 @@ def main() -> None:
         if name == "faiss":
             command.add_argument("--rows", type=int, default=100_000)
             command.add_argument("--hnsw", action="store_true", help="beside HNSW too (slow to build)")
+    command = commands.add_parser("int8")
+    command.add_argument("folders", type=Path, nargs="+", metavar="BEIR_DIR")
+    command.set_defaults(run=bench_int8)
     options = parser.parse_args()
     options.run(options)
 

@@ -1,4 +1,4 @@
-"""How well a sentence supports an answer to a question: features that can be explained, weighed by a fitted regression.
+"""How well a sentence supports an answer to a question: features that can be explained, weighed by fitted regressions.
 
 The weights are made by `python bench/fit_quote.py`; nothing here is tuned by hand.
 """
@@ -21,7 +21,7 @@ SENTENCE_FEATURES = (
     "length", "brevity", "row", "question_back", "similarity_before", "coverage_before", "similarity_after", "kind_and_coverage",
 )
 ANSWER_FEATURES = (
-    "best", "margin", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
+    "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "bm25", "agreement",
 )
 _KINDS = (
@@ -78,21 +78,30 @@ def chunk_features(question: Asked, evidence: Evidence, rank: int, texts: Sequen
     return rows
 
 
-def answer_features(question: Asked, probabilities: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
-    """ANSWER_FEATURES of a whole attempt: the best sentence against the others. features: (n, len(SENTENCE_FEATURES))."""
+def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
+    """ANSWER_FEATURES of a whole attempt: the best sentence against the others.
+
+    scores: (n,) of the sentences; features: (n, len(SENTENCE_FEATURES)); owner[i]: the evidence of sentence i.
+    """
     row = dict(zip(SENTENCE_FEATURES, features[best], strict=True))
-    logits = np.log(probabilities / (1 - probabilities))
     piece = evidence[owner[best]]
-    rest = [value for value, at in zip(logits, owner, strict=True) if at != owner[best]]
+    rest = [value for value, at in zip(scores, owner, strict=True) if at != owner[best]]
     wide = stems(piece.text) | stems(" ".join(piece.headings))
     rarest = max(question.rarity.values(), default=0.0)
     missing = max((value for word, value in question.rarity.items() if word not in wide), default=0.0)
     bm25 = piece.channels.get("bm25")
     return [
-        float(logits[best]), float(logits[best] - max(rest, default=logits[best] - 1)), row["similarity"], row["similarity_in_context"],
-        row["coverage"], row["coverage_in_context"], 1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
+        float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
+        row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
+        1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
         bm25.score / max(1.0, sum(question.rarity.values())) if bm25 else 0.0, float(len(piece.channels) == 2),
     ]
+
+
+def shares(scores: np.ndarray) -> np.ndarray:
+    """Softmax: (n,) -> (n,)."""
+    exponentials = np.exp(scores - scores.max())
+    return exponentials / exponentials.sum()
 
 
 def coverage(question: Asked, words: frozenset[str]) -> float:

@@ -17,7 +17,7 @@ from rag.query import words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
-SECOND = 0.8  # a further sentence is quoted when its probability is at least this share of the best one's
+SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 
 
@@ -67,15 +67,15 @@ class QuoteGenerator:
         if not attempt.spans:
             yield self._picture(question, context)
             return
-        chances = support.probability(attempt.features, quote_weights.SENTENCE, quote_weights.SENTENCE_BIAS)
-        best = int(np.argmax(chances))
-        shown = support.answer_features(attempt.question, chances, attempt.features, best, attempt.evidence, attempt.owner)
+        scores = attempt.features @ np.array(quote_weights.SENTENCE)
+        best = int(np.argmax(scores))
+        shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(support.probability(np.array([shown]), quote_weights.ANSWER, quote_weights.ANSWER_BIAS)[0]), 4)
-        details = {"threshold": self._threshold, "sentences": len(chances)}
+        details = {"threshold": self._threshold, "sentences": len(scores)}
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
-        chosen = self._choose(attempt, chances, best)
+        chosen = self._choose(attempt, support.shares(scores), best)
         parts, supports, at = [], [], 0
         for number, i in enumerate(chosen):
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
@@ -87,10 +87,10 @@ class QuoteGenerator:
             yield ("\n" if number else "") + text
         yield Draft("\n".join(parts), tuple(supports), confidence, abstained=False, details=details)
 
-    def _choose(self, attempt: Attempt, chances: np.ndarray, best: int) -> list[int]:
+    def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
         """The best sentence, and a second one that is nearly as good and says something else."""
-        for i in np.argsort(-chances, kind="stable")[1:3]:
-            if chances[i] >= SECOND * chances[best] and attempt.vectors[i] @ attempt.vectors[best] < 0.9:
+        for i in np.argsort(-shares, kind="stable")[1:3]:
+            if shares[i] >= SECOND * shares[best] and attempt.vectors[i] @ attempt.vectors[best] < 0.9:
                 return [best, int(i)]
         return [best]
 
