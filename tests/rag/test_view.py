@@ -91,6 +91,10 @@ def test_a_table_loses_no_character(rows: list[list[str]], spans: list) -> None:
     assert Reader(html).text == text
 
 
+def test_a_span_inside_another_ends_nothing() -> None:
+    assert highlight("<abcde>", [(1, 6), (2, 3)]) == "&lt;<mark>abcde</mark>&gt;"
+
+
 def test_rows_stand_under_their_header_wherever_it_is() -> None:
     own = passage("Month | kg\nMay | 801", [(11, 20)], "Month | kg")
     assert own.count("<th>") == 2 and "borrowed" not in own
