@@ -3,9 +3,10 @@
     python bench/fit_quote.py DATA COLLECTIONS_WORK [--cache FILE] [--write]
 
 COLLECTIONS_WORK holds the indexes that bench/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
-where each question is asked of its own collection. The regression of confidence is fitted there too, on questions that
-are answerable, unanswerable as marked, asked of another collection, or asked with their own passage taken out. The
-threshold is the one with the best balanced accuracy of abstaining on DATA/qa/dev, put together in the same way.
+where each question is asked of its own collection, whole and cut down to SMALL passages. The regression of confidence is
+fitted there too: whether the evidence holds an answer, over questions that are answerable, unanswerable as marked, asked
+of another collection, or asked with their own passage taken out. The threshold is the one with the best balanced accuracy
+of abstaining on DATA/qa/dev, put together in the same way.
 """
 
 from __future__ import annotations
@@ -177,15 +178,16 @@ def main() -> None:
     usable = [case for case in train if case.kind == "answerable" and case.correct.any()]
     sentence = fit_ranking(usable)
 
-    x, right = answer_rows(train, sentence)
-    answer = fit(x, right)
+    x, _ = answer_rows(train, sentence)
+    answer = fit(x, np.array([bool(case.correct.any()) for case in train]))
     x, right = answer_rows(dev, sentence)
     confidence = support.probability(x, *answer)
     answerable = np.array([case.kind == "answerable" for case in dev])
     reachable = np.array([case.correct.any() for case in dev])
     print(f"dev: {len(dev)} questions; right sentence among the evidence for {reachable[answerable].mean():.3f} of the answerable")
     print(f"best sentence right: {right[answerable].mean():.3f} of answerable, {right[reachable].mean():.3f} where it was there")
-    print(f"AUROC of confidence: right quote {roc_auc_score(right, confidence):.3f}, answerable {roc_auc_score(answerable, confidence):.3f}")
+    print(f"AUROC of confidence: right quote {roc_auc_score(right, confidence):.3f}, answerable {roc_auc_score(answerable, confidence):.3f}, "
+          f"answer among the evidence {roc_auc_score(reachable, confidence):.3f}")
     for kind in ("marked", "elsewhere", "removed"):
         chosen = np.array([case.kind in ("answerable", kind) for case in dev])
         print(f"  answerable against {kind}: {roc_auc_score(answerable[chosen], confidence[chosen]):.3f}")

@@ -61,7 +61,7 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a generator made of a context. `confidence` is 0..1: how sure it is that the text is supported."""
+    """What a generator made of a context. `confidence` is 0..1: how sure it is that the evidence holds an answer."""
 
     text: str
     supports: tuple[Support, ...]

@@ -9,7 +9,7 @@ import numpy as np
 
 from indexing.embedder import Embedder
 from indexing.reader import IndexReader
-from indexing.sentences import sentences
+from indexing.sentences import CELL, sentences
 from indexing.types import Modality
 from rag import quote_weights, support
 from rag.generator import ABSTENTION
@@ -53,6 +53,12 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
     return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)])
 
 
+def _header(piece: Evidence, row: str, said: str) -> str:
+    """The header row of a quoted table row, without which its figures mean nothing; "" where it stands there already."""
+    header = piece.headings[-1] if piece.modality is Modality.TABLE and piece.headings else ""
+    return header + "\n" if CELL in header and header != row and header not in said else ""
+
+
 class QuoteGenerator:
     """threshold: the least confidence of an answer; negative = the fitted one."""
 
@@ -76,16 +82,15 @@ class QuoteGenerator:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
         chosen = self._choose(attempt, support.shares(scores), best)
-        parts, supports, at = [], [], 0
-        for number, i in enumerate(chosen):
+        text, supports = "", []
+        for i in chosen:
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
-            text = piece.text[start:end]
-            at += len("\n") if number else 0
-            supports.append(Support(attempt.owner[i], start, end, at, at + len(text)))
-            parts.append(text)
-            at += len(text)
-            yield ("\n" if number else "") + text
-        yield Draft("\n".join(parts), tuple(supports), confidence, abstained=False, details=details)
+            lead = ("\n" if text else "") + _header(piece, piece.text[start:end], text)
+            at = len(text) + len(lead)
+            supports.append(Support(attempt.owner[i], start, end, at, at + end - start))
+            yield lead + piece.text[start:end]
+            text += lead + piece.text[start:end]
+        yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
         """The best sentence, and a second one that is nearly as good and says something else."""
