@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app_server import LOOPBACK, launch
 from indexing.types import FolioError
+from ui.server import LOOPBACK, launch
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -25,8 +25,8 @@ def build_app(rag: RagPipeline, *, local: bool = True) -> gr.Blocks:
     """The app over a pipeline and its index. local: only this machine reaches it, so it may name files by their paths."""
     import gradio as gr
 
-    from app_chat import ask_tab
-    from app_library import library_tab
+    from ui.chat import ask_tab
+    from ui.library import library_tab
 
     with gr.Blocks(title="Folio", analytics_enabled=False, fill_height=True, fill_width=True) as app:
         _api(rag, local)  # first, so that its names are not taken by handlers of the page

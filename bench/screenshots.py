@@ -101,9 +101,9 @@ def main() -> int:
     from playwright.sync_api import sync_playwright
 
     from app import build_app
-    from app_server import launch
     from indexing.build import build
     from rag.pipeline import RagPipeline
+    from ui.server import launch
 
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

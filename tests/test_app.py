@@ -44,7 +44,7 @@ def rag(index: Path) -> RagPipeline:
 @pytest.fixture(scope="module")
 def address(rag: RagPipeline) -> Iterator[str]:
     from app import build_app
-    from app_server import launch
+    from ui.server import launch
 
     app = build_app(rag)
     yield launch(app, port=free_port())
@@ -134,7 +134,7 @@ def test_paths_are_refused_where_others_can_reach_the_app(rag: RagPipeline, tmp_
     from gradio_client.exceptions import AppError
 
     from app import build_app
-    from app_server import launch
+    from ui.server import launch
 
     app = build_app(rag, local=False)
     try:
@@ -191,7 +191,7 @@ def shown(outputs: Iterator[list]) -> list:
 
 
 def test_the_chat_tells_and_shows_without_a_live_tag(rag: RagPipeline) -> None:
-    from app_chat import Chat
+    from ui.chat import Chat
 
     conversation, messages, _, evidence, turn = shown(Chat(rag).ask({"text": f" {QUESTION} ", "files": []}, None))
     assert [message["role"] for message in messages] == ["user", "assistant"] and turn == 0
@@ -202,7 +202,7 @@ def test_the_chat_tells_and_shows_without_a_live_tag(rag: RagPipeline) -> None:
 
 @pytest.mark.parametrize("message", [None, {}, {"text": " \n ", "files": []}])
 def test_an_empty_question_changes_nothing(rag: RagPipeline, message: dict | None) -> None:
-    from app_chat import NOTHING, Chat
+    from ui.chat import NOTHING, Chat
 
     assert list(Chat(rag).ask(message, None)) == [NOTHING]
 
@@ -210,7 +210,7 @@ def test_an_empty_question_changes_nothing(rag: RagPipeline, message: dict | Non
 def test_retry_replaces_and_clear_forgets(rag: RagPipeline, tmp_path: Path) -> None:
     import gradio as gr
 
-    from app_chat import Chat
+    from ui.chat import Chat
 
     chat, file = Chat(rag), tmp_path / "boat.txt"
     file.write_text("The ferry is called Sandpiper.")
@@ -226,7 +226,7 @@ def test_retry_replaces_and_clear_forgets(rag: RagPipeline, tmp_path: Path) -> N
 def test_a_click_on_an_answer_shows_its_evidence(rag: RagPipeline) -> None:
     import gradio as gr
 
-    from app_chat import Chat
+    from ui.chat import Chat
 
     chat = Chat(rag)
     conversation = shown(chat.ask({"text": QUESTION}, None))[0]
@@ -237,8 +237,8 @@ def test_a_click_on_an_answer_shows_its_evidence(rag: RagPipeline) -> None:
 
 
 def test_a_fault_of_ours_is_admitted(rag: RagPipeline) -> None:
-    from app_chat import FAULT, Chat
     from rag.conversation import Conversation, Turn
+    from ui.chat import FAULT, Chat
 
     talk = Conversation(rag, [Turn("?")])
     assert FAULT in Chat(rag).fail(talk)[0][1]["content"]
@@ -246,8 +246,8 @@ def test_a_fault_of_ours_is_admitted(rag: RagPipeline) -> None:
 
 
 def test_an_empty_index_says_what_to_do(tmp_path: Path) -> None:
-    from app_chat import Chat
-    from app_library import Shelf
+    from ui.chat import Chat
+    from ui.library import Shelf
 
     build((), tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index")
@@ -260,7 +260,7 @@ def test_an_empty_index_says_what_to_do(tmp_path: Path) -> None:
 def test_the_library_adds_lists_and_removes(tmp_path: Path) -> None:
     import gradio as gr
 
-    from app_library import Shelf
+    from ui.library import Shelf
 
     build((), tmp_path / "index")
     shelf = Shelf(RagPipeline.from_index(tmp_path / "index"))

@@ -12,10 +12,10 @@ from indexing.reader import IndexReader
 from indexing.types import Box, Modality
 from rag.citations import markers
 from rag.conversation import Reply, Turn
-from rag.markup import SEPARATOR, Span, is_wrapped, passage, shorten
-from rag.page_pictures import PagePicture, page_picture, picture_html
 from rag.types import Answer, Citation, Evidence
-from rag.view_library import progress_html, summary_html
+from ui.library_view import progress_html, summary_html
+from ui.markup import SEPARATOR, Span, is_wrapped, passage, shorten
+from ui.page_pictures import PagePicture, page_picture, picture_html
 
 LONGEST_SHOWN = 1500  # characters of a question in its bubble
 CLOSEST, CLOSEST_ROWS = 3, 5  # passages shown beside an abstention, and how many rows of a table

@@ -18,11 +18,11 @@ from indexing.build import Progress, Summary, build
 from indexing.reader import FileStatus, IndexReader, Status
 from indexing.types import Locator, Modality
 from rag.conversation import Reply, Turn
-from rag.markup import highlight, passage, shorten
-from rag.page_pictures import PagePicture, page_picture, picture_html, window
 from rag.types import Answer, Citation, Evidence
-from rag.view import answer_html, evidence_html, place, question_html, sources, turn_html
-from rag.view_library import library_html, progress_html, summary_html
+from ui.library_view import library_html, progress_html, summary_html
+from ui.markup import highlight, passage, shorten
+from ui.page_pictures import PagePicture, page_picture, picture_html, window
+from ui.view import answer_html, evidence_html, place, question_html, sources, turn_html
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">![x](http://evil.test/a.png) & </p></table>'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from rag.conversation import Conversation, Turn
-from rag.view import evidence_html, question_html, turn_html
+from ui.view import evidence_html, question_html, turn_html
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline

@@ -13,7 +13,7 @@ from indexing.build import Progress
 from indexing.follow import follow
 from indexing.types import FolioError
 from indexing.uploads import FOLDER, forget, keep
-from rag.view_library import library_html, problem_html, progress_html, summary_html
+from ui.library_view import library_html, problem_html, progress_html, summary_html
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline

@@ -71,7 +71,7 @@ def launch(app: gr.Blocks, host: str = LOOPBACK[0], port: int | None = None) -> 
     _, address, _ = app.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, inbrowser=False, ssr_mode=False, pwa=False,
         mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[], allowed_paths=[], show_error=False, num_workers=0,
-        app_kwargs={"middleware": middleware}, theme=_theme(), css_paths=Path(__file__).with_name("app.css"), head=HEAD,
+        app_kwargs={"middleware": middleware}, theme=_theme(), css_paths=Path(__file__).with_name("style.css"), head=HEAD,
     )
     return address
 

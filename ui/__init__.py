@@ -1,0 +1,1 @@
+"""The web app's parts: layout, handlers and formatting. No retrieval logic."""
