@@ -3,7 +3,7 @@
     python bench/fit_quote.py DATA COLLECTIONS_WORK [--cache FILE] [--write]
 
 COLLECTIONS_WORK holds the indexes that bench/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
-where each question is asked of its own collection, whole and cut down to SMALL passages. The regression of confidence is
+where each question is asked of its own collection, whole and cut down to SMALL passages, and to a few. The regression of confidence is
 fitted there too: whether the evidence holds an answer, over questions that are answerable, unanswerable as marked, asked
 of another collection, or asked with their own passage taken out. The threshold is the one with the best balanced accuracy
 of abstaining on DATA/qa/dev, put together in the same way.
@@ -15,9 +15,10 @@ import argparse
 import gzip
 import hashlib
 import json
+import math
 import pickle
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,33 @@ def ask(rag: RagPipeline, name: str, split: str, answerable: list[dict], removed
     return made
 
 
+def few(case: Case, rng: random.Random) -> Case:
+    """The same question over one to three chunks, as when a single file was dropped: the right one kept, or all the others."""
+    tried = case.attempt
+    right = {owner for owner, mark in zip(tried.owner, case.correct, strict=True) if mark}
+    others = [owner for owner in dict.fromkeys(tried.owner) if owner not in right]
+    kept = sorted(list(right)[:1] + rng.sample(others, min(len(others), rng.randint(0 if right else 1, 2))))
+    places = [i for i, owner in enumerate(tried.owner) if owner in kept]
+    question = support.Asked(tried.question.text, tried.question.vector, {
+        word: math.log((len(kept) + support.PRIOR) / (0.5 + sum(word in support.stems(tried.evidence[owner].text) for owner in kept)))
+        for word in tried.question.rarity
+    })
+    features = []
+    for rank, owner in enumerate(kept):
+        mine = [i for i in places if tried.owner[i] == owner]
+        texts = [tried.evidence[owner].text[slice(*tried.spans[i])] for i in mine]
+        made = np.array(support.chunk_features(question, tried.evidence[owner], rank, texts, tried.vectors[mine], tried.vectors[mine]))
+        made[:, 1] = tried.features[mine, 1]  # similarity under the headings, whose embeddings are not kept
+        features.append(made)
+    reduced = replace(
+        tried, question=question, evidence=tuple(tried.evidence[owner] for owner in kept), owner=[kept.index(tried.owner[i]) for i in places],
+        spans=[tried.spans[i] for i in places], features=np.concatenate(features), vectors=tried.vectors[places],
+    )
+    correct = case.correct[places]
+    kind = case.kind if case.kind != "answerable" or correct.any() else "removed"
+    return Case(case.name, case.split, kind, reduced, correct)
+
+
 def fit_ranking(chosen: list[Case]) -> np.ndarray:
     """Weights that make the correct sentences of each question win a softmax over all of its sentences."""
     stacked = np.concatenate([case.attempt.features for case in chosen])
@@ -173,6 +201,8 @@ def main() -> None:
         everything = cases(options.data, options.work)
         if options.cache:
             options.cache.write_bytes(pickle.dumps(everything))
+    rng = random.Random(3)
+    everything += [few(case, rng) for case in everything if rng.random() < 0.4]
     train, dev = ([case for case in everything if case.split == split] for split in ("train", "dev"))
 
     usable = [case for case in train if case.kind == "answerable" and case.correct.any()]

@@ -16,13 +16,15 @@ from rag.dates import days
 from rag.types import Evidence
 from rag.words import content_words, stem
 
+PRIOR = 200  # chunks that an index is thought to have besides its own: in one of three chunks no word is common
+
 SENTENCE_FEATURES = (
     "similarity", "similarity_in_context", "coverage", "coverage_in_context", "chunk_similarity", "reciprocal_rank", "wanted_kind",
     "length", "brevity", "row", "question_back", "similarity_before", "coverage_before", "similarity_after", "kind_and_coverage",
 )
 ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
-    "chunk_similarity", "bm25", "agreement",
+    "chunk_similarity", "agreement",
 )
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
@@ -45,9 +47,10 @@ class Asked:
 
 def asked(text: str, vector: np.ndarray, counts: Mapping[str, int], chunks: int) -> Asked:
     """counts: in how many of the `chunks` chunks each content word of the question stands."""
-    rarity = {stem(word): math.log((chunks + 1) / (count + 0.5)) for word, count in counts.items()}
-    rarity |= {day.isoformat(): math.log(chunks + 1) for day in days(text)}
-    return Asked(text, vector, {word: max(value, 0.1) for word, value in rarity.items()})
+    total = chunks + PRIOR
+    rarity = {stem(word): math.log(total / (count + 0.5)) for word, count in counts.items()}
+    rarity |= {day.isoformat(): math.log(total) for day in days(text)}
+    return Asked(text, vector, rarity)
 
 
 def stems(text: str) -> frozenset[str]:
@@ -89,12 +92,11 @@ def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, b
     wide = stems(piece.text) | stems(" ".join(piece.headings))
     rarest = max(question.rarity.values(), default=0.0)
     missing = max((value for word, value in question.rarity.items() if word not in wide), default=0.0)
-    bm25 = piece.channels.get("bm25")
     return [
         float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
         row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
         1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
-        bm25.score / max(1.0, sum(question.rarity.values())) if bm25 else 0.0, float(len(piece.channels) == 2),
+        float(len(piece.channels) == 2),
     ]
 
 
