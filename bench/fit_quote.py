@@ -5,8 +5,8 @@
 COLLECTIONS_WORK holds the indexes that bench/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
 where each question is asked of its own collection, whole and cut down to SMALL passages, and to a few. The regression of confidence is
 fitted there too: whether the evidence holds an answer, over questions that are answerable, unanswerable as marked, asked
-of another collection, or asked with their own passage taken out. The threshold is the one with the best balanced accuracy
-of abstaining on DATA/qa/dev, put together in the same way.
+of another collection, or asked with their own passage taken out. The threshold is the lowest within one standard error of
+the best balanced accuracy of abstaining on DATA/qa/dev, put together in the same way.
 """
 
 from __future__ import annotations
@@ -222,7 +222,9 @@ def main() -> None:
         chosen = np.array([case.kind in ("answerable", kind) for case in dev])
         print(f"  answerable against {kind}: {roc_auc_score(answerable[chosen], confidence[chosen]):.3f}")
     grid = np.round(np.arange(0.05, 0.8, 0.01), 2)
-    threshold = float(grid[np.argmax([balanced_accuracy_score(answerable, confidence >= t) for t in grid])])
+    accuracies = np.array([balanced_accuracy_score(answerable, confidence >= t) for t in grid])
+    error = math.sqrt(accuracies.max() * (1 - accuracies.max()) / len(dev))
+    threshold = float(grid[accuracies >= accuracies.max() - error].min())  # of thresholds that are as good, the one that refuses least
     shown = confidence >= threshold
     print(f"threshold {threshold}: balanced accuracy {balanced_accuracy_score(answerable, shown):.3f}")
     for kind in ("answerable", "marked", "elsewhere", "removed"):

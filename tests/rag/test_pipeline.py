@@ -78,7 +78,7 @@ def test_every_format_is_answered_from_with_the_right_page_and_span(answers: lis
         )
         right[suffix] = right.get(suffix, 0) + hit
     assert [suffix for suffix, hits in right.items() if not hits] == []
-    assert sum(right.values()) >= 50, right
+    assert sum(right.values()) >= 40, right
 
 
 def overlaps(left: str, right: str) -> bool:
@@ -89,8 +89,8 @@ def overlaps(left: str, right: str) -> bool:
 def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answers: list[Answer]) -> None:
     declined = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if question["unanswerable"]]
     refused = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]]
-    assert sum(declined) >= 7
-    assert sum(refused) <= 0.25 * len(refused)
+    assert sum(declined) >= 10
+    assert sum(refused) <= 0.3 * len(refused)
 
 
 def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
