@@ -112,7 +112,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from indexing.build import remove
+    from indexing.upkeep import remove
 
     count = remove(options.index, options.document)
     print(json.dumps({"removed": count}) if options.json else f"removed {count} document{'s' * (count != 1)}")

@@ -12,18 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing import ann, minilm
+from indexing import minilm
 from indexing.chunking import chunk, embedding_text
-from indexing.embedder import Embedder, EmbedderError, open_embedder
-from indexing.reader import vector_batches
+from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.sources import Source, find
-from indexing.store import FileRecord, Store, StoreError, file_words, text_digest
+from indexing.store import FileRecord, Store, file_words, text_digest
 from indexing.types import Chunk, Document
+from indexing.upkeep import update_ann
 from indexing.workers import QUIET, Failed, Finished, Loaded, read_all
 
 BATCH = 256  # chunks embedded at once; at most so many are lost when the run is killed
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,51 +93,6 @@ def build(
             (summary.chunks,) = store.db.execute("SELECT count(*) FROM chunks").fetchone()
     summary.seconds = time.monotonic() - started
     return summary
-
-
-def remove(index_dir: str | os.PathLike[str], name: str) -> int:
-    """Forget a document, or a file with all its documents; how many went. Raises StoreError for an unknown name.
-
-    The file is read again by a later run that is pointed at it.
-    """
-    with Store(Path(index_dir)) as store:
-        file = store.db.execute("SELECT id FROM files WHERE name = ? OR path = ?", (name, name)).fetchone()
-        document = store.db.execute("SELECT id, file FROM documents WHERE name = ?", (name,)).fetchone()
-        if file:
-            count = store.remove_file(file[0])
-        elif document:
-            with store.transaction():
-                store.remove_document(document[0])
-                store.db.execute("UPDATE files SET stamp = '', hash = '' WHERE id = ?", (document[1],))
-            count = 1
-        else:
-            raise StoreError(f"no document {name!r} in {index_dir}: `python -m indexing status --index {index_dir}` lists them")
-        update_ann(store)
-    return count
-
-
-def update_ann(store: Store) -> None:
-    """Make FAISS cover the store as it stands, by the cheapest way that is right."""
-    db = store.db
-    dimension = int(store.meta("dimension") or 0)
-    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
-    (count,) = db.execute("SELECT count(*) FROM vectors").fetchone()
-    (removed,) = db.execute("SELECT count(*) FROM removed").fetchone()
-    newest = ann.newest(store.directory)
-    if not count and not newest:
-        return
-    if newest and newest[0] == last and not removed:
-        return
-    old = ann.load(newest[1], dimension) if newest and count >= ann.EXACT_BELOW else None
-    if old is not None and (last - old.epoch + removed) < GROWTH * count and old.epoch <= last:
-        rows = db.execute("SELECT chunk FROM removed WHERE chunk <= ?", (old.epoch,))
-        gone = np.fromiter((row[0] for row in rows), np.int64)
-        fresh = ann.extend(old, gone, vector_batches(db, last, dimension, after=old.epoch), last)
-    else:
-        fresh = ann.build(lambda: vector_batches(db, last, dimension), count, dimension, last)
-    ann.save(store.directory, fresh)
-    with store.transaction():
-        db.execute("DELETE FROM removed WHERE chunk <= ?", (last,))
 
 
 @dataclass(slots=True)
@@ -298,19 +252,6 @@ class _Run:
                     self.store.set_meta("fingerprint", self._embedder.fingerprint)
                     self.store.set_meta("dimension", str(self._embedder.dimension))
         return self._embedder
-
-
-def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
-    return EmbedderError(
-        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` "
-        f"(or without --embedder), or index its sources again into a new directory with `--embedder {asked} --index NEW_DIR`"
-    )
-
-
-def check_fingerprint(directory: Path, recorded: str | None, embedder: Embedder) -> None:
-    """Raises EmbedderError, with both remedies, when an index's vectors are of another space than the embedder's."""
-    if recorded and recorded != embedder.fingerprint:
-        raise other_embedder(directory, recorded, embedder.fingerprint)
 
 
 def vanished(records: Iterator[FileRecord], found: list[Source], sources: Sequence[str | os.PathLike[str]]) -> list[FileRecord]:

@@ -47,6 +47,19 @@ def open_embedder(name: str = minilm.NAME) -> Embedder:
         return SentenceTransformerEmbedder(str(minilm.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
 
 
+def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
+    return EmbedderError(
+        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` "
+        f"(or without --embedder), or index its sources again into a new directory with `--embedder {asked} --index NEW_DIR`"
+    )
+
+
+def check_fingerprint(directory: Path, recorded: str | None, embedder: Embedder) -> None:
+    """Raises EmbedderError, with both remedies, when an index's vectors are of another space than the embedder's."""
+    if recorded and recorded != embedder.fingerprint:
+        raise other_embedder(directory, recorded, embedder.fingerprint)
+
+
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, with its own query and document prompts."""
 

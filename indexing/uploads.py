@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexing.build import remove
 from indexing.reader import IndexReader
 from indexing.sources import SourceError
+from indexing.upkeep import remove
 
 FOLDER = "uploads"  # below the index directory
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from indexing.embedder import Embedder, open_embedder
+from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.filters import Filter
 from indexing.reader import IndexReader
 from rag import context
@@ -38,7 +38,6 @@ class RagPipeline:
 
     def over(self, index_dir: str | os.PathLike[str]) -> RagPipeline:
         """The same models and settings over another index, of the same embedder. Raises StoreError, EmbedderError."""
-        from indexing.build import check_fingerprint
         from rag.generators.quote import QuoteGenerator
 
         reader = IndexReader(Path(index_dir))
@@ -86,8 +85,6 @@ class RagPipeline:
 
 def _embedder_of(reader: IndexReader, asked: str) -> Embedder:
     """The embedder of the index; refuses another one."""
-    from indexing.build import check_fingerprint, other_embedder
-
     if asked and asked != reader.embedder_name:
         raise other_embedder(reader.directory, reader.embedder_name, asked)
     embedder = open_embedder(reader.embedder_name)

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from indexing import ann
-from indexing.build import Summary, build, remove
+from indexing.build import Summary, build
 from indexing.embedder import EmbedderError, open_embedder
 from indexing.filters import Filter, FilterError
 from indexing.reader import IndexReader
 from indexing.sources import SourceError
 from indexing.store import Store, StoreError
+from indexing.upkeep import remove
 from indexing.verify import verify
 
 ROOT = Path(__file__).parents[2]

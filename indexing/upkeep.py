@@ -1,0 +1,59 @@
+"""What is done to an index besides building it: forgetting documents, and keeping FAISS in step with the store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from indexing import ann
+from indexing.reader import vector_batches
+from indexing.store import Store, StoreError
+
+GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is made anew
+
+
+def remove(index_dir: str | os.PathLike[str], name: str) -> int:
+    """Forget a document, or a file with all its documents; how many went. Raises StoreError for an unknown name.
+
+    The file is read again by a later run that is pointed at it.
+    """
+    with Store(Path(index_dir)) as store:
+        file = store.db.execute("SELECT id FROM files WHERE name = ? OR path = ?", (name, name)).fetchone()
+        document = store.db.execute("SELECT id, file FROM documents WHERE name = ?", (name,)).fetchone()
+        if file:
+            count = store.remove_file(file[0])
+        elif document:
+            with store.transaction():
+                store.remove_document(document[0])
+                store.db.execute("UPDATE files SET stamp = '', hash = '' WHERE id = ?", (document[1],))
+            count = 1
+        else:
+            raise StoreError(f"no document {name!r} in {index_dir}: `python -m indexing status --index {index_dir}` lists them")
+        update_ann(store)
+    return count
+
+
+def update_ann(store: Store) -> None:
+    """Make FAISS cover the store as it stands, by the cheapest way that is right."""
+    db = store.db
+    dimension = int(store.meta("dimension") or 0)
+    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
+    (count,) = db.execute("SELECT count(*) FROM vectors").fetchone()
+    (removed,) = db.execute("SELECT count(*) FROM removed").fetchone()
+    newest = ann.newest(store.directory)
+    if not count and not newest:
+        return
+    if newest and newest[0] == last and not removed:
+        return
+    old = ann.load(newest[1], dimension) if newest and count >= ann.EXACT_BELOW else None
+    if old is not None and (last - old.epoch + removed) < GROWTH * count and old.epoch <= last:
+        rows = db.execute("SELECT chunk FROM removed WHERE chunk <= ?", (old.epoch,))
+        gone = np.fromiter((row[0] for row in rows), np.int64)
+        fresh = ann.extend(old, gone, vector_batches(db, last, dimension, after=old.epoch), last)
+    else:
+        fresh = ann.build(lambda: vector_batches(db, last, dimension), count, dimension, last)
+    ann.save(store.directory, fresh)
+    with store.transaction():
+        db.execute("DELETE FROM removed WHERE chunk <= ?", (last,))
