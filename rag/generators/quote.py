@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
+LONGEST = 500  # characters of a quoted sentence
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 
 
@@ -38,7 +40,7 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
     evidence = context.evidence[:CHUNKS]
     counts = reader.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, reader.count())
-    spans = [sentences(piece.text) for piece in evidence]
+    spans = [_candidates(piece.text) for piece in evidence]
     texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
     under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
     flat = [text for found in texts for text in found]
@@ -57,6 +59,19 @@ def _header(piece: Evidence, row: str, said: str) -> str:
     """The header row of a quoted table row, without which its figures mean nothing; "" where it stands there already."""
     header = piece.headings[-1] if piece.modality is Modality.TABLE and piece.headings else ""
     return header + "\n" if CELL in header and header != row and header not in said else ""
+
+
+def _candidates(text: str) -> list[tuple[int, int]]:
+    """The spans that may be quoted: sentences; what is too long to be one (code, a form) line by line."""
+    spans = []
+    for start, end in sentences(text):
+        if end - start <= LONGEST:
+            spans.append((start, end))
+            continue
+        for line in re.finditer(r"[^\n]*\S", text[start:end]):
+            indent = len(line[0]) - len(line[0].lstrip())
+            spans.append((start + line.start() + indent, start + line.end()))
+    return spans
 
 
 class QuoteGenerator:
