@@ -2,7 +2,7 @@
 
 A convex combination of scores that are normalised inside each list, its weight chosen per question from the shapes of
 the lists. Bruch, Gai and Ingber (ACM TOIS 2023, arXiv 2210.11934) find such combinations above reciprocal rank fusion;
-so did we on 18 of 19 collections (bench/README.md). The weights are fitted by bench/fit_fusion.py.
+so did we on 16 of 19 collections (bench/README.md). The weights are fitted by bench/fit_fusion.py.
 """
 
 from __future__ import annotations
