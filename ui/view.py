@@ -74,7 +74,8 @@ def answer_html(answer: Answer, turn: int) -> str:
     parts, at = [], 0
     for claim in _claims(answer):
         if claim.header:
-            parts.append(_plain(answer, at, claim.start).removesuffix("\n"))
+            # a quoted row brings its header along as a line of text; here it is the head of the table
+            parts.append(_plain(answer, at, claim.start).removesuffix("\n").removesuffix(escape(claim.header)).removesuffix("\n"))
             parts.append(passage(answer.text[claim.start : claim.end], header=claim.header))
         else:
             parts.append(_plain(answer, at, claim.start))

@@ -305,3 +305,14 @@ def test_progress_and_summary() -> None:
     assert "Looking at the files" in progress_html(None)
     assert "1 document added, 2 documents unchanged in 1.5 s" in summary_html(Summary(added=1, unchanged=2, seconds=1.5))
     assert "No documents were found" in summary_html(Summary())
+
+
+def test_the_header_that_a_quoted_row_brings_is_shown_once() -> None:
+    header, row = "Month | Bran & meal", "August | 66"
+    at = Locator("books.xlsx", 1, 0, len(row))
+    piece = Evidence("c1", "books.xlsx", 1, row, 1.0, {}, at, ("Books", header), Modality.TABLE)
+    start = len(header) + 1
+    citation = Citation("books.xlsx", 1, row, 0, len(row), (), "c1", start, start + len(row))
+    html = answer_html(Answer(f"{header}\n{row}", False, 0.9, (citation,), (piece,), {}), 1)
+    assert html.count("Bran &amp; meal") == 1
+    assert html.count("August") == 1
