@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+
+from indexing.command import positive, run
 
 EXIT_FAILURES = 3  # some files failed, the rest is indexed
 COMMANDS = ("status", "remove", "verify")
@@ -14,19 +15,7 @@ COMMANDS = ("status", "remove", "verify")
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(arguments[0] if arguments and arguments[0] in COMMANDS else None).parse_args(arguments)
-    from indexing.types import FolioError
-
-    try:
-        return options.run(options)
-    except FolioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it at exit does not fail again
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the next run goes on from here", file=sys.stderr)
-        return 130
+    return run(lambda: options.run(options))
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
@@ -47,18 +36,11 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--embedder", metavar="NAME_OR_PATH", help="any sentence-transformers model (default: all-MiniLM-L6-v2)")
     parser.add_argument("--prune", action="store_true", help="forget files below SRC that are gone")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="processes that read files (default: half of the cores)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="give a file up after so many seconds without progress")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(run=_index)
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 def _index(options: argparse.Namespace) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
+
+from indexing.command import positive, run
 
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Evidence
@@ -14,27 +15,14 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    from indexing.filters import Filter
-    from indexing.types import FolioError
-
-    try:
-        options.only = Filter.parse(options.filter)
-        return options.run(options)
-    except FolioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it at exit does not fail again
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run(lambda: options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rag", description="Search an index, or ask it.")
     commands = parser.add_subparsers(required=True, metavar="search | ask")
     search = commands.add_parser("search", help="the chunks that fit a question")
-    search.add_argument("-k", type=_positive, default=10, metavar="N", help="how many (default 10)")
+    search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
     ask.add_argument("--generator", metavar="NAME", help="quote (default), openai:URL[#MODEL] or hf:PATH_OR_ID")
@@ -52,18 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
 def _search(options: argparse.Namespace) -> int:
+    from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
     rag = RagPipeline.from_index(options.index, embedder=options.embedder)
-    results = rag.search(options.question, options.k, only=options.only)
+    results = rag.search(options.question, options.k, only=Filter.parse(options.filter))
     if options.json:
         print(json.dumps({"results": [hit.to_json() for hit in results]}, ensure_ascii=False))
         return 0
@@ -75,10 +57,11 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _ask(options: argparse.Namespace) -> int:
+    from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
     rag = RagPipeline.from_index(options.index, embedder=options.embedder, generator=options.generator, threshold=options.threshold)
-    answer = rag.ask(options.question, only=options.only)
+    answer = rag.ask(options.question, only=Filter.parse(options.filter))
     if options.json:
         print(json.dumps(answer.to_json(), ensure_ascii=False))
     else:

@@ -14,7 +14,8 @@ from indexing.reader import IndexReader
 from rag import context
 from rag.citations import cite
 from rag.config import RagConfig
-from rag.generator import Generator, abstention, open_generator
+from rag.generator import Generator, abstention
+from rag.generators import open_generator
 from rag.query import standalone
 from rag.retriever import CHANNELS, Retriever
 from rag.types import Answer, Draft, Evidence

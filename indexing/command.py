@@ -1,0 +1,35 @@
+"""What the command lines share: how they end, and the types of their flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from indexing.types import FolioError
+
+WRONG_USE = 2
+
+
+def run(act: Callable[[], int]) -> int:
+    """The exit status of a command. What a user can cause is one line, never a traceback."""
+    try:
+        return act()
+    except FolioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USE
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it at exit does not fail again
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def positive(text: str) -> int:
+    """An argparse type: a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

@@ -1,0 +1,30 @@
+"""The generators, and how one is named: `quote`, `openai:URL`, `hf:PATH_OR_ID`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rag.config import ConfigError, RagConfig
+
+if TYPE_CHECKING:
+    from indexing.embedder import Embedder
+    from indexing.reader import IndexReader
+    from rag.generator import Generator
+
+
+def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
+    """The generator that `config.generator` names. Raises ConfigError for a name that is none."""
+    kind, _, rest = config.generator.partition(":")
+    if kind == "quote" and not rest:
+        from rag.generators.quote import QuoteGenerator
+
+        return QuoteGenerator(embedder, reader, config.threshold)
+    if kind == "openai" and rest:
+        from rag.generators.openai import OpenAIGenerator
+
+        return OpenAIGenerator.from_name(config.generator)
+    if kind == "hf" and rest:
+        from rag.generators.hf import HfGenerator
+
+        return HfGenerator.from_name(config.generator)
+    raise ConfigError(f"unknown generator {config.generator!r}: give quote, openai:URL or hf:PATH_OR_ID")
