@@ -37,7 +37,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--prune", action="store_true", help="forget files below SRC that are gone")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="give a file up after so many seconds without progress")
+    parser.add_argument("--timeout", type=positive, default=60, metavar="S", help="give a file up after so many seconds without progress")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(run=_index)
     return parser

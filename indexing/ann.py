@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -133,8 +133,7 @@ def save(directory: Path, ann: Ann) -> Path:
     import faiss
 
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=directory, suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
+    temporary = directory / f"text-{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         faiss.write_index(ann.index, str(temporary))
         with temporary.open("rb") as file:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from indexing import minilm
+from indexing.boxes import pack_words
 from indexing.chunking import chunk, embedding_text
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
-from indexing.sources import Source, find
+from indexing.sources import Source, find, look
 from indexing.store import FileRecord, Store, file_words, text_digest
 from indexing.types import Chunk, Document
 from indexing.upkeep import update_ann
@@ -157,13 +158,13 @@ class _Run:
     def _receive(self, event: Loaded) -> None:
         source, record = self._files[event.task]
         if event.task not in self._known:
-            name = record.name if record else source.name
+            name, before = (record.name, record.hash) if record else (source.name, "")
             record = self.store.put_file(source.path, name, stamp="", hash="", size=source.size, modified=source.modified, status="reading")
-            self._files[event.task] = (source, record)
+            self._files[event.task] = (source, replace(record, hash=before))
             self._known[event.task] = self.store.documents(record.id)
             self._seen[event.task] = set()
         document = _storable(event.document)
-        name = f"{record.name}#{document.key}" if document.key else record.name
+        name = self.store.free_name(record.id, f"{record.name}#{document.key}" if document.key else record.name)
         hash = _document_hash(document)
         known = self._known[event.task].get(name)
         if name in self._seen[event.task]:
@@ -182,7 +183,9 @@ class _Run:
     def _flush(self) -> None:
         """Embed all that waits in one go, then commit it document by document, in the order it came."""
         pending = [item for item in self._queue if isinstance(item, _Pending)]
-        texts = [embedding_text(chunk, file_words(item.name)) for item in pending for chunk in item.chunks]
+        texts = [
+            embedding_text(chunk, file_words(item.name, self._files[item.task][1].name)) for item in pending for chunk in item.chunks
+        ]
         digests = [text_digest(text) for text in texts]
         vectors = self._embed(texts, digests)
         at = 0
@@ -212,8 +215,11 @@ class _Run:
             self._fail(source, record, event.reason, event.passing)
         else:
             name = record.name if record else source.name
+            # a file that changed while it was read is read again by the next run, whatever was seen of it now
+            steady = look(source.name, source.path).stamp == source.stamp
             record = self.store.put_file(
-                source.path, name, stamp=source.stamp, hash=event.hash, size=source.size, modified=source.modified, status="indexed"
+                source.path, name, stamp=source.stamp if steady else "", hash=event.hash if steady else "", size=source.size,
+                modified=source.modified, status="indexed",
             )
             if event.same:
                 self.summary.unchanged += len(self.store.documents(record.id))
@@ -231,7 +237,7 @@ class _Run:
 
     def _fail(self, source: Source, record: FileRecord | None, reason: str, passing: bool) -> None:
         """Record a failure. What an earlier run read of the file stays searchable, and the reason says so."""
-        if record and self.store.documents(record.id):
+        if record and record.hash:
             reason += " (what was read of it before stays searchable)"
         self.store.put_file(
             source.path, record.name if record else source.name, stamp="" if passing else source.stamp, hash="",
@@ -256,7 +262,7 @@ class _Run:
 
 def vanished(records: Iterator[FileRecord], found: list[Source], sources: Sequence[str | os.PathLike[str]]) -> list[FileRecord]:
     """The known files below the sources that are no longer there."""
-    roots = [Path(source).absolute() for source in sources]
+    roots = [os.path.abspath(source) for source in sources]  # noqa: PTH100  (as in sources.py)
     there = {source.path for source in found}
     return [
         record for record in records
@@ -301,6 +307,9 @@ def _document_hash(document: Document) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (document.title, document.text, repr(document.blocks), document.modality):
         digest.update(part.encode())
+    for page in document.pages:
+        digest.update(repr((page.number, page.width, page.height, page.label)).encode())
+        digest.update(pack_words(page.words) or b"")
     for picture in document.pictures:
         digest.update(picture.preview)
     return digest.hexdigest()

@@ -32,6 +32,7 @@ class _Unit:
     page: int  # index into document.pages, -1 for none
     modality: Modality
     kind: BlockKind = BlockKind.PARAGRAPH
+    section: int = 0  # how many headings stand before it: two neighbours may be called the same
 
 
 def chunk(document: Document, name: str, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
@@ -67,12 +68,13 @@ def _units(document: Document) -> Iterator[_Unit]:
     path: list[tuple[int, str]] = []  # (level, text)
     lonely: tuple[Block, tuple[str, ...]] | None = None  # the last heading, while nothing stands under it
     table_header: str | None = None
+    section = 0
     starts = [page.start for page in document.pages]
     title = (document.title,) if document.title else ()
 
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
         page = bisect.bisect_right(starts, block.start) - 1
-        return _Unit(block.start, block.end, headings, page, modality, block.kind)
+        return _Unit(block.start, block.end, headings, page, modality, block.kind, section)
 
     def headings() -> tuple[str, ...]:
         texts = tuple(text for _, text in path)
@@ -83,6 +85,7 @@ def _units(document: Document) -> Iterator[_Unit]:
         if block.kind is not BlockKind.ROW:
             table_header = None
         if block.kind is BlockKind.HEADING:
+            section += 1
             if lonely and block.level <= lonely[0].level:
                 yield unit(*lonely, document.modality)
             while path and path[-1][0] >= block.level:
@@ -126,9 +129,11 @@ def _pack(text: str, units: list[_Unit], count_tokens: CountTokens, limit: int) 
 
 
 def _joinable(left: _Unit, right: _Unit) -> bool:
-    if (left.page, left.modality) != (right.page, right.modality) or (left.kind is BlockKind.HEADING) != (right.kind is BlockKind.HEADING):
-        return False
-    return left.headings == right.headings
+    if left.kind is BlockKind.HEADING or right.kind is BlockKind.HEADING:
+        together = left.kind is right.kind
+    else:
+        together = left.section == right.section
+    return together and (left.page, left.modality, left.headings) == (right.page, right.modality, right.headings)
 
 
 def _split(text: str, unit: _Unit, count_tokens: CountTokens, limit: int) -> list[tuple[int, int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -18,6 +19,9 @@ def run(act: Callable[[], int]) -> int:
         return act()
     except FolioError as error:
         print(f"error: {error}", file=sys.stderr)
+        return WRONG_USE
+    except sqlite3.DatabaseError as error:
+        print(f"error: the index cannot be used ({error}): free some room if the disk is full, else index its sources again into a new directory", file=sys.stderr)
         return WRONG_USE
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it at exit does not fail again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Filter:
 def _days(value: str) -> tuple[float, float]:
     """The first second of a day, month or year, and the first one after it."""
     try:
+        if value.startswith("9999"):
+            return datetime.combine(date.fromisoformat(f"{value}-01-01"[:10]), datetime.min.time()).timestamp(), math.inf
         if re.fullmatch(r"\d{4}", value):
             first, after = date(int(value), 1, 1), date(int(value) + 1, 1, 1)
         elif re.fullmatch(r"\d{4}-\d{2}", value):
@@ -79,6 +82,6 @@ def _days(value: str) -> tuple[float, float]:
         else:
             first = date.fromisoformat(value)
             after = first + timedelta(days=1)
-    except (ValueError, OverflowError) as error:
+        return datetime.combine(first, datetime.min.time()).timestamp(), datetime.combine(after, datetime.min.time()).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
         raise FilterError(f"cannot read the date {value!r}: give YYYY, YYYY-MM or YYYY-MM-DD") from error
-    return (datetime.combine(day, datetime.min.time()).timestamp() for day in (first, after))

@@ -103,6 +103,8 @@ class IndexReader:
 
     def nearest(self, query: np.ndarray, k: int, only: Filter | None = None) -> Hits:
         """The chunks nearest to query (d,), by inner product."""
+        if not self.dimension:
+            return []  # nothing was ever embedded
         state = self._state()
         allowed = None
         if only is not None:

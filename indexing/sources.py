@@ -44,10 +44,10 @@ def find(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
     for source in map(os.fspath, sources):
         names = _walk(source) if Path(source).is_dir() else iter([source])
         for name in names:
-            path = str(Path(name).absolute())
+            path = os.path.abspath(name)  # noqa: PTH100  (takes `..` out and follows no link; Path does only one of these)
             if path not in seen:
                 seen.add(path)
-                yield _look(name, path)
+                yield look(name, path)
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -66,7 +66,13 @@ def _walk(folder: str) -> Iterator[str]:
                 yield path
 
 
-def _look(name: str, path: str) -> Source:
+def look(name: str, path: str) -> Source:
+    """The state of a file now."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown, place = (text.encode("utf-8", "backslashreplace").decode() for text in (name, path))
+        return Source(shown, place, problem="its name is not valid UTF-8: rename it")
     try:
         status = Path(path).stat()
     except OSError as error:

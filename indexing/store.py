@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sqlite3
 import time
@@ -47,13 +48,15 @@ class Store:
     def __init__(self, directory: Path) -> None:
         from filelock import FileLock, Timeout
 
-        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._lock = FileLock(directory / "writer.lock")
         try:
+            directory.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise StoreError(f"another indexing run is writing {directory}: wait for it to end") from error
+        except OSError as error:
+            raise StoreError(f"cannot write an index in {directory}: {(error.strerror or str(error)).lower()}") from error
         try:
             for left in directory.glob("*.tmp"):  # by a run that was killed
                 left.unlink(missing_ok=True)
@@ -90,10 +93,11 @@ class Store:
         try:
             yield
             self.set_meta("changes", str(int(self.meta("changes") or 0) + 1))
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # SQLite may have rolled back by itself, on a full disk for one
+                self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def meta(self, key: str) -> str | None:
         return meta(self.db, key)
@@ -154,12 +158,22 @@ class Store:
                 modality = excluded.modality, hash = excluded.hash RETURNING id""", row
             ).fetchone()
             old = dict(self.db.execute("SELECT chunk_id, id FROM chunks WHERE document = ?", (id,)))
-            words_of_name = file_words(name)
+            (file_name,) = self.db.execute("SELECT name FROM files WHERE id = ?", (file,)).fetchone()
+            words_of_name = file_words(name, file_name)
             for chunk, digest, vector in zip(chunks, digests, vectors, strict=True):
-                if old.pop(chunk.id, None) is None:
+                kept = old.pop(chunk.id, None)
+                if kept is None:
                     self._add_chunk(id, words_of_name, chunk, digest, vector)
+                else:  # the same text in the same place of the document may stand elsewhere on its page
+                    self.db.execute("UPDATE chunks SET boxes = ? WHERE id = ?", (pack_boxes(chunk.locator.boxes), kept))
             self._remove_chunks(old.values())
             self._put_pages(id, document)
+
+    def free_name(self, file: int, name: str) -> str:
+        """The name for a document of this file: `name`, unless a document of another file is called so (a#1 may be either)."""
+        while self.db.execute("SELECT 1 FROM documents WHERE name = ? AND file != ?", (name, file)).fetchone():
+            name += "~"
+        return name
 
     def remove_document(self, id: int) -> None:
         """Call inside a transaction."""
@@ -189,13 +203,14 @@ class Store:
 
     def _remove_chunks(self, ids: Sequence[int]) -> None:
         for id in list(ids):
-            name, headings, text = self.db.execute(
-                "SELECT documents.name, headings, text FROM chunks JOIN documents ON documents.id = document WHERE chunks.id = ?", (id,)
+            name, file_name, headings, text = self.db.execute(
+                """SELECT documents.name, files.name, headings, text FROM chunks JOIN documents ON documents.id = document
+                JOIN files ON files.id = file WHERE chunks.id = ?""", (id,)
             ).fetchone()
             # a contentless FTS5 table takes a row out only when it is told the very words that went in
             context = " › ".join(json.loads(headings))
             self.db.execute(
-                "INSERT INTO fulltext (fulltext, rowid, name, headings, text) VALUES ('delete', ?, ?, ?, ?)", (id, file_words(name), context, text)
+                "INSERT INTO fulltext (fulltext, rowid, name, headings, text) VALUES ('delete', ?, ?, ?, ?)", (id, file_words(name, file_name), context, text)
             )
             self.db.execute("DELETE FROM vectors WHERE chunk = ?", (id,))
             self.db.execute("DELETE FROM chunks WHERE id = ?", (id,))
@@ -219,8 +234,10 @@ class Store:
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit, so that every transaction is written out. Raises StoreError when it is no database."""
     try:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30, check_same_thread=False)
+        mode = "mode=ro" if read_only else "mode=rwc"
+        if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-shm").exists():
+            mode = "immutable=1"  # nobody can write there, and SQLite cannot make the file that it shares with writers
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False)
         db.execute("PRAGMA foreign_keys=ON")
         db.execute("PRAGMA synchronous=NORMAL")  # a WAL survives a killed process whole; a power cut may lose the last documents, never half of one
         db.execute("PRAGMA mmap_size=1073741824")  # rows are read where the page cache has them
@@ -251,9 +268,12 @@ def meta(db: sqlite3.Connection, key: str) -> str | None:
     return row[0] if row else None
 
 
-def file_words(name: str) -> str:
-    """The words of a file's name, for the full text: `trip-2019_beach.jpg` is found by trip, 2019, beach. A record has none."""
-    return "" if "#" in name else re.sub(r"[\W_]+", " ", PurePath(name).name)
+def file_words(document: str, file: str) -> str:
+    """The words of a document's file name, for the full text: `trip-2019_beach.jpg` is found by trip, 2019, beach.
+
+    A record inside a file has none.
+    """
+    return re.sub(r"[\W_]+", " ", PurePath(file).name) if document == file else ""
 
 
 def text_digest(text: str) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 
 from indexing import ann
 from indexing.reader import vector_batches
+from indexing.schema import FILE
 from indexing.store import Store, StoreError
 
 GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is made anew
@@ -19,6 +20,8 @@ def remove(index_dir: str | os.PathLike[str], name: str) -> int:
 
     The file is read again by a later run that is pointed at it.
     """
+    if not (Path(index_dir) / FILE).exists():
+        raise StoreError(f"no index in {index_dir}")
     with Store(Path(index_dir)) as store:
         file = store.db.execute("SELECT id FROM files WHERE name = ? OR path = ?", (name, name)).fetchone()
         document = store.db.execute("SELECT id, file FROM documents WHERE name = ?", (name,)).fetchone()

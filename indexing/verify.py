@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 from indexing import ann
@@ -14,6 +15,13 @@ from indexing.store import connect
 def verify(index_dir: str | os.PathLike[str]) -> list[str]:
     """What is wrong, a line each; empty for a sound index. Raises StoreError when there is no index."""
     reader = IndexReader(Path(index_dir))
+    try:
+        return _problems(reader)
+    except sqlite3.DatabaseError as error:
+        return [f"database: {error}"]
+
+
+def _problems(reader: IndexReader) -> list[str]:
     db = connect(reader.directory / FILE, read_only=True)
     problems = [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
 

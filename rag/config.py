@@ -33,8 +33,8 @@ class RagConfig:
         for name in ("depth", "top_k", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
-        if self.threshold > 1:
-            raise ConfigError("threshold must be at most 1")
+        if not (self.threshold == -1 or 0 <= self.threshold <= 1):
+            raise ConfigError("threshold must be between 0 and 1")
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from indexing import minilm
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.filters import Filter
 from indexing.reader import IndexReader
@@ -52,7 +53,7 @@ class RagPipeline:
         self, question: str, k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS
     ) -> tuple[Evidence, ...]:
         """The k best chunks for a question, best first; fewer when the index has fewer."""
-        return self._retriever.retrieve(question, k, only=only, channels=channels).evidence if k > 0 else ()
+        return self._retriever.retrieve(_storable(question), k, only=only, channels=channels).evidence if k > 0 else ()
 
     def ask(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Answer:
         """The answer, cited, or an abstention. history: earlier questions of the conversation, oldest first."""
@@ -64,7 +65,8 @@ class RagPipeline:
     def stream(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Iterator[str | Answer]:
         """Pieces of the answer's text as they are made, then the Answer."""
         started = time.perf_counter()
-        searched = standalone(question, history)
+        question = _storable(question)
+        searched = standalone(question, [_storable(earlier) for earlier in history])
         retrieved = self._retriever.retrieve(searched, self.config.top_k, only=only)
         packed = context.pack(retrieved.evidence, self.config.context_tokens, self.reader)
         found = time.perf_counter()
@@ -88,9 +90,14 @@ def _embedder_of(reader: IndexReader, asked: str) -> Embedder:
     """The embedder of the index; refuses another one."""
     if asked and asked != reader.embedder_name:
         raise other_embedder(reader.directory, reader.embedder_name, asked)
-    embedder = open_embedder(reader.embedder_name)
+    embedder = open_embedder(reader.embedder_name or minilm.NAME)
     check_fingerprint(reader.directory, reader.fingerprint, embedder)
     return embedder
+
+
+def _storable(question: str) -> str:
+    """The question without lone surrogates, which a terminal in another encoding hands over."""
+    return question.encode("utf-8", "replace").decode()
 
 
 def _ms(start: float, end: float) -> float:

@@ -99,7 +99,7 @@ def _frame(file: Image, number: int) -> Image:
             width, height = file.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
                 raise PictureError(
-                    f"picture of {width} x {height} pixels, over the limit of {MAX_PIXELS // 1_000_000} megapixels"
+                    f"picture of {width} x {height} pixels, over the limit of {MAX_SIDE} a side and {MAX_PIXELS // 1_000_000} megapixels"
                 )
             file.load()
             return to_rgb(_upright(file))

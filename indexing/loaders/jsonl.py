@@ -20,19 +20,33 @@ from indexing.types import Document, LoadError
 LIMIT_MB = 20_000
 MAX_LINE = 50 * MB
 ALIVE_EVERY = 1000
+HOPELESS = 100  # lines without one good among them: this is no JSON Lines file
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
     check_size(path, LIMIT_MB, "JSON lines")
     encoding = detect_encoding(head(path))
+    good, bad, first = 0, 0, None
     with path.open(encoding=encoding, errors="replace", newline="\n") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 1):
             if number % ALIVE_EVERY == 0:
                 alive()
             if len(line) == MAX_LINE:
                 raise LoadError(f"line {number} is over the limit of {MAX_LINE // MB} MB")
-            if not line.isspace():
-                yield _document(_parse(line, number), number)
+            if line.isspace():
+                continue
+            try:
+                record = _parse(line, number)
+            except LoadError as error:
+                bad, first = bad + 1, first or error
+                if not good and bad == HOPELESS:
+                    raise
+                continue
+            good += 1
+            yield _document(record, number)
+    if first:
+        rest = f", nor are {bad - 1} more" if bad > 1 else ""
+        raise LoadError(f"{first}{rest}" + ("; the other lines are indexed" if good else "")) from first
 
 
 def _parse(line: str, number: int) -> Any:
