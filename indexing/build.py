@@ -124,6 +124,7 @@ class _Run:
         self._known: dict[int, dict[str, tuple[int, str]]] = {}  # task -> documents that the index had
         self._seen: dict[int, set[str]] = {}  # task -> documents read in this run
         self._queue: list[_Pending | Finished | Failed] = []
+        self._waiting_names: dict[str, int] = {}  # name -> file of the documents in the queue
         self._waiting = self._done = self._written = 0
 
     def update(self, found: list[Source], workers: int, quiet: float) -> None:
@@ -164,7 +165,7 @@ class _Run:
             self._known[event.task] = self.store.documents(record.id)
             self._seen[event.task] = set()
         document = _storable(event.document)
-        name = self.store.free_name(record.id, f"{record.name}#{document.key}" if document.key else record.name)
+        name = self._document_name(record, document.key)
         hash = _document_hash(document)
         known = self._known[event.task].get(name)
         if name in self._seen[event.task]:
@@ -179,6 +180,14 @@ class _Run:
         chunks = chunk(document, name, embedder.count_tokens, embedder.max_tokens)
         self._queue.append(_Pending(event.task, name, document, hash, chunks))
         self._waiting += max(1, len(chunks))
+
+    def _document_name(self, record: FileRecord, key: str) -> str:
+        """The name of a document of this file. A file may be called as a record of another one is: a.jsonl#1."""
+        name = f"{record.name}#{key}" if key else record.name
+        while (self._waiting_names.get(name) or self.store.owner(name) or record.id) != record.id:
+            name += "~"
+        self._waiting_names[name] = record.id
+        return name
 
     def _flush(self) -> None:
         """Embed all that waits in one go, then commit it document by document, in the order it came."""
@@ -198,7 +207,7 @@ class _Run:
                 at = end
             else:
                 self._end(item)
-        self._queue, self._waiting = [], 0
+        self._queue, self._waiting, self._waiting_names = [], 0, {}
 
     def _embed(self, texts: list[str], digests: list[bytes]) -> np.ndarray:
         if not texts:

@@ -169,11 +169,10 @@ class Store:
             self._remove_chunks(old.values())
             self._put_pages(id, document)
 
-    def free_name(self, file: int, name: str) -> str:
-        """The name for a document of this file: `name`, unless a document of another file is called so (a#1 may be either)."""
-        while self.db.execute("SELECT 1 FROM documents WHERE name = ? AND file != ?", (name, file)).fetchone():
-            name += "~"
-        return name
+    def owner(self, name: str) -> int | None:
+        """The file that the document of this name belongs to."""
+        row = self.db.execute("SELECT file FROM documents WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
 
     def remove_document(self, id: int) -> None:
         """Call inside a transaction."""
@@ -273,7 +272,7 @@ def file_words(document: str, file: str) -> str:
 
     A record inside a file has none.
     """
-    return re.sub(r"[\W_]+", " ", PurePath(file).name) if document == file else ""
+    return re.sub(r"[\W_]+", " ", PurePath(file).name) if document.rstrip("~") == file.rstrip("~") else ""
 
 
 def text_digest(text: str) -> bytes:
