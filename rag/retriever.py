@@ -17,6 +17,8 @@ from rag.query import match_expression, words
 from rag.types import ChannelRank, Evidence
 
 CHANNELS = ("dense", "bm25")
+BATCH = 500  # chunks read from the store at once
+NEAR = 50  # near-duplicates score nearly the same, so only that many better ones are compared
 ALIKE = 0.9  # share of common words from which two texts count as one
 _WORD = re.compile(r"\w+")
 
@@ -65,13 +67,14 @@ class Retriever:
         }
         kept: list[Evidence] = []
         seen: list[frozenset[str]] = []
-        for first in range(0, len(fused), 2 * k):
-            batch = fused[first : first + 2 * k]
+        step = min(2 * k, BATCH)
+        for first in range(0, len(fused), step):
+            batch = fused[first : first + step]
             chunks = self._reader.chunks([row for row, _ in batch])
             there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
             for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
                 held = frozenset(_WORD.findall(chunk.text.casefold()))
-                if any(_alike(held, other) for other in seen):
+                if any(_alike(held, other) for other in seen[-NEAR:]):
                     continue
                 seen.append(held)
                 kept.append(_evidence(chunk, score, {name: found[row] for name, found in places.items() if row in found}))
