@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from indexing import minilm
 from indexing.boxes import pack_words
 from indexing.chunking import chunk, embedding_text
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
+from indexing.loaders.decode import clean
 from indexing.sources import Source, find, look
 from indexing.store import FileRecord, Store, file_words, text_digest
 from indexing.types import Chunk, Document
@@ -23,7 +23,6 @@ from indexing.upkeep import update_ann
 from indexing.workers import QUIET, Failed, Finished, Loaded, read_all
 
 BATCH = 256  # chunks embedded at once; at most so many are lost when the run is killed
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,9 +305,6 @@ def _rehearse(directory: Path, found: list[Source], sources: Sequence[str | os.P
 
 def _storable(document: Document) -> Document:
     """The document without what SQLite's text cannot hold; one character for one, so that offsets stay true."""
-    def clean(text: str) -> str:
-        return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
     return replace(document, text=clean(document.text), title=clean(document.title), key=clean(document.key))
 
 

@@ -135,17 +135,6 @@ class IndexReader:
         )
         return {row[0]: _chunk(row) for row in rows}
 
-    def neighbours(self, chunk_id: str, before: int, after: int) -> list[Chunk]:
-        """The chunks of the same document around this one, itself included, in reading order."""
-        row = self._db.execute("SELECT document, page, start FROM chunks WHERE chunk_id = ?", (chunk_id,)).fetchone()
-        if row is None:
-            return []
-        columns = "chunks.id, chunk_id, name, page, start, end, chunks.modality, headings, text, boxes"
-        source = "chunks JOIN documents ON documents.id = document"
-        earlier = self._db.execute(f"SELECT {columns} FROM {source} WHERE document = ? AND start < ? ORDER BY start DESC LIMIT ?", (row[0], row[2], before)).fetchall()
-        later = self._db.execute(f"SELECT {columns} FROM {source} WHERE document = ? AND start >= ? ORDER BY start LIMIT ?", (row[0], row[2], after + 1)).fetchall()
-        return [_chunk(found) for found in [*reversed(earlier), *later]]
-
     def word_counts(self, words: Sequence[str]) -> dict[str, int]:
         """In how many chunks each word stands, stemmed as the full text is."""
         return {word: self._db.execute("SELECT count(*) FROM fulltext WHERE fulltext MATCH ?", (quote(word),)).fetchone()[0] for word in words}

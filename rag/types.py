@@ -61,7 +61,7 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a generator made of a context. `confidence` is 0..1: how sure it is that the evidence holds an answer."""
+    """What a generator made of a context. `confidence` is 0..1: how well the evidence supports an answer."""
 
     text: str
     supports: tuple[Support, ...]

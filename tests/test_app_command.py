@@ -45,7 +45,7 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
     environment = {
         **os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "WATCHED": str(log), "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port),
     }
-    environment.pop("GRADIO_ANALYTICS_ENABLED")
+    environment.pop("GRADIO_ANALYTICS_ENABLED", None)
     code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
     with subprocess.Popen([sys.executable, "-c", code, "--index", str(tmp_path / "index")], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
         try:
