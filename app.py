@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexing.types import FolioError
+from models.errors import FolioError
 from ui.server import LOOPBACK, launch
 
 if TYPE_CHECKING:

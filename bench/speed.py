@@ -34,11 +34,11 @@ WORDS = 115  # of a chunk: about 150 tokens of this prose
 
 FLOOR = """
 import json, sys, time
-from vision.torchvision_ops import ensure_operators
+from models.torchvision_ops import ensure_operators
 ensure_operators()
 from sentence_transformers import SentenceTransformer
 import faiss
-from indexing.minilm import folder
+from models.base import folder
 texts = json.load(open(sys.argv[1]))
 model = SentenceTransformer(str(folder()), device="cpu")
 model.encode(texts[:32])
@@ -54,7 +54,7 @@ print(time.perf_counter() - start)
 TXTAI = """
 import json, sys, time
 sys.path.insert(0, sys.argv[4])
-from vision.torchvision_ops import ensure_operators
+from models.torchvision_ops import ensure_operators
 ensure_operators()
 from txtai import Embeddings
 texts = json.load(open(sys.argv[1]))
@@ -115,7 +115,7 @@ def timed(python: str, code: str, *arguments: object) -> float:
 
 
 def bench_index(options: argparse.Namespace) -> None:
-    from indexing.minilm import folder
+    from models.base import folder
 
     texts = passages(options.data, 1500)
     with tempfile.TemporaryDirectory() as work:
@@ -315,8 +315,9 @@ def bench_int8(options: argparse.Namespace) -> None:
 
     from indexing import minilm
     from indexing.embedder import SentenceTransformerEmbedder
+    from models import base
 
-    embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(minilm.folder()))}
+    embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(base.folder()))}
     for folder in options.folders:
         corpus = [json.loads(line) for line in (folder / "corpus.jsonl").open()]
         asked = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}

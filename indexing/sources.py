@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexing.loaders import is_supported
-from indexing.types import FolioError
+from models.errors import FolioError
 
 # folders that hold machinery, not documents
 PASSED_OVER = {"__pycache__", "node_modules", "site-packages"}

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from models.errors import FolioError
+
 if TYPE_CHECKING:  # only annotations need it, and loading it takes most of the time of `--help`
     import numpy as np
 
 Box = tuple[float, float, float, float]
-
-
-class FolioError(Exception):
-    """What a user can cause. The message is one line that says what is wrong and what mends it."""
 
 
 class LoadError(FolioError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from indexing.types import FolioError
+from models.errors import FolioError
 
 
 class EvaluationError(FolioError):

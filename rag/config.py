@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from indexing.types import FolioError
+from models.errors import FolioError
 
 
 class ConfigError(FolioError):

@@ -16,8 +16,8 @@ from pathlib import Path
 from indexing.build import Progress, Summary
 from indexing.follow import follow
 from indexing.reader import IndexReader
-from indexing.types import FolioError
 from indexing.uploads import keep
+from models.errors import FolioError
 from rag.pipeline import RagPipeline
 from rag.types import Answer
 

@@ -16,10 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from indexing.types import FolioError
-from rag.benchmarks import Benchmark, EvaluationError, Question, read_beir, read_questions
-from rag.citations import without_markers
-from rag.metrics import (
+from models.errors import FolioError
+from models.metrics import (
     CORRECT,
     Detection,
     Ranking,
@@ -32,6 +30,8 @@ from rag.metrics import (
     risk_coverage,
     squad,
 )
+from rag.benchmarks import Benchmark, EvaluationError, Question, read_beir, read_questions
+from rag.citations import without_markers
 from rag.types import Answer, Citation, Evidence
 from rag.words import content_words
 

@@ -11,8 +11,8 @@ import gradio as gr
 
 from indexing.build import Progress
 from indexing.follow import follow
-from indexing.types import FolioError
 from indexing.uploads import FOLDER, forget, keep
+from models.errors import FolioError
 from ui.library_view import library_html, problem_html, progress_html, summary_html
 
 if TYPE_CHECKING:

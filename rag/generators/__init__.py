@@ -1,4 +1,4 @@
-"""The generators, and how one is named: `quote`, `openai:URL`, `hf:PATH_OR_ID`."""
+"""The generators, and how one is named: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
     """The generator that `config.generator` names. Raises ConfigError for a name that is none."""
     kind, _, rest = config.generator.partition(":")
+    if kind == "embedded" and not rest:
+        from rag.generators.embedded import EmbeddedGenerator
+
+        return EmbeddedGenerator.from_weights(config.threshold)
     if kind == "quote" and not rest:
         from rag.generators.quote import QuoteGenerator
 
@@ -27,4 +31,4 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         from rag.generators.hf import HfGenerator
 
         return HfGenerator.from_name(config.generator)
-    raise ConfigError(f"unknown generator {config.generator!r}: give quote, openai:URL or hf:PATH_OR_ID")
+    raise ConfigError(f"unknown generator {config.generator!r}: give embedded, quote, openai:URL or hf:PATH_OR_ID")

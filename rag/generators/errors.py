@@ -1,6 +1,6 @@
 """What can go wrong between Folio and a language model."""
 
-from indexing.types import FolioError
+from models.errors import FolioError
 
 
 class GeneratorError(FolioError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,16 +9,14 @@ import numpy as np
 
 from indexing.embedder import Embedder
 from indexing.reader import IndexReader
-from indexing.sentences import CELL, sentences
 from indexing.types import Modality
-from rag import quote_weights, support
+from rag import quote_weights, quotes, support
 from rag.generator import ABSTENTION
 from rag.query import words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
-LONGEST = 500  # characters of a quoted sentence
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 
 
@@ -40,7 +37,7 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
     evidence = context.evidence[:CHUNKS]
     counts = reader.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, reader.count())
-    spans = [_candidates(piece.text) for piece in evidence]
+    spans = [quotes.candidates(piece.text) for piece in evidence]
     texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
     under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
     flat = [text for found in texts for text in found]
@@ -53,25 +50,6 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
     owner = [rank for rank, found in enumerate(spans) for _ in found]
     features = np.array(rows, np.float64).reshape(len(flat), len(support.SENTENCE_FEATURES))
     return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)])
-
-
-def _header(piece: Evidence, row: str, said: str) -> str:
-    """The header row of a quoted table row, without which its figures mean nothing; "" where it stands there already."""
-    header = piece.headings[-1] if piece.modality is Modality.TABLE and piece.headings else ""
-    return header + "\n" if CELL in header and header != row and header not in said else ""
-
-
-def _candidates(text: str) -> list[tuple[int, int]]:
-    """The spans that may be quoted: sentences; what is too long to be one (code, a form) line by line."""
-    spans = []
-    for start, end in sentences(text):
-        if end - start <= LONGEST:
-            spans.append((start, end))
-            continue
-        for line in re.finditer(r"[^\n]*\S", text[start:end]):
-            indent = len(line[0]) - len(line[0].lstrip())
-            spans.append((start + line.start() + indent, start + line.end()))
-    return spans
 
 
 class QuoteGenerator:
@@ -100,7 +78,7 @@ class QuoteGenerator:
         text, supports = "", []
         for i in chosen:
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
-            lead = ("\n" if text else "") + _header(piece, piece.text[start:end], text)
+            lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
             supports.append(Support(attempt.owner[i], start, end, at, at + end - start))
             yield lead + piece.text[start:end]

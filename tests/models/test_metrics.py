@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.metrics import Score, abstention, calibration_error, mean, ranking, ratio, risk_coverage, squad
+from models.metrics import Score, abstention, calibration_error, mean, ranking, ratio, risk_coverage, squad
 
 pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:Mean of empty slice")  # what is undefined is not computed
 

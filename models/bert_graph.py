@@ -1,14 +1,14 @@
-"""The default text encoder as an ONNX graph: BERT's layers, mean pooling and L2 norm, weights and activations in int8.
+"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or under a reader's heads.
 
-Written straight from the safetensors, so neither torch nor an exporter is needed. The contrib operators are ONNX
-Runtime's own fused ones (com.microsoft). Activations are quantised per token row, not per tensor, so that an
-embedding does not depend on what else stands in its batch; weights per output channel, to 7 bits, because AVX2
-without VNNI saturates on the eighth. Knows nothing of tokenizers or files.
+Written straight from the weights, so neither torch nor an exporter is needed. The contrib operators are ONNX
+Runtime's own fused ones (com.microsoft). Activations are quantised per token row, not per tensor, so that a
+result does not depend on what else stands in its batch; weights per output channel, to 7 bits, because AVX2
+without VNNI saturates on the eighth. Knows nothing of tokenizers or files. Legend: B texts, S tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -54,12 +54,39 @@ class _Graph:
         return self.node("Mul", [product, step], name)
 
 
-def build(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-    """The encoder as a model: `input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, unit length.
+def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+    """`input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, the mean of the states, unit length.
 
     weights: the state dict of a transformers BertModel, float32.
     """
     graph = _Graph()
+    segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
+    hidden, width = _encode(graph, weights, segments)
+    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
+    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
+    masked = graph.node("Mul", [hidden, mask], "masked")
+    # the mean's divisor would cancel in the norm, so the sum is enough
+    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
+    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+    return _model(graph, ("input_ids", "attention_mask"), {"embedding": ["batch", width]})
+
+
+def reader(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+    """`input_ids`, `token_type_ids`, `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits.
+
+    heads: weight and bias of the linear layers `span` (over every state) and `judge` (over the first one).
+    """
+    graph = _Graph()
+    hidden, _ = _encode(graph, weights, "token_type_ids")
+    first = graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)  # (B, width)
+    for name, states, output in (("span", hidden, "spans"), ("judge", first, "judged")):
+        product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
+        graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
+    return _model(graph, ("input_ids", "token_type_ids", "attention_mask"), {"spans": ["batch", "tokens", 2], "judged": ["batch", 2]})
+
+
+def _encode(graph: _Graph, weights: Mapping[str, np.ndarray], segments: str) -> tuple[str, int]:
+    """The last states (B, S, width) of `input_ids`, and the width."""
     graph.constant("zero_point", np.array(128, np.uint8))
     graph.constant("one", np.array(1, np.float32))
     graph.constant("tiny", np.array(1e-6, np.float32))
@@ -67,29 +94,26 @@ def build(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     graph.constant("last_axis", np.array([-1], np.int64))
     width = weights["embeddings.LayerNorm.weight"].shape[0]
     layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
-
     tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"]
     names = [graph.constant(f"embeddings.{table}", weights[f"embeddings.{table}.weight"]) for table in tables]
     names += [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]
-    segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
     hidden = graph.node(
         "EmbedLayerNormalization", ["input_ids", segments, *names], "embed", ["embed", "embed.unused"], domain=MS, epsilon=EPSILON
     )
     graph.constant("thirds", np.array([width] * 3, np.int64))
     for layer in range(layers):
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
+    return hidden, width
 
-    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
-    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
-    masked = graph.node("Mul", [hidden, mask], "masked")
-    # the mean's divisor would cancel in the norm, so the sum is enough
-    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
-    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
 
-    ids = [helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"]) for name in ("input_ids", "attention_mask")]
-    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])
+def _model(graph: _Graph, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]]) -> onnx.ModelProto:
     return helper.make_model(
-        helper.make_graph(graph.nodes, "encoder", ids, [output], list(graph.constants.values())),
+        helper.make_graph(
+            graph.nodes, "encoder",
+            [helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"]) for name in inputs],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in outputs.items()],
+            list(graph.constants.values()),
+        ),
         opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=8,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vision.torchvision_ops import ensure_operators
+from models.torchvision_ops import ensure_operators
 
 RESAMPLES = 1000
 BINS = 15
@@ -98,6 +98,11 @@ def risk_coverage(confidence: Sequence[float], losses: Sequence[float]) -> Score
     return score(_area, confidence, losses)
 
 
+def area_under_roc(scores: Sequence[float], positive: Sequence[bool]) -> Score:
+    """The chance that a positive outscores a negative; undefined where there is only one kind."""
+    return score(_auroc, scores, positive)
+
+
 def calibration_error(confidence: Sequence[float], correct: Sequence[bool]) -> Score:
     """Expected calibration error, 15 bins of equal width (Guo et al., arXiv 1706.04599)."""
     return score(_calibration_error, confidence, correct)
@@ -131,6 +136,12 @@ def ranking(relevant: Mapping[str, Mapping[str, int]], ranked: Mapping[str, Sequ
 def _ratio(parts: np.ndarray, wholes: np.ndarray) -> float:
     total = wholes.sum()
     return float(parts.sum() / total) if total else math.nan
+
+
+def _auroc(scores: np.ndarray, positive: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else math.nan
 
 
 def _area(confidence: np.ndarray, losses: np.ndarray) -> float:

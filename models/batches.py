@@ -1,0 +1,88 @@
+"""Prepared examples as batches of like length.
+
+Shapes: B examples, S tokens. A batch holds about `tokens` tokens, so long examples come in small batches. The order is a
+function of seed and epoch alone, so that a run that was cut off goes on with the very batch that was next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.layout import collate, place
+
+SORTED = 64  # batches whose examples are sorted by length together
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`span_mask` is 1 where an answer may start or end: the context, and [CLS] for "not here"."""
+
+    input_ids: torch.Tensor  # (B, S) long
+    token_type_ids: torch.Tensor  # (B, S) long: 1 from the title on
+    attention_mask: torch.Tensor  # (B, S) long
+    span_mask: torch.Tensor  # (B, S) bool
+    start: torch.Tensor  # (B,) long: place of the answer's first token; 0 = no answer here; -100 = not known
+    end: torch.Tensor  # (B,) long
+    answerable: torch.Tensor  # (B,) float 0/1
+    evidence: torch.Tensor  # (B,) float 0/1, -1 = not judged
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+
+
+class Examples:
+    """The arrays that models.data wrote."""
+
+    def __init__(self, folder: Path, split: str = "examples") -> None:
+        self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
+        self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
+        # [CLS] and three [SEP]
+        self.lengths = 4 + sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context"))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch, as indices into `rows`."""
+        rng = np.random.default_rng((seed, epoch))
+        shuffled = rng.permutation(len(self.rows))
+        per_group = max(1, int(SORTED * tokens / max(1.0, float(self.lengths.mean()))))
+        batches = []
+        for first in range(0, len(shuffled), per_group):
+            group = shuffled[first : first + per_group]
+            batches += list(cut(group[np.argsort(self.lengths[group], kind="stable")], self.lengths, tokens))
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        rows = self.rows[indices]
+        parts = [tuple(self._part(row, part) for part in ("question", "title", "context")) for row in rows]
+        tokens = collate(parts)
+        spans = np.zeros(tokens[0].shape, bool)
+        for i, part in enumerate(parts):
+            spans[i, 0] = spans[i, place(part) : place(part) + len(part[2])] = True
+        known = rows["start"].astype(np.int64) >= 0
+        unknown = np.where(rows["answerable"] == 1, -100, 0)
+        left = np.array([place(part) for part in parts])
+        targets = [np.where(known, rows[side] + left, unknown) for side in ("start", "end")]
+        targets += [rows[name].astype(np.float32) for name in ("answerable", "evidence")]
+        return Batch(*(torch.from_numpy(array) for array in (*tokens, spans, *targets)))
+
+    def _part(self, row: np.void, part: str) -> np.ndarray:
+        first = int(row[part])
+        return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
+
+
+def cut(ordered: np.ndarray, lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Parts of `ordered` (lengths ascending) of at most `tokens` tokens each when padded, at least one example each."""
+    first = 0
+    for at in range(len(ordered)):
+        if at > first and (at + 1 - first) * lengths[ordered[at]] > tokens:
+            yield ordered[first:at]
+            first = at
+    if first < len(ordered):
+        yield ordered[first:]

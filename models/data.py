@@ -1,0 +1,197 @@
+"""Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR]`.
+
+OUT gets `tokens.u16`, every text's tokens one after the other; `examples.npy`, one EXAMPLE per question and passage window;
+and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
+training and written to `held.npy`, to calibrate on. Deterministic with a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from models import base
+from models.errors import DataError
+from models.layout import QUESTION, TITLE, WINDOW
+from models.qa import QaRow, read_qa
+
+EXAMPLE = np.dtype([
+    ("set", "u1"), ("question", "u8"), ("question_length", "u2"), ("title", "u8"), ("title_length", "u2"),
+    ("context", "u8"), ("context_length", "u2"),
+    ("start", "i2"), ("end", "i2"),  # first and last answer token within the context; -1 = none is known
+    ("answerable", "i1"), ("evidence", "i1"),  # 1, 0; evidence -1 = not judged
+])
+HELD = 25  # one context of so many is held out for calibration
+EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
+NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
+STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
+
+# how many questions are taken from a set, at most; spans = whether its answers are learned word for word
+MIXTURE = {
+    "squad2_dev": (20000, True), "squad11_dev_rest": (20000, True), "qed_nq": (20000, True), "fairytaleqa": (6500, True),
+    "policyqa": (2000, True), "quac_1k": (2000, True), "doc2dial_val": (2000, True), "covidqa": (2000, True),
+    "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1500, False),
+    "tabfact": (800, False), "boolq_dev": (2000, False), "condaqa": (1000, False), "pubmedqa": (1000, False),
+    "medquad": (1500, False), "qmsum_spans": (300, False),
+}
+SETS = tuple(MIXTURE)
+
+
+class Texts:
+    """Texts as tokens in one growing array; each distinct text is kept once."""
+
+    def __init__(self) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._places: dict[str, tuple[int, list[tuple[int, int]]]] = {}
+        self._tokens: list[np.ndarray] = []
+        self._length = 0
+
+    def add(self, text: str) -> tuple[int, list[tuple[int, int]]]:
+        """(where its tokens begin, the characters of each token)."""
+        if text not in self._places:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            self._places[text] = (self._length, encoding.offsets)
+            self._tokens.append(np.array(encoding.ids, np.uint16))
+            self._length += len(encoding.ids)
+        return self._places[text]
+
+    def array(self) -> np.ndarray:
+        return np.concatenate(self._tokens) if self._tokens else np.empty(0, np.uint16)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that was found for a question and does not answer it."""
+
+    text: str
+    title: str
+
+
+def is_held(context: str) -> bool:
+    return int.from_bytes(hashlib.blake2b(context.encode(), digest_size=4).digest()) % HELD == 0
+
+
+def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
+    """The first and last token that touch the characters start..end; None where no token does."""
+    touched = [i for i, (left, right) in enumerate(offsets) if left < end and right > start]
+    return (touched[0], touched[-1]) if touched else None
+
+
+def windows(length: int, span: tuple[int, int] | None, rng: random.Random) -> Iterator[tuple[int, int]]:
+    """(first token, tokens) of the parts of a context that become examples: one with the span, perhaps one without.
+
+    A context that fits is taken whole. Without a span the first WINDOW tokens are.
+    """
+    if length <= WINDOW:
+        yield 0, length
+        return
+    if span is None:
+        yield 0, WINDOW
+        return
+    first, last = span
+    low, high = max(0, last + 1 - WINDOW), min(first, length - WINDOW)
+    yield (rng.randint(low, high) if low <= high else min(first, length - WINDOW)), WINDOW
+    if rng.random() < EMPTY_WINDOWS:
+        places = [at for at in (rng.randint(0, length - WINDOW) for _ in range(8)) if at > last or at + WINDOW <= first]
+        if places:
+            yield places[0], WINDOW
+
+
+class Writer:
+    """Collects EXAMPLE rows."""
+
+    def __init__(self, texts: Texts, seed: int) -> None:
+        self.texts, self.rng = texts, random.Random(seed)
+        self.rows: dict[str, list[tuple]] = {"examples": [], "held": []}
+
+    def add(self, row: QaRow, *, spans: bool) -> None:
+        _, offsets = self.texts.add(row.context)
+        answer = row.span if spans else None
+        span = token_span(offsets, answer.start, answer.start + len(answer.text)) if answer else None
+        for first, length in windows(len(offsets), span, self.rng):
+            inside = span is not None and first <= span[0] and span[1] < first + length
+            answerable = not row.unanswerable and (span is None or inside)
+            start, end = (span[0] - first, span[1] - first) if inside else (-1, -1)
+            evidence = -1 if row.unanswerable else int(answerable)
+            self._write(row, row.context, row.title, first, length, start, end, answerable, evidence)
+
+    def add_negative(self, row: QaRow, candidate: Candidate) -> None:
+        _, offsets = self.texts.add(candidate.text)
+        self._write(row, candidate.text, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0)
+
+    def _write(self, row: QaRow, text: str, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int) -> None:
+        question, asked = self.texts.add(row.question)
+        heading, words = self.texts.add(title)
+        if not asked or not length:
+            return
+        into = self.rows["held" if is_held(row.context) else "examples"]
+        into.append((
+            SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
+            self.texts.add(text)[0] + first, length, start, end, answerable, evidence,
+        ))
+
+
+def read_negatives(path: Path) -> list[list[Candidate]]:
+    """One list a row of the set's file, as bench/hard_negatives.py writes them."""
+    with gzip.open(path, "rt") as file:
+        return [[Candidate(one["text"], one["title"]) for one in json.loads(line)["candidates"]] for line in file]
+
+
+def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, int]:
+    """Write the arrays; returns how many examples each set gave. limit: questions of a set at most (for a quick try)."""
+    writer = Writer(Texts(), seed)
+    counts = {}
+    for name, (most, spans) in MIXTURE.items():
+        rows = read_qa(data / "qa" / "train" / f"{name}.jsonl.gz")
+        found = negatives / "train" / f"{name}.jsonl.gz" if negatives else None
+        beside = read_negatives(found) if found and found.exists() else [[] for _ in rows]
+        if len(beside) != len(rows):
+            raise DataError(f"{found} has {len(beside)} lines, its set {len(rows)}: run bench/hard_negatives.py again")
+        picked = list(range(len(rows)))
+        writer.rng.shuffle(picked)
+        before = len(writer.rows["examples"])
+        for i in tqdm(picked[: min(most, limit or most)], desc=name, disable=None):
+            writer.add(rows[i], spans=spans)
+            if beside[i] and writer.rng.random() < NEGATIVES:
+                writer.add_negative(rows[i], writer.rng.choice(beside[i]))
+            elif not beside[i] and writer.rng.random() < STRANGERS:
+                other = writer.rng.choice(rows)
+                if other.context != rows[i].context:
+                    writer.add_negative(rows[i], Candidate(other.context, other.title))
+        counts[name] = len(writer.rows["examples"]) - before
+    out.mkdir(parents=True, exist_ok=True)
+    writer.texts.array().tofile(out / "tokens.u16")
+    for split, made in writer.rows.items():
+        np.save(out / f"{split}.npy", np.array(made, EXAMPLE))
+    meta = {"base": base.identity(), "seed": seed, "sets": list(SETS), "examples": counts, "held": len(writer.rows["held"])}
+    (out / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+    return counts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models.data", description="Question sets to memory-mapped token arrays.")
+    parser.add_argument("data", type=Path, help="a folder with qa/train")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--negatives", type=Path, help="what bench/hard_negatives.py wrote")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="questions of a set at most")
+    options = parser.parse_args()
+    counts = prepare(options.data, options.out, options.negatives, seed=options.seed, limit=options.limit)
+    print(f"{sum(counts.values())} examples: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+if __name__ == "__main__":
+    main()

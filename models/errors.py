@@ -1,0 +1,15 @@
+"""What users can cause: every error that a door turns into one line is a FolioError."""
+
+from __future__ import annotations
+
+
+class FolioError(Exception):
+    """What a user can cause. The message is one line that says what is wrong and what mends it."""
+
+
+class DataError(FolioError):
+    """A file of questions that cannot be read."""
+
+
+class WeightsError(FolioError):
+    """Weights that are missing, damaged, or of another version."""

@@ -1,0 +1,108 @@
+"""Reads passages for a question: where the answer stands in each, and how sure that is. Imports no torch.
+
+What computes the logits is handed in: a checkpoint through torch (models.floor) or the shipped int8 graph (models.shipped).
+Shapes: B windows, S tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import base
+from models.layout import QUESTION, TITLE, WINDOW, collate, place
+
+STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
+LONGEST = 48  # tokens of an answer
+BATCH = 16  # windows of like length at once
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    text: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a passage holds for a question: `text[start:end]` is its best answer.
+
+    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer.
+    """
+
+    start: int
+    end: int
+    span: float
+    answerable: float
+    evidence: float
+
+
+# (input_ids, token_type_ids, attention_mask), each (B, S) -> start and end logits (B, S, 2), answerable and evidence (B, 2)
+Compute = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Reader:
+    """Thread-safe where `compute` is."""
+
+    def __init__(self, compute: Compute) -> None:
+        from tokenizers import Tokenizer
+
+        self._compute = compute
+        self._tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def read(self, question: str, passages: Sequence[Passage]) -> list[Finding]:
+        """One finding for each passage."""
+        return self.read_pairs([(question, passage) for passage in passages])
+
+    def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
+        """One finding for each question with its own passage. A passage without a token gives a finding of -inf."""
+        asked = self._tokens([question for question, _ in pairs])
+        titles = self._tokens([passage.title for _, passage in pairs])
+        contexts = self._tokens([passage.text for _, passage in pairs])
+        windows = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
+        parts = [
+            (asked[i].ids[:QUESTION], titles[i].ids[:TITLE], contexts[i].ids[first : first + WINDOW]) for i, first in windows
+        ]
+        found = [Finding(0, 0, -np.inf, -np.inf, -np.inf)] * len(pairs)
+        order = sorted(range(len(parts)), key=lambda at: sum(map(len, parts[at])))
+        for begin in range(0, len(order), BATCH):
+            chosen = order[begin : begin + BATCH]
+            ids, types, mask = collate([parts[at] for at in chosen])
+            spans, judged = self._compute(ids, types, mask)
+            for row, at in enumerate(chosen):
+                i, first = windows[at]
+                left = place(parts[at])
+                span, start, end = best_span(spans[row], left, left + len(parts[at][2]))
+                if span > found[i].span:
+                    offsets = contexts[i].offsets
+                    characters = offsets[first + start - left][0], offsets[first + end - left][1]
+                    found[i] = Finding(*characters, span, float(judged[row, 0]), float(judged[row, 1]))
+        return found
+
+    def _tokens(self, texts: list[str]) -> list:
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
+
+def starts(length: int) -> list[int]:
+    """Where the windows of a context of so many tokens begin; the last one ends with the context."""
+    if length <= WINDOW:
+        return [0] if length else []
+    return [*range(0, length - WINDOW, STRIDE), length - WINDOW]
+
+
+def best_span(logits: np.ndarray, left: int, right: int) -> tuple[float, int, int]:
+    """The best answer within the tokens left..right-1: (log-odds against [CLS], first token, last token).
+
+    logits: (S, 2), start and end. An answer has at most LONGEST tokens. The log-odds are of BERT's start times end probability.
+    """
+    start, end = logits[left:right, 0], logits[left:right, 1]
+    n = right - left
+    scores = start[:, None] + end[None, :]  # (n, n)
+    reach = np.arange(n)[None, :] - np.arange(n)[:, None]
+    scores = np.where((reach >= 0) & (reach < LONGEST), scores, -np.inf)
+    first, last = divmod(int(np.argmax(scores)), n)
+    return float(scores[first, last] - logits[0].sum()), left + first, left + last

@@ -1,0 +1,102 @@
+"""The reader whose weights come with Folio, in int8 through ONNX Runtime. Imports no torch.
+
+A folder of weights holds `model.safetensors` (the trained encoder layers and heads in float16; the word vectors are the base's
+own and not there again), `config.json` (what they are, how their confidence is calibrated) and a model card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models import base
+from models.errors import WeightsError
+from models.graph_file import open_session
+from models.reader import Compute
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
+FORMAT = 1  # of the folder; raised when an older Folio could not read it rightly
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+ENCODER, EMBEDDINGS = "encoder.", "encoder.embeddings."
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What a folder of weights says of itself. `calibration` is what the one who trained it found; see rag.generators.embedded."""
+
+    digest: str  # of the weights: names the graph made of them
+    calibration: Mapping[str, Any]
+    weights: Path
+
+
+def describe(folder: Path = FOLDER) -> Shipped:
+    """Read and check config.json. Raises WeightsError."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        digest = hashlib.blake2b((folder / WEIGHTS).read_bytes(), digest_size=8).hexdigest()
+        written, made_with, recorded = config["format"], config["base"], config["digest"]
+        calibration = config["calibration"]
+    except OSError as error:
+        raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / CONFIG} is damaged ({error}): restore it from the repository") from error
+    if written != FORMAT:
+        raise WeightsError(f"{folder} is in format {written}, this Folio reads {FORMAT}: take weights and program from the same release")
+    if made_with != base.identity():
+        raise WeightsError(f"{folder} was trained on {made_with}, installed is {base.identity()}: run `make install`")
+    if digest != recorded:
+        raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
+    return Shipped(digest, calibration, folder / WEIGHTS)
+
+
+def compute(shipped: Shipped) -> Compute:
+    """The shipped weights as what models.reader computes with. Raises WeightsError."""
+    session = open_session(f"reader-{shipped.digest}-int8", lambda: _graph(shipped.weights))
+
+    def run(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        inputs = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+        spans, judged = session.run(["spans", "judged"], {name: array.astype(np.int32) for name, array in inputs.items()})
+        return spans, judged
+
+    return run
+
+
+def save(state: Mapping[str, np.ndarray], folder: Path, calibration: Mapping[str, Any]) -> None:
+    """Write the weights of a models.floor.FloorReader. The word vectors must be the base's own, untrained."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {name: values.astype(np.float16) for name, values in state.items() if not name.startswith(EMBEDDINGS)}
+    save_file(kept, folder / WEIGHTS)
+    digest = hashlib.blake2b((folder / WEIGHTS).read_bytes(), digest_size=8).hexdigest()
+    config = {"format": FORMAT, "base": base.identity(), "digest": digest, "calibration": dict(calibration)}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _graph(path: Path) -> ModelProto:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from models import bert_graph
+
+    base_weights = load_file(base.folder() / "model.safetensors")
+    try:
+        trained = {name: values.astype(np.float32) for name, values in load_file(path).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged ({error}): restore it from the repository") from error
+    encoder = {name.removeprefix(ENCODER): values for name, values in trained.items() if name.startswith(ENCODER)}
+    heads = {name: values for name, values in trained.items() if not name.startswith(ENCODER)}
+    wanted = {name for name in base_weights if name.startswith("encoder.layer.")}
+    if set(encoder) != wanted or set(heads) != {"span.weight", "span.bias", "judge.weight", "judge.bias"}:
+        raise WeightsError(f"{path} is not a reader's: some of its weights are missing or of another model")
+    embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}
+    return bert_graph.reader({**embeddings, **encoder}, heads)
