@@ -49,18 +49,11 @@ class Examples:
 
     def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch, as indices into `rows`."""
-        rng = np.random.default_rng((seed, epoch))
-        shuffled = rng.permutation(len(self.rows))
-        per_group = max(1, int(SORTED * tokens / max(1.0, float(self.lengths.mean()))))
-        batches = []
-        for first in range(0, len(shuffled), per_group):
-            group = shuffled[first : first + per_group]
-            batches += list(cut(group[np.argsort(self.lengths[group], kind="stable")], self.lengths, tokens))
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return shuffled_batches(self.lengths, tokens, seed, epoch)
 
     def batch(self, indices: np.ndarray) -> Batch:
         rows = self.rows[indices]
-        parts = [tuple(self._part(row, part) for part in ("question", "title", "context")) for row in rows]
+        parts = [tuple(self.part(row, part) for part in ("question", "title", "context")) for row in rows]
         tokens = collate(parts)
         spans = np.zeros(tokens[0].shape, bool)
         for i, part in enumerate(parts):
@@ -72,9 +65,22 @@ class Examples:
         targets += [rows[name].astype(np.float32) for name in ("answerable", "evidence")]
         return Batch(*(torch.from_numpy(array) for array in (*tokens, spans, *targets)))
 
-    def _part(self, row: np.void, part: str) -> np.ndarray:
+    def part(self, row: np.void, part: str) -> np.ndarray:
+        """The tokens of a row's question, title or context."""
         first = int(row[part])
         return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
+
+
+def shuffled_batches(lengths: np.ndarray, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """All of 0..n-1 in batches of like length and about so many tokens, in an order of chance; lengths: (n,)."""
+    rng = np.random.default_rng((seed, epoch))
+    shuffled = rng.permutation(len(lengths))
+    per_group = max(1, int(SORTED * tokens / max(1.0, float(lengths.mean()))))
+    batches = []
+    for first in range(0, len(shuffled), per_group):
+        group = shuffled[first : first + per_group]
+        batches += list(cut(group[np.argsort(lengths[group], kind="stable")], lengths, tokens))
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def cut(ordered: np.ndarray, lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:

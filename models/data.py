@@ -23,8 +23,10 @@ from models import base
 from models.errors import DataError
 from models.layout import QUESTION, TITLE, WINDOW
 from models.qa import QaRow, read_qa
+from models.reader import open_tokenizer
 
 EXAMPLE = np.dtype([
+    ("group", "u4"),  # examples of one question follow each other under one number
     ("set", "u1"), ("question", "u8"), ("question_length", "u2"), ("title", "u8"), ("title_length", "u2"),
     ("context", "u8"), ("context_length", "u2"),
     ("start", "i2"), ("end", "i2"),  # first and last answer token within the context; -1 = none is known
@@ -50,11 +52,7 @@ class Texts:
     """Texts as tokens in one growing array; each distinct text is kept once."""
 
     def __init__(self) -> None:
-        from tokenizers import Tokenizer
-
-        self._tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = open_tokenizer()
         self._places: dict[str, tuple[int, list[tuple[int, int]]]] = {}
         self._tokens: list[np.ndarray] = []
         self._length = 0
@@ -116,8 +114,10 @@ class Writer:
     def __init__(self, texts: Texts, seed: int) -> None:
         self.texts, self.rng = texts, random.Random(seed)
         self.rows: dict[str, list[tuple]] = {"examples": [], "held": []}
+        self._group = 0
 
     def add(self, row: QaRow, *, spans: bool) -> None:
+        self._group += 1
         _, offsets = self.texts.add(row.context)
         answer = row.span if spans else None
         span = token_span(offsets, answer.start, answer.start + len(answer.text)) if answer else None
@@ -129,6 +129,7 @@ class Writer:
             self._write(row, row.context, row.title, first, length, start, end, answerable, evidence)
 
     def add_negative(self, row: QaRow, candidate: Candidate) -> None:
+        """Beside the row that was added last."""
         _, offsets = self.texts.add(candidate.text)
         self._write(row, candidate.text, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0)
 
@@ -139,7 +140,7 @@ class Writer:
             return
         into = self.rows["held" if is_held(row.context) else "examples"]
         into.append((
-            SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
+            self._group, SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
             self.texts.add(text)[0] + first, length, start, end, answerable, evidence,
         ))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
-from models.reader import Finding, Passage, Reader
+from models.reader import Finding, Passage, Reader, ReadsPairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class QaReport:
     ms: float
 
 
-def evaluate_qa(reader: Reader, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
+def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
     """rows: extractive and table questions with a span, or unanswerable ones; others are left out."""
     rows = [row for row in rows if row.unanswerable or row.span]
     started = time.perf_counter()
@@ -58,6 +58,17 @@ def evaluate_qa(reader: Reader, rows: Sequence[QaRow], confidence: Callable[[Fin
     )
 
 
+def open_reader(folder: Path) -> ReadsPairs:
+    """The reader of a folder that models.train wrote: a floor or a grounded model."""
+    from models.answering import GroundedReader
+    from models.floor import FloorReader, compute
+    from models.grounded import GroundedForCausalLM
+
+    if json.loads((folder / "config.json").read_text())["model_type"] == "grounded":
+        return GroundedReader(GroundedForCausalLM.from_pretrained(folder))
+    return Reader(compute(FloorReader.from_pretrained(folder).eval()))
+
+
 def sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
 
@@ -71,9 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    from models.floor import FloorReader, compute
-
-    reader = Reader(compute(FloorReader.from_pretrained(options.model).eval()))
+    reader = open_reader(options.model)
     reports = {}
     for file in options.files:
         rows = read_qa(file)[: options.limit]

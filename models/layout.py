@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
+IGNORED = -100  # a label that counts for nothing
 QUESTION, TITLE, WINDOW = 48, 24, 256  # tokens of question, title and context that one sequence has room for
 ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from models import base
 from models.layout import QUESTION, TITLE, WINDOW, collate, place
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
@@ -39,20 +43,31 @@ class Finding:
     evidence: float
 
 
+class ReadsPairs(Protocol):
+    """What an evaluation asks."""
+
+    def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]: ...
+
+
 # (input_ids, token_type_ids, attention_mask), each (B, S) -> start and end logits (B, S, 2), answerable and evidence (B, 2)
 Compute = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def open_tokenizer() -> Tokenizer:
+    """The base's own, neither cutting nor padding."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 class Reader:
     """Thread-safe where `compute` is."""
 
     def __init__(self, compute: Compute) -> None:
-        from tokenizers import Tokenizer
-
-        self._compute = compute
-        self._tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._compute, self._tokenizer = compute, open_tokenizer()
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[Finding]:
         """One finding for each passage."""

@@ -1,4 +1,4 @@
-"""python -m models.train --preset floor --data PREPARED --out RUN: train, or go on with a run that was cut off.
+"""python -m models.train --preset floor|embedded --data PREPARED --out RUN: train, or go on with a run that was cut off.
 
 PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
 weights), `log.jsonl` and `log.png`.
@@ -10,17 +10,17 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.loop import TrainConfig, train
+from models.loop import TrainConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from models.batches import Batch, Examples
+    from models.presets import Batched, Task
 
-PRESETS = {"floor": TrainConfig()}
+NAMES = ("floor", "embedded")  # of models.presets, which takes a second to import
 DEV = 150  # questions of each development file that are looked at while training
 
 
@@ -28,27 +28,25 @@ DEV = 150  # questions of each development file that are looked at while trainin
 class Epoch(Sequence):
     """The batches of one epoch, made when they are asked for."""
 
-    examples: Examples
+    examples: Batched
     order: list[np.ndarray]
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, at: int) -> Batch:
+    def __getitem__(self, at: int) -> Any:
         return self.examples.batch(self.order[at])
 
 
-def development(files: Sequence[Path]) -> Callable[[nn.Module], dict[str, float]] | None:
+def development(task: Task, files: Sequence[Path]) -> Callable[[nn.Module], dict[str, float]] | None:
     """What is measured now and then: F1 and AUROC on the first questions of each file."""
     from models.evaluate import evaluate_qa, sigmoid
-    from models.floor import compute
     from models.qa import read_qa
-    from models.reader import Reader
 
     rows = {file.name.partition(".")[0]: read_qa(file)[:DEV] for file in files}
 
     def measure(model: nn.Module) -> dict[str, float]:
-        reader, measured = Reader(compute(model)), {}
+        reader, measured = task.reader(model), {}
         for name, chosen in rows.items():
             report = evaluate_qa(reader, chosen, lambda finding: sigmoid(finding.answerable))
             measured |= {f"{name} F1": report.f1.value, f"{name} AUROC": report.auroc.value}
@@ -59,31 +57,32 @@ def development(files: Sequence[Path]) -> Callable[[nn.Module], dict[str, float]
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description="Train a reader on prepared examples.")
-    parser.add_argument("--preset", choices=PRESETS, required=True)
+    parser.add_argument("--preset", choices=NAMES, required=True)
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.data wrote")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
+    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor's)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
     for field in fields(TrainConfig):
         flag = "--" + field.name.replace("_", "-")
         kind = {"action": "store_true"} if field.type == "bool" else {"type": {"int": int, "float": float, "str": str}[field.type]}
-        parser.add_argument(flag, default=None, help=f"default {field.default}", **kind)
+        parser.add_argument(flag, default=None, help="see models.loop.TrainConfig", **kind)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
-    from models.batches import Examples
-    from models.floor import FloorReader, loss
+    from models.loop import train
     from models.plots import draw
+    from models.presets import PRESETS
 
+    defaults, make = PRESETS[options.preset]
     given = {field.name: value for field in fields(TrainConfig) if (value := getattr(options, field.name)) is not None}
-    config = replace(PRESETS[options.preset], **given)
-    examples = Examples(options.data)
+    config, task = replace(defaults, **given), make(options.data, options.start)
 
     def batches(epoch: int) -> Epoch:
-        return Epoch(examples, examples.order(config.tokens, config.seed, epoch))
+        return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
 
-    model = train(FloorReader.from_base(), batches, loss, config, options.out, evaluate=development(options.dev))
+    model = train(task.model, batches, task.loss, config, options.out, evaluate=development(task, options.dev))
     model.save_pretrained(options.out / "model")
     draw(options.out / "log.jsonl", options.out / "log.png")
 

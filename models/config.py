@@ -1,0 +1,71 @@
+"""GroundedConfig: a Llama decoder's settings, and those of the memory that it reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models import base
+from models.torchvision_ops import ensure_operators
+
+ensure_operators()
+
+from huggingface_hub.dataclasses import strict  # noqa: E402
+from transformers import BertConfig, LlamaConfig, PreTrainedConfig  # noqa: E402
+
+
+@strict
+class GroundedConfig(LlamaConfig):
+    """The decoder's fields are LlamaConfig's.
+
+    cross_attention_layers: after which decoder layers (from 0) memory is read. cross_gate: where the tanh gates of these start;
+    0 = inserted into a trained decoder without changing it. pointer_size: width of the copy attention.
+    memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question.
+    """
+
+    model_type = "grounded"
+    sub_configs = {"memory_config": BertConfig}  # noqa: RUF012 - transformers' own form
+
+    cross_attention_layers: list[int] | None = None
+    cross_gate: float = 0.5
+    pointer_size: int = 128
+    memory_config: dict | PreTrainedConfig | None = None
+    memory_cached_layers: int = 3
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.cross_attention_layers is None:
+            self.cross_attention_layers = list(range(1, self.num_hidden_layers, 2))
+        if self.memory_config is None:
+            self.memory_config = BertConfig(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        elif isinstance(self.memory_config, dict):
+            self.memory_config = BertConfig(**self.memory_config)
+        super().__post_init__(**kwargs)
+
+    def validate_memory(self) -> None:
+        """Part of the validation that `@strict` runs."""
+        if not all(0 <= layer < self.num_hidden_layers for layer in self.cross_attention_layers):
+            raise ValueError(f"cross_attention_layers {self.cross_attention_layers}: there are {self.num_hidden_layers} decoder layers")
+        if not 0 <= self.memory_cached_layers <= self.memory_config.num_hidden_layers:
+            raise ValueError(f"memory_cached_layers {self.memory_cached_layers}: the memory has {self.memory_config.num_hidden_layers} layers")
+
+
+def embedded() -> GroundedConfig:
+    """The model that Folio ships: MiniLM as the memory encoder, a decoder of four layers over the same word vectors."""
+    memory = BertConfig.from_pretrained(base.folder(), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return GroundedConfig(
+        vocab_size=memory.vocab_size, hidden_size=memory.hidden_size, intermediate_size=1024, num_hidden_layers=4,
+        num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, bos_token_id=101, eos_token_id=102,
+        tie_word_embeddings=True, memory_config=memory,
+    )
+
+
+def tiny() -> GroundedConfig:
+    """The same shape in the small, for tests and tries."""
+    memory = BertConfig(
+        vocab_size=97, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=48, max_position_embeddings=512,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )
+    return GroundedConfig(
+        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        cross_attention_layers=[0, 2], max_position_embeddings=512, pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True,
+        pointer_size=16, memory_config=memory, memory_cached_layers=2,
+    )

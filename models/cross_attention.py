@@ -1,0 +1,63 @@
+"""Gated cross-attention over memory, after Flamingo (arXiv 2204.14198) and Mllama, with a slot of its own for "nothing here".
+
+No position enters, so the order of the blocks does not matter. Legend: B batch, T decoder tokens, C decoder width, H query heads,
+G key-value heads, S slots, D width of a head.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm
+
+from models.config import GroundedConfig
+
+
+class GatedCrossAttention(nn.Module):
+    """x += tanh(g_a) attend(norm x); x += tanh(g_f) mlp(norm x)."""
+
+    def __init__(self, config: GroundedConfig) -> None:
+        super().__init__()
+        self.heads, self.size = config.num_attention_heads, config.head_dim
+        self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.q_proj = nn.Linear(config.hidden_size, self.heads * self.size, bias=False)
+        self.query_norm = LlamaRMSNorm(self.size, eps=config.rms_norm_eps)
+        self.sink = nn.Parameter(torch.zeros(config.num_key_value_heads, 1, self.size))  # a key whose value is nothing
+        self.o_proj = nn.Linear(self.heads * self.size, config.hidden_size, bias=False)
+        self.mlp_norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.mlp = LlamaMLP(config)
+        self.attention_gate = nn.Parameter(torch.full((1,), float(config.cross_gate)))
+        self.mlp_gate = nn.Parameter(torch.full((1,), float(config.cross_gate)))
+
+    def forward(self, x: torch.Tensor, kv: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """x (B, T, C); kv (B, 2, G, S, D), of this layer; bias (B, S), -inf where a slot may not be read -> (B, T, C)."""
+        b, t, _ = x.shape
+        query = self.query_norm(self.q_proj(self.norm(x)).view(b, t, self.heads, self.size).transpose(1, 2))  # (B, H, T, D)
+        sink = self.sink.expand(b, -1, -1, -1).to(kv.dtype)  # (B, G, 1, D)
+        keys = torch.cat((sink, kv[:, 0]), 2)  # (B, G, 1 + S, D)
+        values = torch.cat((torch.zeros_like(sink), kv[:, 1]), 2)
+        mask = F.pad(bias, (1, 0))[:, None, None].to(query.dtype)  # (B, 1, 1, 1 + S)
+        attended = F.scaled_dot_product_attention(query.to(kv.dtype), keys, values, mask.to(kv.dtype), enable_gqa=True)  # (B, H, T, D)
+        x = x + self.attention_gate.tanh() * self.o_proj(attended.transpose(1, 2).reshape(b, t, -1))
+        return x + self.mlp_gate.tanh() * self.mlp(self.mlp_norm(x))
+
+
+class GroundedDecoderLayer(LlamaDecoderLayer):
+    """Llama's layer; where the configuration says so, memory is read after it."""
+
+    def __init__(self, config: GroundedConfig, layer_idx: int) -> None:
+        super().__init__(config, layer_idx)
+        reads = layer_idx in config.cross_attention_layers
+        self.memory_index = config.cross_attention_layers.index(layer_idx) if reads else None
+        if reads:
+            self.cross_attn = GatedCrossAttention(config)
+
+    def forward(
+        self, hidden_states: torch.Tensor, *args: object, memory_kv: torch.Tensor | None = None, memory_scores: torch.Tensor | None = None, **kwargs: object
+    ) -> torch.Tensor:
+        """memory_kv (B, L, 2, G, S, D); memory_scores (B, S). Without memory it is Llama's layer."""
+        hidden_states = super().forward(hidden_states, *args, **kwargs)
+        if memory_kv is None or self.memory_index is None:
+            return hidden_states
+        return self.cross_attn(hidden_states, memory_kv[:, self.memory_index], memory_scores)

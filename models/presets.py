@@ -1,0 +1,68 @@
+"""What can be trained: each preset brings its model, its view of the prepared examples, its loss and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.batches import Examples
+from models.floor import FloorReader
+from models.loop import TrainConfig
+from models.questions import QuestionBatch, Questions
+from models.reader import Reader, ReadsPairs
+
+CACHED = 4  # one batch of so many is learned from memory that has not seen the question
+
+
+class Batched(Protocol):
+    """Examples that come in batches: `order` is a function of its arguments alone."""
+
+    def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]: ...
+
+    def batch(self, indices: np.ndarray) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    model: nn.Module
+    examples: Batched
+    loss: Callable[[nn.Module, Any], dict[str, torch.Tensor]]
+    reader: Callable[[nn.Module], ReadsPairs]
+
+
+def floor(data: Path, start: Path | None) -> Task:
+    from models.floor import compute, loss
+
+    model = FloorReader.from_pretrained(start) if start else FloorReader.from_base()
+    return Task(model, Examples(data), loss, lambda trained: Reader(compute(trained)))
+
+
+def embedded(data: Path, start: Path | None) -> Task:
+    """start: a trained floor, whose encoder and judging head the memory begins with."""
+    from models.answering import GroundedReader
+    from models.config import embedded as configuration
+    from models.grounded import GroundedForCausalLM
+    from models.objective import loss
+
+    teacher = FloorReader.from_pretrained(start) if start else FloorReader.from_base()
+    model = GroundedForCausalLM(configuration())
+    model.memory.bert.load_state_dict(teacher.encoder.state_dict())
+    model.memory.judge.load_state_dict(teacher.judge.state_dict())
+    model.memory.bert.embeddings.requires_grad_(False)
+
+    def partly_cached(model: nn.Module, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+        return loss(model, batch, live=int(batch.question_ids.sum()) % CACHED != 0)
+
+    return Task(model, Questions(data), partly_cached, GroundedReader)
+
+
+PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
+    "floor": (TrainConfig(), floor),
+    "embedded": (TrainConfig(learning_rate=2e-4), embedded),
+}

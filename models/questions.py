@@ -1,0 +1,99 @@
+"""Prepared examples as questions with their blocks, for the grounded model.
+
+Shapes: B questions, N blocks of all of them, Q and T their tokens, A tokens of the decoder. The order is a function of seed and
+epoch alone, as in models.batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.batches import Examples, shuffled_batches
+from models.layout import CLS, IGNORED, PAD, ROUND, SEP
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionBatch:
+    """`place[n]` is where block n stands: question * K + its number among that question's, K being the most of a question."""
+
+    question_ids: torch.Tensor  # (B, Q) long: [CLS] question [SEP]
+    question_mask: torch.Tensor  # (B, Q) long
+    block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP]
+    block_mask: torch.Tensor  # (N, T) long
+    owner: torch.Tensor  # (N,) long: the question of each block
+    place: torch.Tensor  # (N,) long
+    blocks: torch.Tensor  # () long: K
+    decoder_ids: torch.Tensor  # (B, A) long: [CLS] question [SEP] answer [SEP]
+    decoder_mask: torch.Tensor  # (B, A) long
+    labels: torch.Tensor  # (B, A) long: the answer and its [SEP]; IGNORED elsewhere, and where no answer is known word for word
+    slots: torch.Tensor  # (B, A) long: the slot of memory that a label is copied from; IGNORED elsewhere
+    answerable: torch.Tensor  # (N,) float 0/1
+    evidence: torch.Tensor  # (N,) float 0/1, -1 = not judged
+
+    def to(self, device: torch.device) -> QuestionBatch:
+        return QuestionBatch(*(getattr(self, name).to(device) for name in self.__slots__))
+
+
+class Questions:
+    """The examples of a prepared folder, those of one question together."""
+
+    def __init__(self, folder: Path, split: str = "examples") -> None:
+        self.examples = Examples(folder, split)
+        _, first = np.unique(self.examples.rows["group"], return_index=True)
+        self.first = np.sort(first)  # of each question's rows
+        self.count = np.diff(np.append(self.first, len(self.examples)))
+        longest = np.maximum.reduceat(self.examples.lengths, self.first) if len(self.first) else np.empty(0, np.int64)
+        self.lengths = longest * self.count
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
+        return shuffled_batches(self.lengths, tokens, seed, epoch)
+
+    def batch(self, indices: np.ndarray) -> QuestionBatch:
+        rows = [np.arange(self.first[i], self.first[i] + self.count[i]) for i in indices]
+        most = int(self.count[indices].max())
+        owner = np.repeat(np.arange(len(rows)), [len(mine) for mine in rows])
+        place = np.concatenate([at * most + np.arange(len(mine)) for at, mine in enumerate(rows)])
+        flat = self.examples.rows[np.concatenate(rows)]
+        part = self.examples.part
+        questions = [np.concatenate([[CLS], part(self.examples.rows[mine[0]], "question"), [SEP]]) for mine in rows]
+        blocks = [np.concatenate([part(row, "title"), [SEP], part(row, "context"), [SEP]]) for row in flat]
+        block_ids, block_mask = padded(blocks)
+        answers = [_answer(question, mine, at, self.examples, most, block_ids.shape[1]) for at, (question, mine) in enumerate(zip(questions, rows, strict=True))]
+        decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
+        labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
+        arrays = (
+            *padded(questions), block_ids, block_mask, owner, place, np.array(most), decoder_ids, decoder_mask, labels, slots,
+            flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
+        )
+        return QuestionBatch(*map(torch.from_numpy, arrays))
+
+
+def _answer(question: np.ndarray, rows: np.ndarray, at: int, examples: Examples, most: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decoder tokens, labels and slots of one question. The slot of token t of its block k is k * width + t."""
+    ignored = np.full(len(question), IGNORED)
+    for number, at_row in enumerate(rows):
+        row = examples.rows[at_row]
+        if row["start"] >= 0:
+            answer = examples.part(row, "context")[row["start"] : row["end"] + 1]
+            first = number * width + int(row["title_length"]) + 1 + int(row["start"])
+            labels = np.concatenate([ignored, answer, [SEP]])
+            slots = np.concatenate([ignored, np.arange(first, first + len(answer)), [IGNORED]])
+            return np.concatenate([question, answer, [SEP]]), labels, slots
+    known = not examples.rows[rows]["answerable"].any()  # else it has an answer that is no span: nothing to write is learned
+    return np.append(question, SEP), np.append(ignored, SEP if known else IGNORED), np.append(ignored, IGNORED)
+
+
+def padded(rows: list[np.ndarray], fill: int = PAD) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of tokens as one array and its mask, (n, longest)."""
+    width = -(-max(map(len, rows)) // ROUND) * ROUND
+    ids, mask = np.full((len(rows), width), fill, np.int64), np.zeros((len(rows), width), np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)], mask[i, : len(row)] = row, 1
+    return ids, mask

@@ -1,0 +1,102 @@
+"""The grounded model's training objective, on questions prepared from rows of the tests' own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+import torch
+
+from models.answering import GroundedReader
+from models.config import embedded
+from models.data import MIXTURE, prepare
+from models.grounded import GroundedForCausalLM
+from models.layout import IGNORED
+from models.objective import loss, recall
+from models.questions import QuestionBatch, Questions
+from models.reader import Passage
+
+CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
+ROWS = [
+    {"id": "1", "question": "How wide is the south gate?", "context": CONTEXT, "answers": [{"text": "1.85 m", "start": 40}]},
+    {"id": "2", "question": "Who paid for the gate?", "context": CONTEXT, "answers": [{"text": "Josiah Pask", "start": 53}]},
+    {"id": "3", "question": "Who painted the gate?", "context": CONTEXT, "answers": [], "unanswerable": True},
+    {"id": "4", "question": "When was the south gate built?", "context": CONTEXT, "answers": [{"text": "1786", "start": 28}]},
+]
+OTHER = {"text": "The north wall was mended in 1901.", "title": "Walls"}
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Questions:
+    folder = tmp_path_factory.mktemp("prepared")
+    for kind, lines in (("data/qa", [{**row, "source": "squad2_dev", "title": "Mill", "kind": "extractive"} for row in ROWS]),
+                        ("beside", [{"candidates": [] if row["id"] == "3" else [OTHER]} for row in ROWS])):
+        (folder / kind / "train").mkdir(parents=True)
+        for name in MIXTURE:
+            with gzip.open(folder / kind / "train" / f"{name}.jsonl.gz", "wt") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in (lines if name == "squad2_dev" else [])))
+    prepare(folder / "data", folder / "out", folder / "beside")
+    return Questions(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def batch(questions: Questions) -> QuestionBatch:
+    (order,) = questions.order(100_000, 0, 0)
+    return questions.batch(order)
+
+
+@pytest.fixture
+def model() -> GroundedForCausalLM:
+    torch.manual_seed(0)
+    config = embedded()
+    config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers = 2, [1], 2, 1
+    return GroundedForCausalLM(config)
+
+
+def test_labels_are_the_answers_and_slots_are_where_they_stand(batch: QuestionBatch) -> None:
+    width = batch.block_ids.shape[1]
+    slots = torch.zeros(len(batch.question_ids) * int(batch.blocks), width, dtype=torch.long).index_copy(0, batch.place, batch.block_ids)
+    slots = slots.view(len(batch.question_ids), -1)
+    answers = 0
+    for row in range(len(ROWS)):
+        pointed = batch.slots[row] != IGNORED
+        assert torch.equal(slots[row][batch.slots[row][pointed]], batch.labels[row][pointed])
+        written = batch.labels[row] != IGNORED
+        assert torch.equal(batch.decoder_ids[row][written], batch.labels[row][written])
+        assert batch.labels[row][written][-1] == 102  # [SEP]; alone where there is no answer
+        answers += int(pointed.any())
+    assert answers == 3
+    assert int(batch.blocks) == 2 and (batch.answerable == 0).sum() >= 2  # the candidates found beside, and the near miss
+
+
+def test_the_loss_is_that_of_the_whole_mixture(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    with torch.no_grad():
+        memory, _ = recall(model, batch, live=True)
+        whole = model(batch.decoder_ids, attention_mask=batch.decoder_mask, labels=batch.labels, **memory.inputs()).loss
+        torch.testing.assert_close(loss(model, batch)["answer"], whole, atol=1e-4, rtol=1e-4)
+
+
+def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    model.memory.bert.embeddings.requires_grad_(False)
+    loss(model, batch)["loss"].backward()
+    without = {name for name, weight in model.named_parameters() if weight.requires_grad and (weight.grad is None or not weight.grad.any())}
+    assert without == set()
+    assert model.model.embed_tokens.weight.grad is None
+    model.zero_grad()
+    loss(model, batch, live=False)["loss"].backward()
+    assert model.memory.judge.weight.grad is None  # nobody asked, nothing to judge
+
+
+@pytest.mark.slow
+def test_it_learns_to_copy_answers_and_to_give_none(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        parts = loss(model, batch)
+        parts["loss"].backward()
+        optimizer.step()
+    assert parts["answer"] < 0.1
+    found = GroundedReader(model).read_pairs([(row["question"], Passage(CONTEXT, "Mill")) for row in ROWS])
+    assert [CONTEXT[finding.start : finding.end] for finding in found] == ["1.85 m", "Josiah Pask", "", "1786"]
+    assert min(found[at].span for at in (0, 1, 3)) > 0
