@@ -31,9 +31,10 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
 
-# torch's CUDA packages are left out: where its wheel needs them, pip takes the ones that torch itself pins
+# Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left out:
+# where its wheel needs them, pip takes the ones that torch itself pins.
 lock:
-	uv pip compile requirements.in --universal --python-version 3.11 --no-header --no-annotate --quiet \
-		| grep -Ev '^(nvidia-|cuda-|triton)' > requirements.lock
-	{ echo "# The exact lock of requirements.in, made by \`make lock\`."; cat requirements.lock; } > requirements.txt
+	cp requirements.txt requirements.lock
+	uv pip compile requirements.in --universal --python-version 3.11 --no-header --no-annotate --quiet $(UPGRADE) -o requirements.lock
+	{ echo "# The exact lock of requirements.in, made by \`make lock\`."; grep -Ev '^(nvidia-|cuda-|triton|#)' requirements.lock; } > requirements.txt
 	rm requirements.lock
