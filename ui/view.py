@@ -67,6 +67,7 @@ class _Claim:
     numbers: tuple[int, ...]
     header: str = ""  # it is rows of the table of its source
     wrapped: bool = False  # its line ends are those of a page
+    short: bool = False  # it is a part of another claim's quote, said again: the answer itself
 
 
 def answer_html(answer: Answer, turn: int) -> str:
@@ -80,8 +81,9 @@ def answer_html(answer: Answer, turn: int) -> str:
         else:
             parts.append(_plain(answer, at, claim.start))
             text = _plain(answer, max(at, claim.start), claim.end)
-            parts.append(text.replace("\n", " ") if claim.wrapped else text)
-        parts += [f'<a class="cite" href="#t{turn}s{number}">{number}</a>' for number in claim.numbers]
+            text = text.replace("\n", " ") if claim.wrapped else text
+            parts.append(f'<b class="short">{text}</b>' if claim.short else text)
+        parts += [f'<a class="cite" href="#t{turn}s{number}">{number}</a>' for number in claim.numbers if not claim.short]
         at = claim.end
     parts.append(_plain(answer, at, len(answer.text)))
     return "".join(parts).replace("\n", "<br>")
@@ -100,7 +102,7 @@ def _claims(answer: Answer) -> Iterator[_Claim]:
     for (start, end), named in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
         header = _table_of(answer.text[start:end], named[0].evidence)
         wrapped = is_wrapped(named[0].evidence.text) and answer.text[start:end] in named[0].evidence.text
-        claim = _Claim(start, end, tuple(source.number for source in named), header, wrapped)
+        claim = _Claim(start, end, tuple(source.number for source in named), header, wrapped, _is_short(answer, start, end))
         if last and header and last.header == header and last.numbers == claim.numbers and answer.text[last.end : start] == "\n":
             last = _Claim(last.start, end, claim.numbers, header)
             continue
@@ -109,6 +111,17 @@ def _claims(answer: Answer) -> Iterator[_Claim]:
         last = claim
     if last:
         yield last
+
+
+def _is_short(answer: Answer, start: int, end: int) -> bool:
+    """Whether text[start:end] is, word for word, a part of what another claim quotes."""
+    mine = [c for c in answer.citations if (c.claim_start, c.claim_end) == (start, end)]
+    others = [c for c in answer.citations if (c.claim_start, c.claim_end) != (start, end)]
+    return all(
+        answer.text[start:end] == c.quote
+        and any(o.chunk_id == c.chunk_id and o.char_start <= c.char_start and c.char_end <= o.char_end and len(c.quote) < len(o.quote) for o in others)
+        for c in mine
+    )
 
 
 def _table_of(claim: str, evidence: Evidence) -> str:

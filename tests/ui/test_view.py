@@ -141,6 +141,15 @@ def test_quotes_of_one_chunk_are_one_source() -> None:
     assert [(source.number, source.spans) for source in found] == [(1, ((0, 4), (5, 9)))]
 
 
+def test_the_answer_said_again_after_its_sentence_is_bold_and_not_numbered_twice() -> None:
+    piece = evidence("The gate is 1.85 m wide. It was built in 1786.")
+    told = answer("The gate is 1.85 m wide.\n1.85 m", [(piece, "The gate is 1.85 m wide.", "The gate is 1.85 m wide."), (piece, "1.85 m", "1.85 m")])
+    told = replace(told, citations=(told.citations[0], replace(told.citations[1], claim_start=25, claim_end=31)))
+    html = answer_html(told, 0)
+    assert html.count('class="cite"') == 1
+    assert html.endswith('<br><b class="short">1.85 m</b>')
+
+
 def test_the_generators_own_markers_go_and_those_in_a_quote_stay() -> None:
     piece = evidence("It is heated [3] to 28 degrees.")
     told = answer("The pool is warm [1]. It is heated [3] to 28 degrees.", [
