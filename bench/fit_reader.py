@@ -1,58 +1,40 @@
-"""Fits how the embedded generator chooses and how sure it is; writes a folder of shipped weights from a training run.
+"""Fits how the embedded generator chooses a sentence and how sure it is; writes a folder of shipped weights from a training run.
 
     python bench/fit_reader.py DATA WORK RUN/model OUT
 
-Questions of DATA/qa/dev are put to collections of PASSAGES passages of their set (kept in WORK), their own among them. Half of
-the passages, by hash, are fitted on; every figure that is printed is of the other half. Kinds of question: answerable;
-marked as unanswerable (near misses); its own passage taken out; asked of another set's collection (off-topic).
+Questions of DATA/qa/dev, on which the reader was not trained, are put to collections of PASSAGES passages of their set (kept in
+WORK), their own among them, and again to one to three chunks of what was found. Those whose passage has an even hash are fitted
+on; every figure that is printed is of the others. Kinds of question: answerable; marked as unanswerable (near misses); its own
+passage taken out; asked of another set's collection (off-topic).
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
-from scipy.optimize import minimize
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
+from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
 from models import shipped
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
-from models.reader import Finding, Reader
-from rag import context
-from rag.generators.embedded import choice_features, confidence_features, read
+from models.reader import Reader
+from rag import context, support
+from rag.generators.quote import Attempt, Weights, read
 from rag.pipeline import RagPipeline
-from rag.types import Evidence
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
-QUESTIONS = 120  # of each set and kind
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A question, what was read for it, and which findings are right: in its own passage and overlapping an answer."""
-
-    name: str
-    kind: str
-    fitted: bool
-    evidence: Sequence[Evidence]
-    findings: Sequence[Finding]
-    right: np.ndarray  # (n,) bool
-
-
-def key(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+QUESTIONS = 80  # of each set and kind
 
 
 def collection(data: Path, work: Path, name: str) -> Path:
@@ -69,13 +51,15 @@ def collection(data: Path, work: Path, name: str) -> Path:
     return folder / "index"
 
 
-def is_right(row: QaRow, piece: Evidence, finding: Finding) -> bool:
-    said = " ".join(piece.text[finding.start : finding.end].lower().split())
-    answers = [" ".join(answer.text.lower().split()) for answer in row.answers if answer.text.strip()]
-    return piece.document.endswith(key(row.context)) and bool(said) and any(answer in said or said in answer for answer in answers)
+def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) -> Attempt:
+    found = rag.search(row.question, rag.config.top_k)
+    if without_own:
+        found = tuple(piece for piece in found if not piece.document.endswith(key(row.context)))
+    return read(row.question, context.pack(found, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
 
 
 def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
+    """`split` of a case is "fitted" or "held"."""
     made = []
     indexes = {name: RagPipeline.from_index(collection(data, work, name), generator="quote") for name in SETS}
     for at, name in enumerate(SETS):
@@ -83,82 +67,51 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
         random.Random(1).shuffle(rows)
         plain = [row for row in rows if row.span and row.kind in ("extractive", "table")][:QUESTIONS]
         marked = [row for row in rows if row.unanswerable][:QUESTIONS]
-        kinds = (("answerable", plain, name), ("removed", plain[: QUESTIONS // 2], name), ("marked", marked, name),
-                 ("elsewhere", plain[: QUESTIONS // 3], SETS[(at + 3) % len(SETS)]))
-        for kind, chosen, asked in kinds:
-            rag = indexes[asked]
+        other = SETS[(at + 3) % len(SETS)]
+        kinds = {"answerable": (plain, name), "removed": (plain[: QUESTIONS // 2], name), "marked": (marked, name), "elsewhere": (plain[: QUESTIONS // 3], other)}
+        for kind, (chosen, asked) in kinds.items():
             for row in tqdm(chosen, desc=f"{name} {kind}", mininterval=20):
-                found = rag.search(row.question, rag.config.top_k)
-                evidence = context.pack(found, rag.config.context_tokens, rag.reader).evidence
-                if kind == "removed":
-                    evidence = tuple(piece for piece in evidence if not piece.document.endswith(key(row.context)))
-                findings = read(reader, row.question, evidence)
-                right = np.array([kind == "answerable" and is_right(row, *pair) for pair in zip(evidence, findings, strict=True)], bool)
-                if evidence:
-                    made.append(Case(name, kind, int(key(row.context)[:2], 16) % 2 == 0, evidence, findings, right))
-    return made
+                tried = attempt(indexes[asked], row, reader, without_own=kind == "removed")
+                if tried.spans:
+                    right = correct(tried, asdict(row)) if kind == "answerable" else np.zeros(len(tried.spans), bool)
+                    made.append(Case(name, "fitted" if int(key(row.context)[:2], 16) % 2 == 0 else "held", kind, tried, right))
+    rng = random.Random(3)
+    return made + [few(case, rng) for case in made if rng.random() < 0.4]
 
 
-def fit_choice(chosen: list[Case]) -> np.ndarray:
-    """Weights that make the right findings of each question win a softmax over all of its findings."""
-    judged = [(choice_features(case.findings, case.evidence), case.right) for case in chosen if case.right.any() and not case.right.all()]
-
-    def cost(weights: np.ndarray) -> float:
-        total = 0.01 * float(weights @ weights)
-        for features, right in judged:
-            scores = features @ weights
-            total += float(np.logaddexp.reduce(scores) - np.logaddexp.reduce(scores[right]))
-        return total
-
-    return minimize(cost, np.array([0.5, 0.5, 0.5, 1.0]), method="L-BFGS-B").x
-
-
-def shown(case: Case, choice: np.ndarray) -> tuple[list[float], bool]:
-    """CONFIDENCE_FEATURES of what is answered, and whether it is right."""
-    scores = choice_features(case.findings, case.evidence) @ choice
-    best = int(np.argmax(scores))
-    return confidence_features(case.findings, case.evidence, scores, best), bool(case.right[best])
+def fitted_weights(chosen: list[Case]) -> Weights:
+    sentence = fit_ranking([case for case in chosen if case.kind == "answerable" and case.correct.any()])
+    rows, right = answer_rows(chosen, sentence)
+    slopes, bias = fit(rows, right)
+    sure = support.probability(rows, slopes, bias)
+    there = np.array([bool(case.correct.any()) for case in chosen])
+    grid = np.round(np.arange(0.05, 0.8, 0.01), 2)
+    accuracies = np.array([balanced_accuracy_score(there, sure >= at) for at in grid])
+    error = math.sqrt(accuracies.max() * (1 - accuracies.max()) / len(chosen))
+    threshold = float(grid[accuracies >= accuracies.max() - error].min())  # of thresholds that are as good, the one that refuses least
+    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), threshold)
 
 
-def fit(made: list[Case]) -> dict[str, object]:
-    fitted = [case for case in made if case.fitted]
-    choice = fit_choice(fitted)
-    rows, right = zip(*(shown(case, choice) for case in fitted), strict=True)
-    features = np.array(rows)
-    spread = features.std(0) + 1e-9
-    regression = LogisticRegression(C=1.0, max_iter=1000).fit(features / spread, right)
-    weights, bias = regression.coef_[0] / spread, float(regression.intercept_[0])
-    sure = regression.predict_proba(features / spread)[:, 1]
-    there = np.array([case.kind == "answerable" and bool(case.right.any()) for case in fitted])
-    grid = np.arange(0.05, 0.9, 0.01)
-    threshold = float(grid[np.argmax([balanced_accuracy_score(there, sure >= at) for at in grid])])
-    return {
-        "choice": [round(float(value), 5) for value in choice], "confidence": [round(float(value), 5) for value in weights],
-        "bias": round(bias, 5), "threshold": round(threshold, 2),
-    }
-
-
-def report(made: list[Case], calibration: dict) -> None:
-    held = [case for case in made if not case.fitted]
-    choice = np.array(calibration["choice"])
-    seen = [shown(case, choice) for case in held]
-    sure = 1 / (1 + np.exp(-(np.array([row for row, _ in seen]) @ np.array(calibration["confidence"]) + calibration["bias"])))
-    right = np.array([mark for _, mark in seen])
-    kinds = np.array([case.kind for case in held])
-    there = np.array([bool(case.right.any()) for case in held])
-    print("right finding among the read", mean(there[kinds == "answerable"]))
-    print("chosen, where it is there", mean(right[(kinds == "answerable") & there]))
-    print("AUROC, right against not", area_under_roc(sure, right), " ECE", calibration_error(sure, right))
+def report(held: list[Case], weights: Weights) -> None:
+    rows, right = answer_rows(held, np.array(weights.sentence))
+    sure = support.probability(rows, weights.answer, weights.bias)
+    kinds, names = (np.array([getattr(case, field) for case in held]) for field in ("kind", "name"))
+    there = np.array([bool(case.correct.any()) for case in held])
+    asked = kinds == "answerable"
+    print("right sentence among the evidence", mean(there[asked]))
+    print("it is the one quoted, where it is there", mean(right[asked & there]))
+    print("AUROC of confidence, right quote", area_under_roc(sure, right), " ECE", calibration_error(sure, right))
+    print("AUROC of confidence, the answer is among the evidence", area_under_roc(sure, there))
     for kind in ("removed", "marked", "elsewhere"):
-        pick = (kinds == kind) | (kinds == "answerable")
-        print(f"AUROC, answerable against {kind}", area_under_roc(sure[pick], (kinds == "answerable")[pick]))
-    answered = sure >= calibration["threshold"]
+        pick = (kinds == kind) | asked
+        print(f"AUROC, answerable against {kind}", area_under_roc(sure[pick], asked[pick]))
+    shown = sure >= weights.threshold
     for kind in ("answerable", "removed", "marked", "elsewhere"):
-        print(f"abstains on {kind}", mean(~answered[kinds == kind]))
-    print("right, of what is answered", mean(right[answered]))
+        print(f"abstains on {kind}", mean(~shown[kinds == kind]))
+    print("right among the answered", mean(right[shown]), " of the answerable", mean(right[shown & asked]))
     for name in SETS:
-        mine = np.array([case.name == name for case in held]) & (kinds == "answerable")
-        print(f"  {name}: there {there[mine].mean():.3f}, right {right[mine].mean():.3f}, answered {answered[mine].mean():.3f} (n={mine.sum()})")
+        mine = (names == name) & asked
+        print(f"  {name}: there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f} (n={mine.sum()})")
 
 
 def main() -> None:
@@ -169,10 +122,11 @@ def main() -> None:
     state = load_file(options.model / "model.safetensors")
     shipped.save(state, options.out, {})
     made = cases(options.data, options.work, Reader(shipped.compute(shipped.describe(options.out))))
-    calibration = fit(made)
-    shipped.save(state, options.out, calibration)
-    print(json.dumps(calibration))
-    report(made, calibration)
+    fitted, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
+    weights = fitted_weights(fitted)
+    shipped.save(state, options.out, asdict(weights))
+    print(json.dumps(asdict(weights)))
+    report(held, weights)
 
 
 if __name__ == "__main__":

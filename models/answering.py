@@ -14,11 +14,9 @@ from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Memory
 from models.questions import padded
-from models.reader import BATCH, Finding, Passage, open_tokenizer, starts
+from models.reader import BATCH, NOTHING, Finding, Passage, open_tokenizer, starts
 
 LONGEST = 48  # tokens of an answer
-NOTHING = Finding(0, 0, -np.inf, -np.inf, -np.inf)
-
 
 class GroundedReader:
     def __init__(self, model: GroundedForCausalLM) -> None:

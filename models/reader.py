@@ -6,6 +6,8 @@ Shapes: B windows, S tokens.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -31,7 +33,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a passage holds for a question: `text[start:end]` is its best answer.
+    """What a passage, or a part of it, holds for a question: `text[start:end]` is its best answer.
 
     span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer.
     """
@@ -48,6 +50,8 @@ class ReadsPairs(Protocol):
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]: ...
 
+
+NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was nothing to read
 
 # (input_ids, token_type_ids, attention_mask), each (B, S) -> start and end logits (B, S, 2), answerable and evidence (B, 2)
 Compute = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -69,12 +73,16 @@ class Reader:
     def __init__(self, compute: Compute) -> None:
         self._compute, self._tokenizer = compute, open_tokenizer()
 
-    def read(self, question: str, passages: Sequence[Passage]) -> list[Finding]:
-        """One finding for each passage."""
-        return self.read_pairs([(question, passage) for passage in passages])
+    def read(self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]) -> list[list[Finding]]:
+        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells."""
+        return self._read([(question, passage) for passage in passages], units)
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
-        """One finding for each question with its own passage. A passage without a token gives a finding of -inf."""
+        """The best answer to each question anywhere in its own passage."""
+        return [found for (found,) in self._read(pairs, [[(0, len(passage.text))] for _, passage in pairs])]
+
+    def _read(self, pairs: Sequence[tuple[str, Passage]], units: Sequence[Sequence[tuple[int, int]]]) -> list[list[Finding]]:
+        """A unit without a token gives NOTHING."""
         asked = self._tokens([question for question, _ in pairs])
         titles = self._tokens([passage.title for _, passage in pairs])
         contexts = self._tokens([passage.text for _, passage in pairs])
@@ -82,7 +90,7 @@ class Reader:
         parts = [
             (asked[i].ids[:QUESTION], titles[i].ids[:TITLE], contexts[i].ids[first : first + WINDOW]) for i, first in windows
         ]
-        found = [Finding(0, 0, -np.inf, -np.inf, -np.inf)] * len(pairs)
+        found = [[NOTHING] * len(mine) for mine in units]
         order = sorted(range(len(parts)), key=lambda at: sum(map(len, parts[at])))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
@@ -90,16 +98,24 @@ class Reader:
             spans, judged = self._compute(ids, types, mask)
             for row, at in enumerate(chosen):
                 i, first = windows[at]
-                left = place(parts[at])
-                span, start, end = best_span(spans[row], left, left + len(parts[at][2]))
-                if span > found[i].span:
-                    offsets = contexts[i].offsets
-                    characters = offsets[first + start - left][0], offsets[first + end - left][1]
-                    found[i] = Finding(*characters, span, float(judged[row, 0]), float(judged[row, 1]))
+                offsets, shift = contexts[i].offsets[first : first + WINDOW], place(parts[at])
+                for unit, (left, right) in enumerate(token_ranges(offsets, units[i])):
+                    if left == right:
+                        continue
+                    span, start, end = best_span(spans[row], shift + left, shift + right)
+                    if span > found[i][unit].span:
+                        characters = offsets[start - shift][0], offsets[end - shift][1]
+                        found[i][unit] = Finding(*characters, span, float(judged[row, 0]), float(judged[row, 1]))
         return found
 
     def _tokens(self, texts: list[str]) -> list:
         return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
+
+def token_ranges(offsets: Sequence[tuple[int, int]], units: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(first, one past the last) of the tokens that begin within each unit; offsets and units ascend."""
+    begins = [left for left, _ in offsets]
+    return [(bisect_left(begins, start), bisect_left(begins, end)) for start, end in units]
 
 
 def starts(length: int) -> list[int]:

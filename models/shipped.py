@@ -31,7 +31,7 @@ ENCODER, EMBEDDINGS = "encoder.", "encoder.embeddings."
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What a folder of weights says of itself. `calibration` is what the one who trained it found; see rag.generators.embedded."""
+    """What a folder of weights says of itself. `calibration` is what bench/fit_reader.py found; see rag.generators.quote."""
 
     digest: str  # of the weights: names the graph made of them
     calibration: Mapping[str, Any]

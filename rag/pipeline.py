@@ -44,9 +44,9 @@ class RagPipeline:
 
         reader = IndexReader(Path(index_dir))
         check_fingerprint(reader.directory, reader.fingerprint, self.embedder)
-        generator = self._generator  # a language model is not loaded twice; the quoting one counts words in its index
+        generator = self._generator  # a model is not loaded twice; the quoting one counts words in its index
         if isinstance(generator, QuoteGenerator):
-            generator = open_generator(self.config, reader, self.embedder)
+            generator = generator.over(reader)
         return RagPipeline(reader, self.embedder, generator, self.config)
 
     def search(

@@ -24,10 +24,15 @@ def candidates(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def around(text: str, start: int, end: int) -> tuple[int, int]:
-    """The run of candidates that text[start:end] touches, else that span itself."""
-    touched = [span for span in candidates(text) if span[0] < end and start < span[1]]
-    return (min(start, touched[0][0]), max(end, touched[-1][1])) if touched else (start, end)
+def parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Where in a candidate an answer may stand: the cells of a table row; else all of it."""
+    if CELL not in text[start:end]:
+        return [(start, end)]
+    cells, at = [], start
+    for cell in text[start:end].split(CELL):
+        cells.append((at, at + len(cell)))
+        at += len(cell) + len(CELL)
+    return cells
 
 
 def table_header(piece: Evidence) -> str:

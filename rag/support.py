@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.reader import Finding
 from rag.dates import days
 from rag.types import Evidence
 from rag.words import content_words, stem
@@ -26,6 +27,8 @@ ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "agreement",
 )
+READER_FEATURES = ("span", "answerable", "evidence")  # of a sentence, where a trained reader read it; of the answer too
+SUREST = 20.0  # logits of the reader are kept within this
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
     (re.compile(r"\b(when|what (year|date|day|month|time)|since when|how long ago)\b", re.I), re.compile(r"\b\d{3,4}\b|\b\d{1,2}[:.]\d\d\b|\b(january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+ ?(am|pm)\b|\d/\d", re.I)),
@@ -81,12 +84,17 @@ def chunk_features(question: Asked, evidence: Evidence, rank: int, texts: Sequen
     return rows
 
 
-def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
-    """ANSWER_FEATURES of a whole attempt: the best sentence against the others.
+def reader_features(finding: Finding) -> list[float]:
+    """READER_FEATURES of a sentence: log-odds of its best answer, and what was judged of its chunk."""
+    return [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
 
-    scores: (n,) of the sentences; features: (n, len(SENTENCE_FEATURES)); owner[i]: the evidence of sentence i.
+
+def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
+    """ANSWER_FEATURES of a whole attempt, the best sentence against the others, and READER_FEATURES of it where there are any.
+
+    scores: (n,) of the sentences; features: (n, SENTENCE_FEATURES and perhaps READER_FEATURES); owner[i]: the evidence of sentence i.
     """
-    row = dict(zip(SENTENCE_FEATURES, features[best], strict=True))
+    row = dict(zip(SENTENCE_FEATURES, features[best], strict=False))
     piece = evidence[owner[best]]
     rest = [value for value, at in zip(scores, owner, strict=True) if at != owner[best]]
     wide = stems(piece.text) | stems(" ".join(piece.headings))
@@ -96,7 +104,7 @@ def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, b
         float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
         row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
         1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
-        float(len(piece.channels) == 2),
+        float(len(piece.channels) == 2), *features[best][len(SENTENCE_FEATURES) :].tolist(),
     ]
 
 

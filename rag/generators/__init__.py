@@ -13,16 +13,21 @@ if TYPE_CHECKING:
 
 
 def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
-    """The generator that `config.generator` names. Raises ConfigError for a name that is none."""
+    """The generator that `config.generator` names. Raises ConfigError for a name that is none, WeightsError."""
     kind, _, rest = config.generator.partition(":")
     if kind == "embedded" and not rest:
-        from rag.generators.embedded import EmbeddedGenerator
+        from models import shipped
+        from models.reader import Reader
+        from rag.generators.quote import QuoteGenerator, Weights
 
-        return EmbeddedGenerator.from_weights(config.threshold)
+        weights = shipped.describe()
+        return QuoteGenerator(embedder, reader, Weights(**weights.calibration), config.threshold, Reader(shipped.compute(weights)))
     if kind == "quote" and not rest:
-        from rag.generators.quote import QuoteGenerator
+        from rag import quote_weights
+        from rag.generators.quote import QuoteGenerator, Weights
 
-        return QuoteGenerator(embedder, reader, config.threshold)
+        fitted = Weights(quote_weights.SENTENCE, quote_weights.ANSWER, quote_weights.ANSWER_BIAS, quote_weights.THRESHOLD)
+        return QuoteGenerator(embedder, reader, fitted, config.threshold)
     if kind == "openai" and rest:
         from rag.generators.openai import OpenAIGenerator
 

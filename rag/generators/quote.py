@@ -1,23 +1,43 @@
-"""The embedded generator: quotes the best supported sentences of the evidence, verbatim; abstains when support is weak."""
+"""The embedded generators: the best supported sentences of the evidence, verbatim; an abstention where support is weak.
+
+`quote` goes by likeness and shared words alone. `embedded` has a trained reader read the evidence too: its findings are further
+features of every sentence, and the answer that it finds within the quoted sentence is said again on a line of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexing.embedder import Embedder
 from indexing.reader import IndexReader
 from indexing.types import Modality
-from rag import quote_weights, quotes, support
+from models.reader import Finding, Passage
+from rag import quotes, support
 from rag.generator import ABSTENTION
 from rag.query import words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
+if TYPE_CHECKING:
+    from models.reader import Reader
+
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
+LONGEST_SHORT = 0.6  # an answer that is more of its sentence than this is not said again
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least."""
+
+    sentence: tuple[float, ...]
+    answer: tuple[float, ...]
+    bias: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +48,16 @@ class Attempt:
     evidence: tuple[Evidence, ...]
     owner: list[int]
     spans: list[tuple[int, int]]
-    features: np.ndarray  # (n, len(SENTENCE_FEATURES))
+    features: np.ndarray  # (n, SENTENCE_FEATURES, and READER_FEATURES where a reader read)
     vectors: np.ndarray  # (n, d) of the sentences alone
+    findings: list[Finding]  # of the reader, one for each sentence; empty without one
 
 
-def read(question: str, context: Context, embedder: Embedder, reader: IndexReader) -> Attempt:
+def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
     """Compare the question with each sentence of the context."""
     evidence = context.evidence[:CHUNKS]
-    counts = reader.word_counts(words(question))
-    asked = support.asked(question, embedder.encode_queries([question])[0], counts, reader.count())
+    counts = index.word_counts(words(question))
+    asked = support.asked(question, embedder.encode_queries([question])[0], counts, index.count())
     spans = [quotes.candidates(piece.text) for piece in evidence]
     texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
     under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
@@ -48,41 +69,67 @@ def read(question: str, context: Context, embedder: Embedder, reader: IndexReade
         rows += support.chunk_features(asked, piece, rank, found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    features = np.array(rows, np.float64).reshape(len(flat), len(support.SENTENCE_FEATURES))
-    return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)])
+    findings = [finding for found in _findings(question, evidence, spans, reader) for finding in found] if reader else []
+    names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
+    rows = [row + support.reader_features(finding) for row, finding in zip(rows, findings, strict=True)] if reader else rows
+    features = np.array(rows, np.float64).reshape(len(flat), len(names))
+    return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings)
+
+
+def _findings(question: str, evidence: tuple[Evidence, ...], spans: list[list[tuple[int, int]]], reader: Reader) -> list[list[Finding]]:
+    """The reader's best answer within each candidate of each chunk, counted in the chunk's text. Rows are read under their header."""
+    before = [f"{header}\n" if (header := quotes.table_header(piece)) else "" for piece in evidence]
+    titles = [" - ".join(heading for heading in piece.headings if heading != head.rstrip("\n")) for piece, head in zip(evidence, before, strict=True)]
+    passages = [Passage(head + piece.text, title) for piece, head, title in zip(evidence, before, titles, strict=True)]
+    parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
+    units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
+    findings = []
+    for head, found, answers in zip(before, parts, reader.read(question, passages, units), strict=True):
+        rest = iter(answers)
+        best = [max((next(rest) for _ in part), key=lambda finding: finding.span) for part in found]
+        findings.append([replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best])
+    return findings
 
 
 class QuoteGenerator:
-    """threshold: the least confidence of an answer; negative = the fitted one."""
+    """reader: what makes it `embedded`. threshold: the least confidence of an answer; negative = the fitted one."""
 
-    name = "quote"
+    def __init__(self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0, reader: Reader | None = None) -> None:
+        self.name = "embedded" if reader else "quote"
+        self._embedder, self._index, self._reader, self._weights = embedder, index, reader, weights
+        self._threshold = threshold if threshold >= 0 else weights.threshold
 
-    def __init__(self, embedder: Embedder, reader: IndexReader, threshold: float = -1.0) -> None:
-        self._embedder, self._reader = embedder, reader
-        self._threshold = threshold if threshold >= 0 else quote_weights.THRESHOLD
+    def over(self, index: IndexReader) -> QuoteGenerator:
+        """The same over another index, whose words it counts."""
+        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader)
 
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
-        attempt = read(question, context, self._embedder, self._reader)
+        attempt = read(question, context, self._embedder, self._index, self._reader)
         if not attempt.spans:
             yield self._picture(question, context)
             return
-        scores = attempt.features @ np.array(quote_weights.SENTENCE)
+        scores = attempt.features @ np.array(self._weights.sentence)
         best = int(np.argmax(scores))
         shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
-        confidence = round(float(support.probability(np.array([shown]), quote_weights.ANSWER, quote_weights.ANSWER_BIAS)[0]), 4)
+        confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
         details = {"threshold": self._threshold, "sentences": len(scores)}
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
-        chosen = self._choose(attempt, support.shares(scores), best)
         text, supports = "", []
-        for i in chosen:
+        for i in self._choose(attempt, support.shares(scores), best):
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
             lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
             supports.append(Support(attempt.owner[i], start, end, at, at + end - start))
             yield lead + piece.text[start:end]
             text += lead + piece.text[start:end]
+        if short := _short(attempt, best):
+            start, end = short
+            said = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
+            supports.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(said)))
+            yield said
+            text += said
         yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
@@ -100,3 +147,11 @@ class QuoteGenerator:
         if piece.modality is not Modality.IMAGE or share < 0.5:
             return Draft(ABSTENTION, (), 0.0, abstained=True)
         return Draft(piece.headings[-1] if piece.headings else piece.document, (Support(0, 0, 0),), round(share, 4), abstained=False)
+
+
+def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
+    """The reader's answer within the quoted sentence, where it is clearly shorter than that."""
+    if not attempt.findings:
+        return None
+    finding, (start, end) = attempt.findings[best], attempt.spans[best]
+    return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None
