@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +51,16 @@ class QaRow:
 def read_qa(path: Path) -> list[QaRow]:
     """The rows of a JSONL file, gzipped or not. Raises DataError for a file or a line that is none."""
     opened = gzip.open if path.suffix == ".gz" else open
-    rows = []
+    rows, number = [], 0
     try:
         with opened(path, "rt", encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     rows.append(_row(json.loads(line), f"{path}, line {number}"))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {len(rows) + 1}: not JSON") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not JSON") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read beyond line {number}: {error}") from error
     return rows
 
 
@@ -68,19 +69,28 @@ def _row(record: Any, where: str) -> QaRow:
         raise DataError(f"{where}: not a JSON object")
     try:
         answers = tuple(Span(answer["text"], answer.get("start", -1)) for answer in record.get("answers", ()))
-        question, context = _last_turn(record["question"]), record["context"]
+        question, context, title = record["question"], record["context"], record.get("title") or ""
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{where}: needs question, context and answers with a text ({error})") from error
+    if not all(isinstance(text, str) for text in (question, context, title, *(answer.text for answer in answers))):
+        raise DataError(f"{where}: question, context, title and the text of an answer must be strings")
+    if (kind := record.get("kind", "extractive")) not in KINDS:
+        raise DataError(f"{where}: kind is {kind!r}, none of {', '.join(KINDS)}")
     for answer in answers:
-        if answer.start >= 0 and context[answer.start : answer.start + len(answer.text)] != answer.text:
+        if answer.start != -1 and not _stands(answer, context):
             raise DataError(f"{where}: the answer {answer.text[:40]!r} does not stand at {answer.start}")
     unanswerable = bool(record.get("unanswerable", False))
     return QaRow(
-        str(record.get("id", where)), record.get("source", ""), question, context, record.get("title") or "",
-        () if unanswerable else answers, unanswerable, record.get("kind", "extractive"),
+        str(record.get("id", where)), record.get("source", ""), _last_turn(question), context, title,
+        () if unanswerable else answers, unanswerable, kind,
     )
 
 
+def _stands(answer: Span, context: str) -> bool:
+    return isinstance(answer.start, int) and answer.start >= 0 and context.startswith(answer.text, answer.start)
+
+
 def _last_turn(question: str) -> str:
-    """The last thing that the user said, where a question is written as a dialogue of `user:` and `agent:` turns."""
-    return question.rpartition("user:")[2].strip() or question
+    """The last thing that the user said, where a question is written as a dialogue: `user:` and `agent:` turns, each after a tab."""
+    said = [turn.removeprefix("user:").strip() for turn in question.split("\t") if turn.startswith("user:")]
+    return next((turn for turn in reversed(said) if turn), question)
