@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sqlite3
 import sys
 from collections.abc import Callable
 
-from models.errors import FolioError
-
-WRONG_USE = 2
+from models import command
+from models.command import WRONG_USE
 
 
 def run(act: Callable[[], int]) -> int:
     """The exit status of a command. What a user can cause is one line, never a traceback."""
     try:
-        return act()
-    except FolioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_USE
+        return command.run(act)
     except sqlite3.DatabaseError as error:
         print(f"error: the index cannot be used ({error}): free some room if the disk is full, else index its sources again into a new directory", file=sys.stderr)
         return WRONG_USE
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing it at exit does not fail again
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
 
 
 def positive(text: str) -> int:

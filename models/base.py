@@ -24,3 +24,8 @@ def revision() -> str:
 def identity() -> str:
     """Names the exact weights, for what was trained on them."""
     return f"{PACKAGE}@{revision()}"
+
+
+def encodable(text: str) -> str:
+    """The text, character for character, without the lone surrogates that its tokenizer refuses."""
+    return text.encode("utf-8", "replace").decode()

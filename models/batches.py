@@ -6,6 +6,7 @@ function of seed and epoch alone, so that a run that was cut off goes on with th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models import base
+from models.errors import DataError
 from models.layout import collate, place
 
 SORTED = 64  # batches whose examples are sorted by length together
@@ -36,11 +39,17 @@ class Batch:
 
 
 class Examples:
-    """The arrays that models.data wrote."""
+    """The arrays that models.data wrote. Raises DataError where they are missing or of another tokenizer."""
 
     def __init__(self, folder: Path, split: str = "examples") -> None:
-        self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
-        self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
+        try:
+            made_with = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["base"]
+            self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
+            self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} holds no prepared {split} ({error}): make it with python -m models.data") from error
+        if made_with != base.identity():
+            raise DataError(f"{folder} was prepared for {made_with}, installed is {base.identity()}: prepare it again")
         # [CLS] and three [SEP]
         self.lengths = 4 + sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context"))
 
@@ -84,7 +93,7 @@ def shuffled_batches(lengths: np.ndarray, tokens: int, seed: int, epoch: int) ->
 
 
 def cut(ordered: np.ndarray, lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Parts of `ordered` (lengths ascending) of at most `tokens` tokens each when padded, at least one example each."""
+    """Parts of `ordered` (lengths ascending) of at most `tokens` tokens each when padded to its longest, at least one example each."""
     first = 0
     for at in range(len(ordered)):
         if at > first and (at + 1 - first) * lengths[ordered[at]] > tokens:

@@ -2,7 +2,7 @@
 
 OUT gets `tokens.u16`, every text's tokens one after the other; `examples.npy`, one EXAMPLE per question and passage window;
 and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
-training and written to `held.npy`, to calibrate on. Deterministic with a seed.
+training, also as passages that do not answer, and written to `held.npy`, to calibrate on. Deterministic with a seed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import gzip
 import hashlib
 import json
 import random
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from models import base
+from models import base, command
 from models.errors import DataError
 from models.layout import QUESTION, TITLE, WINDOW
 from models.qa import QaRow, read_qa
@@ -60,7 +61,7 @@ class Texts:
     def add(self, text: str) -> tuple[int, list[tuple[int, int]]]:
         """(where its tokens begin, the characters of each token)."""
         if text not in self._places:
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            encoding = self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
             self._places[text] = (self._length, encoding.offsets)
             self._tokens.append(np.array(encoding.ids, np.uint16))
             self._length += len(encoding.ids)
@@ -79,7 +80,7 @@ class Candidate:
 
 
 def is_held(context: str) -> bool:
-    return int.from_bytes(hashlib.blake2b(context.encode(), digest_size=4).digest()) % HELD == 0
+    return int.from_bytes(hashlib.blake2b(base.encodable(context).encode(), digest_size=4).digest()) % HELD == 0
 
 
 def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
@@ -91,7 +92,8 @@ def token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tupl
 def windows(length: int, span: tuple[int, int] | None, rng: random.Random) -> Iterator[tuple[int, int]]:
     """(first token, tokens) of the parts of a context that become examples: one with the span, perhaps one without.
 
-    A context that fits is taken whole. Without a span the first WINDOW tokens are.
+    A context that fits is taken whole. Without a span the first WINDOW tokens are. Of a span that is longer than WINDOW the
+    window holds what it can.
     """
     if length <= WINDOW:
         yield 0, length
@@ -123,7 +125,7 @@ class Writer:
         span = token_span(offsets, answer.start, answer.start + len(answer.text)) if answer else None
         for first, length in windows(len(offsets), span, self.rng):
             inside = span is not None and first <= span[0] and span[1] < first + length
-            answerable = not row.unanswerable and (span is None or inside)
+            answerable = not row.unanswerable and (span is None or (span[0] < first + length and first <= span[1]))
             start, end = (span[0] - first, span[1] - first) if inside else (-1, -1)
             evidence = -1 if row.unanswerable else int(answerable)
             self._write(row, row.context, row.title, first, length, start, end, answerable, evidence)
@@ -146,33 +148,30 @@ class Writer:
 
 
 def read_negatives(path: Path) -> list[list[Candidate]]:
-    """One list a row of the set's file, as bench/hard_negatives.py writes them."""
-    with gzip.open(path, "rt") as file:
-        return [[Candidate(one["text"], one["title"]) for one in json.loads(line)["candidates"]] for line in file]
+    """One list a row of the set's file, as bench/hard_negatives.py writes them. Raises DataError."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            return [[Candidate(one["text"], one["title"]) for one in json.loads(line)["candidates"]] for line in file]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}): run bench/hard_negatives.py again") from error
 
 
 def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, int]:
-    """Write the arrays; returns how many examples each set gave. limit: questions of a set at most (for a quick try)."""
+    """Write the arrays; returns how many examples each set gave. limit: questions of a set at most (for a quick try).
+
+    Sets that are not there are left out. Raises DataError where none is, or a file cannot be read.
+    """
     writer = Writer(Texts(), seed)
+    files = {name: data / "qa" / "train" / f"{name}.jsonl.gz" for name in MIXTURE}
     counts = {}
-    for name, (most, spans) in MIXTURE.items():
-        rows = read_qa(data / "qa" / "train" / f"{name}.jsonl.gz")
-        found = negatives / "train" / f"{name}.jsonl.gz" if negatives else None
-        beside = read_negatives(found) if found and found.exists() else [[] for _ in rows]
-        if len(beside) != len(rows):
-            raise DataError(f"{found} has {len(beside)} lines, its set {len(rows)}: run bench/hard_negatives.py again")
-        picked = list(range(len(rows)))
-        writer.rng.shuffle(picked)
-        before = len(writer.rows["examples"])
-        for i in tqdm(picked[: min(most, limit or most)], desc=name, disable=None):
-            writer.add(rows[i], spans=spans)
-            if beside[i] and writer.rng.random() < NEGATIVES:
-                writer.add_negative(rows[i], writer.rng.choice(beside[i]))
-            elif not beside[i] and writer.rng.random() < STRANGERS:
-                other = writer.rng.choice(rows)
-                if other.context != rows[i].context:
-                    writer.add_negative(rows[i], Candidate(other.context, other.title))
-        counts[name] = len(writer.rows["examples"]) - before
+    for name, path in files.items():
+        if path.exists():
+            found = negatives / "train" / path.name if negatives else None
+            before = len(writer.rows["examples"])
+            _add_set(writer, name, path, found if found and found.exists() else None, limit)
+            counts[name] = len(writer.rows["examples"]) - before
+    if not counts:
+        raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
     out.mkdir(parents=True, exist_ok=True)
     writer.texts.array().tofile(out / "tokens.u16")
     for split, made in writer.rows.items():
@@ -180,6 +179,28 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int =
     meta = {"base": base.identity(), "seed": seed, "sets": list(SETS), "examples": counts, "held": len(writer.rows["held"])}
     (out / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
     return counts
+
+
+def _add_set(writer: Writer, name: str, path: Path, negatives: Path | None, limit: int | None) -> None:
+    """The questions of a set, each perhaps beside a passage that does not answer it. No passage that is held out is such a one in training."""
+    rows = [replace(row, source=name) for row in read_qa(path)]
+    beside = read_negatives(negatives) if negatives else [[] for _ in rows]
+    if len(beside) != len(rows):
+        raise DataError(f"{negatives} has {len(beside)} lines, its set {len(rows)}: run bench/hard_negatives.py again")
+    held = "\n\n".join(dict.fromkeys(row.context for row in rows if is_held(row.context)))
+    most, spans = MIXTURE[name]
+    picked = list(range(len(rows)))
+    writer.rng.shuffle(picked)
+    for i in tqdm(picked[: most if limit is None else min(most, limit)], desc=name, disable=None):
+        row = rows[i]
+        writer.add(row, spans=spans)
+        candidates = [one for one in beside[i] if is_held(row.context) or one.text not in held]
+        if candidates and writer.rng.random() < NEGATIVES:
+            writer.add_negative(row, writer.rng.choice(candidates))
+        elif not candidates and writer.rng.random() < STRANGERS:
+            other = writer.rng.choice(rows)
+            if other.context != row.context and (is_held(row.context) or not is_held(other.context)):
+                writer.add_negative(row, Candidate(other.context, other.title))
 
 
 def main() -> None:
@@ -195,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(command.run(main))

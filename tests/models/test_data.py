@@ -1,0 +1,165 @@
+"""Question sets as token arrays: what an example holds, and what never becomes one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from prepared import shown, tokens
+from qa_files import row, write_jsonl
+
+from models import data
+from models.data import is_held, prepare
+from models.errors import DataError
+from models.layout import QUESTION, TITLE, WINDOW
+
+FILLER = "The mill grinds barley, oats and rye for the farms along the creek. "
+# contexts of 2 to 50 sentences: some fit into a window, some take several
+CONTEXTS = [FILLER * (i % 25) + f"Pool {i} is heated to {i + 100} degrees. " + FILLER * (1 + i % 26) for i in range(80)]
+HELD = [context for context in CONTEXTS if is_held(context)]
+ROWS = [row(f"How warm is pool {i}?", context, f"{i + 100} degrees", title=f"Pool {i}") for i, context in enumerate(CONTEXTS)]
+ANSWERS = {tokens(one["question"]): tokens(one["answers"][0]["text"]) for one in ROWS}
+ELSEWHERE = "The roof was mended in 2005."
+
+
+def written(folder: Path, rows: list[dict] = ROWS, name: str = "squad2_dev") -> Path:
+    """A data folder with one set more."""
+    write_jsonl(folder / "qa" / "train" / f"{name}.jsonl.gz", rows)
+    return folder
+
+
+def negatives(folder: Path, texts: list[str], rows: list[dict] = ROWS, name: str = "squad2_dev") -> Path:
+    """A folder as bench/hard_negatives.py writes it: the same texts for each row."""
+    candidates = [{"text": text, "title": "Roof", "ranks": {}} for text in texts]
+    write_jsonl(folder / "train" / f"{name}.jsonl.gz", [{"question": one["question"], "candidates": candidates} for one in rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("data")
+    assert prepare(written(made), made / "out") == {"squad2_dev": len(shown(made / "out"))}
+    return made / "out"
+
+
+def test_the_marked_tokens_spell_the_answer(folder: Path) -> None:
+    examples = shown(folder) + shown(folder, "held")
+    with_answer = [one for one in examples if one.answer is not None]
+    assert {one.question for one in with_answer} == set(ANSWERS)  # each question has its answer once
+    assert all(one.answer == ANSWERS[one.question] and one.answerable and one.evidence == 1 for one in with_answer)
+    without = [one for one in examples if one.answer is None]
+    assert without and not any(one.answerable or one.evidence for one in without)
+    assert not any(ANSWERS[one.question][:1] == one.context[i : i + 1] for one in without for i in range(len(one.context)))
+    assert max(len(one.context) for one in examples) == WINDOW
+
+
+def test_what_is_held_out_is_never_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as its question's passage nor as another's that does not answer it, whole or a part."""
+    monkeypatch.setattr(data, "STRANGERS", 1.0)
+    monkeypatch.setattr(data, "NEGATIVES", 1.0)
+    assert len(HELD) >= 2
+    mark = {tokens(f"How warm is pool {CONTEXTS.index(context)}?") for context in HELD}
+    secret = [f"Pool {CONTEXTS.index(context)} is heated to" for context in HELD]
+    for found in (None, negatives(tmp_path / "negatives", secret)):
+        prepare(written(tmp_path), tmp_path / "out", found)
+        text = {split: [" ".join(map(str, one.context)) for one in shown(tmp_path / "out", split)] for split in ("examples", "held")}
+        leaks = [" ".join(map(str, tokens(part + " "))) for part in secret]
+        assert not any(leak in context for leak in leaks for context in text["examples"])
+        assert any(leak in context for leak in leaks for context in text["held"])
+        assert not mark & {one.question for one in shown(tmp_path / "out")}
+        assert {one.question for one in shown(tmp_path / "out", "held")} == mark
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, folder: Path) -> None:
+    found = negatives(tmp_path / "negatives", [ELSEWHERE, FILLER])
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        prepare(written(tmp_path), tmp_path / name, found, seed=seed)
+    a, b, c = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "abc")
+    assert a == b and set(a) == {"tokens.u16", "examples.npy", "held.npy", "meta.json"}
+    assert a["examples.npy"] != c["examples.npy"]
+
+
+def test_a_passage_that_was_found_beside_is_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "NEGATIVES", 1.0)
+    prepare(written(tmp_path), tmp_path / "out", negatives(tmp_path / "negatives", [ELSEWHERE]))
+    examples = shown(tmp_path / "out") + shown(tmp_path / "out", "held")
+    beside = [one for one in examples if one.context == tokens(ELSEWHERE)]
+    assert {one.question for one in beside} == set(ANSWERS)
+    assert all((one.answer, one.answerable, one.evidence, one.title) == (None, False, 0, tokens("Roof")) for one in beside)
+
+
+def test_without_candidates_a_stranger_of_the_set_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "STRANGERS", 1.0)
+    rows = [row(f"How old is mill {i}?", f"Mill {i} is {i + 100} years old.", str(i + 100)) for i in range(60)]
+    prepare(written(tmp_path, rows), tmp_path / "out")
+    strange = [one for one in shown(tmp_path / "out") if not one.answerable]
+    assert len(strange) > 40 and all(one.evidence == 0 for one in strange)
+    own = {tokens(one["question"]): tokens(one["context"]) for one in rows}
+    assert not any(own[one.question] == one.context for one in strange)
+
+
+def test_an_unanswerable_question_judges_no_evidence(tmp_path: Path) -> None:
+    rows = [row("How deep is it?", f"Pool {i} is heated.") for i in range(20)]
+    prepare(written(tmp_path, rows), tmp_path / "out")
+    own = [one for one in shown(tmp_path / "out") if one.evidence == -1]
+    assert len(own) == sum(not is_held(one["context"]) for one in rows)
+    assert all((one.answer, one.answerable) == (None, False) for one in own)
+
+
+def test_an_answer_that_no_window_can_hold_is_still_one(tmp_path: Path) -> None:
+    long = "one " * (WINDOW + 20)
+    prepare(written(tmp_path, [row("What is counted?", FILLER * 20 + long + FILLER * 20, long.strip())]), tmp_path / "out")
+    [one, *empty] = shown(tmp_path / "out")
+    assert (one.answer, one.answerable, one.evidence, set(one.context)) == (None, True, 1, set(tokens("one")))
+    assert all(tokens("one")[0] not in part.context for part in empty)
+
+
+def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
+    assert not data.MIXTURE["fetaqa"][1]
+    answered = row("Who won?", "Year | Winner\n2004 | Lang", "Lang", kind="table")
+    free = {**answered, "question": "Why?", "answers": [{"text": "He ran.", "start": -1}]}
+    written(tmp_path, [answered, free], "fetaqa")
+    counts = prepare(written(tmp_path, [{**free, "source": "of another name"}], "wtq"), tmp_path / "out")
+    assert counts == {"wtq": 1, "fetaqa": 2}
+    examples = shown(tmp_path / "out")
+    assert [one.set for one in examples] == ["wtq", "fetaqa", "fetaqa"]
+    assert all((one.answer, one.answerable, one.evidence) == (None, True, 1) for one in examples)
+
+
+def test_long_questions_and_titles_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
+    context = "The pool is heated."
+    rows = [row("why " * 90, context, "heated", title="pool " * 90), row("", context, "heated"), row("Why?", ""), row("Who?", "\ud800 " + context, "heated")]
+    assert not is_held(context)
+    prepare(written(tmp_path, rows), tmp_path / "out")
+    examples = {one.question[:1]: one for one in shown(tmp_path / "out") if one.answerable}
+    assert set(examples) == {tokens("why"), tokens("who")}
+    long = examples[tokens("why")]
+    assert (len(long.question), len(long.title), long.answer) == (QUESTION, TITLE, tokens("heated"))
+    assert examples[tokens("who")].answer == tokens("heated")
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_limit_takes_so_many_questions(tmp_path: Path, limit: int) -> None:
+    prepare(written(tmp_path), tmp_path / "out", limit=limit)
+    assert len({one.question for split in ("examples", "held") for one in shown(tmp_path / "out", split)}) == limit
+
+
+def test_what_cannot_be_prepared_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has none of the sets"):
+        prepare(tmp_path, tmp_path / "out")
+    found = negatives(tmp_path / "negatives", [ELSEWHERE], ROWS[:-1])
+    with pytest.raises(DataError, match=r"has 79 lines, its set 80"):
+        prepare(written(tmp_path), tmp_path / "out", found)
+    path = found / "train" / "squad2_dev.jsonl.gz"
+    for damaged in (path.read_bytes()[:-30], b"no gzip"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"squad2_dev\.jsonl\.gz is damaged"):
+            prepare(tmp_path, tmp_path / "out", found)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_sheet_beside_the_arrays(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    assert (meta["examples"]["squad2_dev"], meta["held"]) == (len(shown(folder)), len(shown(folder, "held")))
+    assert meta["sets"] == list(data.SETS) and "minilm" in meta["base"]
