@@ -13,3 +13,7 @@ class DataError(FolioError):
 
 class WeightsError(FolioError):
     """Weights that are missing, damaged, or of another version."""
+
+
+class TrainError(FolioError):
+    """A training run that cannot be begun, or gone on with, as it was asked for."""

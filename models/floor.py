@@ -27,6 +27,7 @@ class FloorReader(PreTrainedModel):
     config_class = BertConfig
     base_model_prefix = "encoder"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)

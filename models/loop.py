@@ -1,12 +1,12 @@
 """The training loop that every trainer shares: accelerate, checkpoints, a JSONL log, plots. Knows no model and no data.
 
 A run is a folder: `log.jsonl`, `checkpoint/` (replaced as a whole, so that a kill leaves the old one or the new one), `model/` at the end.
+A run that was cut off and goes on ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,12 +17,18 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from models.errors import DataError, TrainError
+
 TORCH_STATE = "state.pt"
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX), else fp32."""
+    """precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX), else fp32.
+
+    accumulate: batches between two steps of the optimizer, which sees the mean of their gradients. Raises TrainError.
+    """
 
     epochs: int = 2
     tokens: int = 6144  # in a batch, about
@@ -30,12 +36,19 @@ class TrainConfig:
     warmup: float = 0.05  # of all steps
     weight_decay: float = 0.01
     clip: float = 1.0
-    accumulate: int = 1
+    accumulate: int = 1  # batches; the last ones of an epoch may be fewer
     gradient_checkpointing: bool = False
     precision: str = "auto"
     seed: int = 0
     save_minutes: float = 5.0
-    evaluate_every: int = 500  # steps
+    evaluate_every: int = 500  # batches
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "tokens", "accumulate", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise TrainError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise TrainError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
 
 
 def resolve_precision(asked: str) -> str:
@@ -61,55 +74,67 @@ def train(
     *,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
 ) -> nn.Module:
-    """Train to the end, from the run's checkpoint where it has one. Returns the bare model, on the CPU or GPU."""
+    """Train to the end, from the run's checkpoint where it has one. Returns the bare model, on the CPU or GPU.
+
+    Raises DataError where there is nothing to train on, TrainError for a checkpoint of another run.
+    """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     set_seed(config.seed)
+    orders = [batches(epoch) for epoch in range(config.epochs)]  # not all of one length: sizes are shuffled too
+    total = sum(map(len, orders))
+    if not total:
+        raise DataError("there are no examples to train on")
     accelerator = Accelerator(mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available())
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        model.activation_checkpointing_enable({"use_reentrant": False})
     optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
+    plan = {"batches": total, "seed": config.seed, "accumulate": config.accumulate}
+    done = _resume(accelerator.unwrap_model(model), optimizer, plan, out)
     (out / "train.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    done = _resume(accelerator.unwrap_model(model), optimizer, out)
-    per_epoch = len(batches(0))
-    steps = per_epoch * config.epochs
-    bar = tqdm(total=steps, initial=done, desc=out.name, disable=None, mininterval=1)
+    _rewind(out / "log.jsonl", done)
+    bar = tqdm(total=total, initial=done, desc=out.name, disable=None, mininterval=1)
     saved, sums, started = time.monotonic(), {}, time.monotonic()
+    before = 0  # batches of the epochs before
     with (out / "log.jsonl").open("a") as log:
-        for epoch in range(config.epochs):
-            order = batches(epoch)
-            for at in range(max(0, done - epoch * per_epoch), per_epoch):
+        for order in orders:
+            for at in range(max(0, done - before), len(order)):
+                first = at - at % config.accumulate  # of the batches that make one step
+                window = min(config.accumulate, len(order) - first)
+                torch.manual_seed(config.seed * 1_000_003 + done)  # dropout depends on the batch alone, not on what was drawn before
                 model.train()
                 with accelerator.autocast():
                     parts = loss(model, order[at].to(accelerator.device))
-                accelerator.backward(parts["loss"] / config.accumulate)
-                if (at + 1) % config.accumulate == 0 or at + 1 == per_epoch:
+                accelerator.backward(parts["loss"] / window)
+                stepped = at + 1 == first + window
+                if stepped:
                     accelerator.clip_grad_norm_(model.parameters(), config.clip)
                     for group in optimizer.param_groups:
-                        group["lr"] = config.learning_rate * schedule(done, steps, config.warmup)
+                        group["lr"] = config.learning_rate * schedule(done, total, config.warmup)
                     optimizer.step()
                     optimizer.zero_grad()
                 done += 1
                 bar.update()
                 for name, value in parts.items():
                     sums.setdefault(name, []).append(value.item())
-                if done % 50 == 0 or done == steps:
+                if done % 50 == 0 or done == total:
                     line = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-                    _log(log, {"step": done, "of": steps, "seconds": round(time.monotonic() - started, 1), **line})
+                    _log(log, {"step": done, "of": total, "seconds": round(time.monotonic() - started, 1), **line})
                     bar.set_postfix(loss=line["loss"])
                     sums = {}
-                if evaluate and (done % config.evaluate_every == 0 or done == steps):
+                if evaluate and (done % config.evaluate_every == 0 or done == total):
                     model.eval()
                     _log(log, {"step": done, **evaluate(accelerator.unwrap_model(model))})
-                if time.monotonic() - saved > 60 * config.save_minutes:
-                    _save(accelerator.unwrap_model(model), optimizer, done, out)
+                if stepped and time.monotonic() - saved > 60 * config.save_minutes:  # else gradients would be lost
+                    _save(accelerator.unwrap_model(model), optimizer, plan, done, out)
                     saved = time.monotonic()
+            before += len(order)
     bar.close()
     bare = accelerator.unwrap_model(model)
-    _save(bare, optimizer, done, out)
+    _save(bare, optimizer, plan, done, out)
     return bare
 
 
@@ -127,21 +152,31 @@ def _log(file: Any, line: dict[str, Any]) -> None:
     file.flush()
 
 
-def _save(model: nn.Module, optimizer: torch.optim.Optimizer, done: int, out: Path) -> None:
-    new, old = out / "checkpoint.new", out / "checkpoint"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done}, new / TORCH_STATE)
-    shutil.rmtree(old, ignore_errors=True)
-    new.replace(old)
+def _rewind(log: Path, done: int) -> None:
+    """Drop what a run that was cut off wrote after its checkpoint: it is done again."""
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    log.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= done))
 
 
-def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path) -> int:
+def _save(model: nn.Module, optimizer: torch.optim.Optimizer, plan: dict[str, int], done: int, out: Path) -> None:
+    path = out / "checkpoint" / TORCH_STATE
+    path.parent.mkdir(exist_ok=True)
+    new = path.with_suffix(".new")
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "plan": plan, "done": done}, new)
+    new.replace(path)
+
+
+def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, plan: dict[str, int], out: Path) -> int:
     """Batches done so far, 0 without a checkpoint."""
-    for folder in (out / "checkpoint", out / "checkpoint.new"):  # the second: killed between removal and renaming
-        if (folder / TORCH_STATE).exists():
-            state = torch.load(folder / TORCH_STATE, map_location="cpu", weights_only=True)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            return state["done"]
-    return 0
+    path = out / "checkpoint" / TORCH_STATE
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state.get("plan", plan) != plan:
+        raise TrainError(f"{path} was made with {state['plan']}, asked for is {plan}: give the same flags and data, or another --out")
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise TrainError(f"{path} is of another model: give another --out ({str(error).splitlines()[0]})") from error
+    return state["done"]

@@ -72,13 +72,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    import torch
+
     from models.loop import train
     from models.plots import draw
     from models.presets import PRESETS
 
     defaults, make = PRESETS[options.preset]
     given = {field.name: value for field in fields(TrainConfig) if (value := getattr(options, field.name)) is not None}
-    config, task = replace(defaults, **given), make(options.data, options.start)
+    config = replace(defaults, **given)
+    torch.manual_seed(config.seed)  # new weights are drawn when the model is made
+    task = make(options.data, options.start)
 
     def batches(epoch: int) -> Epoch:
         return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
