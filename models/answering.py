@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from models import base
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Memory
@@ -80,7 +81,7 @@ class GroundedReader:
         return tokens, slots.cpu().numpy(), surplus.float().cpu().numpy()
 
     def _tokens(self, text: str):
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        return self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
 
 
 def _finding(

@@ -1,7 +1,8 @@
-"""An ONNX graph that is made once and kept in the user's cache; in memory where that cannot be written."""
+"""An ONNX graph that is made once and kept in the user's cache; in memory where that cannot be written, again where it is damaged."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -19,23 +20,30 @@ def open_session(name: str, make: Callable[[], ModelProto]) -> onnxruntime.Infer
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_kept(name, make), options, providers=["CPUExecutionProvider"])
+    path = _path(name)
+    if path.exists():
+        with contextlib.suppress(Exception):  # a damaged file: ONNX Runtime has no one kind of error for it
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    graph = make().SerializeToString()
+    with contextlib.suppress(OSError):
+        _keep(graph, path)
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _kept(name: str, make: Callable[[], ModelProto]) -> str | bytes:
+def _path(name: str) -> Path:
     import platformdirs
 
-    path = platformdirs.user_cache_path("folio") / f"{name}.onnx"
-    if path.exists():
-        return str(path)
-    graph = make().SerializeToString()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    return platformdirs.user_cache_path("folio") / f"{name}.onnx"
+
+
+def _keep(graph: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
             file.write(graph)
             file.flush()
             os.fsync(file.fileno())
-        Path(file.name).replace(path)
-    except OSError:
-        return graph
-    return str(path)
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink()
+            raise

@@ -109,7 +109,7 @@ class Reader:
         return found
 
     def _tokens(self, texts: list[str]) -> list:
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return self._tokenizer.encode_batch([base.encodable(text) for text in texts], add_special_tokens=False)
 
 
 def token_ranges(offsets: Sequence[tuple[int, int]], units: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

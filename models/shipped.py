@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
 FORMAT = 1  # of the folder; raised when an older Folio could not read it rightly
+GRAPH_VERSION = 1  # raised when bert_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+BASE_WEIGHTS = "model.safetensors"
 ENCODER, EMBEDDINGS = "encoder.", "encoder.embeddings."
 
 
@@ -38,17 +40,21 @@ class Shipped:
     weights: Path
 
 
+def digest_of(weights: Path) -> str:
+    return hashlib.blake2b(weights.read_bytes(), digest_size=8).hexdigest()
+
+
 def describe(folder: Path = FOLDER) -> Shipped:
-    """Read and check config.json. Raises WeightsError."""
+    """Read and check the folder. Raises WeightsError."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        digest = hashlib.blake2b((folder / WEIGHTS).read_bytes(), digest_size=8).hexdigest()
+        digest = digest_of(folder / WEIGHTS)
         written, made_with, recorded = config["format"], config["base"], config["digest"]
         calibration = config["calibration"]
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder / CONFIG} is damaged ({error}): restore it from the repository") from error
+        raise WeightsError(f"{folder / CONFIG} is damaged ({error!r}): restore it from the repository") from error
     if written != FORMAT:
         raise WeightsError(f"{folder} is in format {written}, this Folio reads {FORMAT}: take weights and program from the same release")
     if made_with != base.identity():
@@ -60,7 +66,7 @@ def describe(folder: Path = FOLDER) -> Shipped:
 
 def compute(shipped: Shipped) -> Compute:
     """The shipped weights as what models.reader computes with. Raises WeightsError."""
-    session = open_session(f"reader-{shipped.digest}-int8", lambda: _graph(shipped.weights))
+    session = open_session(f"reader-{shipped.digest}-int8-{GRAPH_VERSION}", lambda: _graph(shipped.weights))
 
     def run(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inputs = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
@@ -71,14 +77,17 @@ def compute(shipped: Shipped) -> Compute:
 
 
 def save(state: Mapping[str, np.ndarray], folder: Path, calibration: Mapping[str, Any]) -> None:
-    """Write the weights of a models.floor.FloorReader. The word vectors must be the base's own, untrained."""
-    from safetensors.numpy import save_file
+    """Write the weights of a models.floor.FloorReader. Raises WeightsError for trained word vectors: those shipped are the base's own."""
+    from safetensors.numpy import load_file, save_file
 
+    base_weights = load_file(base.folder() / BASE_WEIGHTS)
+    for name, values in state.items():
+        if name.startswith(EMBEDDINGS) and not np.array_equal(values, base_weights.get(name.removeprefix(ENCODER))):
+            raise WeightsError(f"{name} is not the base's: train with the word vectors frozen")
     folder.mkdir(parents=True, exist_ok=True)
     kept = {name: values.astype(np.float16) for name, values in state.items() if not name.startswith(EMBEDDINGS)}
     save_file(kept, folder / WEIGHTS)
-    digest = hashlib.blake2b((folder / WEIGHTS).read_bytes(), digest_size=8).hexdigest()
-    config = {"format": FORMAT, "base": base.identity(), "digest": digest, "calibration": dict(calibration)}
+    config = {"format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "calibration": dict(calibration)}
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
@@ -88,15 +97,17 @@ def _graph(path: Path) -> ModelProto:
 
     from models import bert_graph
 
-    base_weights = load_file(base.folder() / "model.safetensors")
+    base_weights = load_file(base.folder() / BASE_WEIGHTS)
     try:
         trained = {name: values.astype(np.float32) for name, values in load_file(path).items()}
     except SafetensorError as error:
         raise WeightsError(f"{path} is damaged ({error}): restore it from the repository") from error
     encoder = {name.removeprefix(ENCODER): values for name, values in trained.items() if name.startswith(ENCODER)}
     heads = {name: values for name, values in trained.items() if not name.startswith(ENCODER)}
-    wanted = {name for name in base_weights if name.startswith("encoder.layer.")}
-    if set(encoder) != wanted or set(heads) != {"span.weight", "span.bias", "judge.weight", "judge.bias"}:
+    width = base_weights["embeddings.word_embeddings.weight"].shape[1]
+    wanted = {name: values.shape for name, values in base_weights.items() if name.startswith("encoder.layer.")}
+    wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
+    if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{path} is not a reader's: some of its weights are missing or of another model")
     embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}
     return bert_graph.reader({**embeddings, **encoder}, heads)

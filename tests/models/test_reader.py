@@ -1,0 +1,160 @@
+"""The reader over a computation whose answers can be worked out by hand: it votes for one word as start and one as end."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from prepared import tokens
+
+from models.layout import WINDOW
+from models.reader import LONGEST, NOTHING, STRIDE, Finding, Passage, Reader, best_span, starts
+
+FILLER = "The mill grinds barley, oats and rye for the farms. "
+
+
+class Votes:
+    """Compute: `start` gets 6 as the start, `end` 5 as the end, in every row; all else 0, and [CLS] 1 of each. Judges by length."""
+
+    def __init__(self, start: str, end: str) -> None:
+        [self.start], [self.end] = tokens(start), tokens(end)
+        self.rows: list[list[int]] = []
+
+    def __call__(self, ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert ids.shape == types.shape == mask.shape and (ids[mask == 0] == 0).all()
+        self.rows += [row[kept == 1].tolist() for row, kept in zip(ids, mask, strict=True)]
+        spans = np.stack((6.0 * (ids == self.start), 5.0 * (ids == self.end)), -1).astype(np.float32)
+        spans[:, 0] = 1.0
+        return spans, np.stack((mask.sum(1), -mask.sum(1)), -1).astype(np.float32)
+
+
+def find(votes: Votes, question: str, passages: list[Passage]) -> list[Finding]:
+    return Reader(votes).read_pairs([(question, passage) for passage in passages])
+
+
+def text_of(passage: str, finding: Finding) -> str:
+    return passage[finding.start : finding.end]
+
+
+@given(arrays(np.float32, st.tuples(st.integers(2, 90), st.just(2)), elements=st.floats(-9, 9, width=32)), st.data())
+def test_the_best_span_is_that_of_brute_force(logits: np.ndarray, data: st.DataObject) -> None:
+    left = data.draw(st.integers(1, len(logits) - 1))
+    right = data.draw(st.integers(left + 1, len(logits)))
+    allowed = [(first, last) for first in range(left, right) for last in range(first, min(right, first + LONGEST))]
+    best = max(logits[first, 0] + logits[last, 1] for first, last in allowed)
+    score, first, last = best_span(logits, left, right)
+    assert (first, last) in allowed
+    assert logits[first, 0] + logits[last, 1] == best
+    assert score == pytest.approx(best - logits[0].sum(), abs=1e-4)
+
+
+@given(st.integers(0, 6 * WINDOW))
+def test_windows_cover_every_token_and_overlap(length: int) -> None:
+    firsts = starts(length)
+    assert {at for first in firsts for at in range(first, min(first + WINDOW, length))} == set(range(length))
+    assert all(0 < later - first <= STRIDE for first, later in pairwise(firsts))
+    assert not firsts or (firsts[0] == 0 and firsts[-1] + WINDOW >= length)
+    assert length <= WINDOW or firsts[-1] + WINDOW == length
+
+
+def test_an_answer_in_the_third_window() -> None:
+    votes = Votes("zebra", "lion")
+    text = FILLER * 35 + "Behind the mill a Zebra fought the old lion, they say. " + FILLER * 30
+    [found] = find(votes, "What fought?", [Passage(text, "Zebra lion")])  # neither title nor question is searched
+    assert text_of(text, found) == "Zebra fought the old lion"
+    assert found.span == 6 + 5 - 2
+    windows = [first for first in starts(len(tokens(text))) if tokens("zebra")[0] in tokens(text)[first : first + WINDOW]]
+    assert windows[0] == 2 * STRIDE and len(votes.rows) == len(starts(len(tokens(text))))
+
+
+def test_the_judgement_is_that_of_the_answers_window() -> None:
+    votes = Votes("zebra", "zebra")
+    text = FILLER * 40 + "zebra"  # the last window alone holds it
+    [found] = find(votes, "x", [Passage(text)])
+    [row] = [row for row in votes.rows if votes.start in row]
+    assert (found.answerable, found.evidence) == (len(row), -len(row)) and text_of(text, found) == "zebra"
+
+
+def test_an_answer_is_not_longer_than_it_may_be() -> None:
+    text = "zebra " + "and " * (LONGEST - 2) + "lion"
+    assert text_of(text, find(Votes("zebra", "lion"), "x", [Passage(text)])[0]) == text
+    longer = "zebra " + "and " * (LONGEST - 1) + "lion"
+    found = find(Votes("zebra", "lion"), "x", [Passage(longer)])[0]
+    assert found.span == 6 + 0 - 2 and text_of(longer, found).startswith("zebra") and "lion" not in text_of(longer, found)
+    backwards = find(Votes("lion", "zebra"), "x", [Passage("zebra and lion")])[0]
+    assert text_of("zebra and lion", backwards) == "lion"
+
+
+def test_nothing_to_read() -> None:
+    votes = Votes("zebra", "lion")
+    assert find(votes, "Why?", []) == [] == Reader(votes).read("Why?", [], [])
+    assert find(votes, "Why?", [Passage(""), Passage(" \n"), Passage("\u200b\x00\ufeff"), Passage("", "zebra")]) == [NOTHING] * 4
+    found = find(votes, "", [Passage(""), Passage("a zebra")])
+    assert found[0] == NOTHING and text_of("a zebra", found[1]) == "zebra"
+
+
+def test_each_unit_has_its_own_answer() -> None:
+    """Sentences or cells: no answer reaches over the end of one, whatever stands in the next."""
+    text = "A zebra ran.  The lion slept. \u200b A zebra met a lion!"
+    units = [(0, 12), (14, 29), (30, 31), (32, 50), (50, 50)]
+    assert [text[a:b] for a, b in units] == ["A zebra ran.", "The lion slept.", "\u200b", "A zebra met a lion", ""]
+    votes = Votes("zebra", "lion")
+    found, none, two = Reader(votes).read("x", [Passage(text), Passage(""), Passage("lion zebra")], [units, [(0, 0)], [(0, 4), (5, 10)]])
+    assert [text_of(text, one) for one in found[:2]] == ["zebra", "The lion"] and found[2] == found[4] == NOTHING
+    assert text_of(text, found[3]) == "zebra met a lion"
+    assert [one.span for one in found if one != NOTHING] == [4, 3, 9]
+    assert none == [NOTHING] and [one.span for one in two] == [3, 4]
+    assert len(votes.rows) == 2  # each passage is read once, whole
+
+
+def test_units_of_a_long_passage() -> None:
+    """Each is found in a window that holds it; a unit over a window's end is read in both."""
+    sentences = [f"{FILLER}Now zebra {i} ran off." for i in range(60)]
+    text, units = " ".join(sentences), []
+    for sentence in sentences:
+        units.append((text.index(sentence, units[-1][1] if units else 0), 0))
+        units[-1] = (units[-1][0], units[-1][0] + len(sentence))
+    [found] = Reader(Votes("zebra", "zebra")).read("x", [Passage(text)], [units])
+    assert {text_of(text, one) for one in found} == {"zebra"} and {one.span for one in found} == {9.0}
+    assert all(start <= one.start < one.end <= end for one, (start, end) in zip(found, units, strict=True))
+    assert find(Votes("zebra", "zebra"), "x", [Passage(text)])[0] in found
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("水", "風車は水の上にある。"),
+        ("größe", "Die ganze GRÖßE zählt."),
+        ("cafe", "Das Cafe\u0301 ist zu."),
+        ("мельница", "Старая Мельница стоит."),
+        ("zebra", "a\ud800 zebra \udfff"),
+        ("zebra", "👩‍👩‍👧 zebra 🦓"),
+        ("zebra", "\u200b\x07zebra\u2028 lion"),
+    ],
+)
+def test_characters_stay_true_in_other_scripts(word: str, text: str) -> None:
+    votes = Votes("zebra", "zebra")
+    votes.start, votes.end = tokens(word)[0], tokens(word)[-1]
+    [found] = find(votes, "\ud800?", [Passage(text, "\udc00")])
+    assert tokens(text_of(text, found)) == tokens(word)
+    assert not math.isnan(found.span)
+
+
+def test_each_of_many_passages_gets_its_own_finding() -> None:
+    """Passages of any length, read in batches of like length, come back in their order."""
+    passages = [Passage(FILLER * (i * 7 % 11) + f"zebra {i}. " + FILLER * (i % 3), "Zoo" * (i % 2)) for i in range(200)]
+    found = find(Votes("zebra", "zebra"), "Which zebra?", passages)
+    assert [text_of(passage.text, one) for passage, one in zip(passages, found, strict=True)] == ["zebra"] * 200
+    assert [one.start for one in found] == [passage.text.index("zebra") for passage in passages]
+    assert {one.span for one in found} == {9.0}
+
+
+def test_a_long_question_and_title_are_cut() -> None:
+    votes = Votes("zebra", "zebra")
+    [found] = find(votes, "lion " * 400, [Passage("the zebra", "mill " * 400)])
+    assert text_of("the zebra", found) == "zebra" and len(votes.rows[0]) == 4 + 48 + 24 + 2
