@@ -21,7 +21,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         from rag.generators.quote import QuoteGenerator, Weights
 
         weights = shipped.describe()
-        return QuoteGenerator(embedder, reader, Weights(**weights.calibration), config.threshold, Reader(shipped.compute(weights)))
+        return QuoteGenerator(embedder, reader, Weights.beside(weights), config.threshold, Reader(shipped.compute(weights)))
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

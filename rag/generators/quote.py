@@ -15,6 +15,8 @@ import numpy as np
 from indexing.embedder import Embedder
 from indexing.reader import IndexReader
 from indexing.types import Modality
+from models import shipped
+from models.errors import WeightsError
 from models.reader import Finding, Passage
 from rag import quotes, support
 from rag.generator import ABSTENTION
@@ -24,6 +26,7 @@ from rag.types import Context, Draft, Evidence, Support
 
 if TYPE_CHECKING:
     from models.reader import Reader
+    from models.shipped import Shipped
 
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
@@ -38,6 +41,19 @@ class Weights:
     answer: tuple[float, ...]
     bias: float
     threshold: float
+
+    @classmethod
+    def beside(cls, reader: Shipped) -> Weights:
+        """What bench/fit_reader.py wrote for a shipped reader. Raises WeightsError."""
+        values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
+        try:
+            made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
+        features = [len(names) + len(support.READER_FEATURES) for names in (support.SENTENCE_FEATURES, support.ANSWER_FEATURES)]
+        if [len(made.sentence), len(made.answer)] != features:
+            raise WeightsError(f"{where} is calibrated for other features: take weights and program from the same release")
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,169 @@
+"""The quoting generator with a reader, whose computation is made up: it votes for one word as start and one as end of the answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples_rag import evidence
+
+from indexing.build import build
+from indexing.minilm import MiniLM
+from indexing.reader import IndexReader
+from indexing.types import Modality
+from models.errors import WeightsError
+from models.reader import Reader, open_tokenizer
+from models.shipped import Shipped
+from rag import support
+from rag.generator import ABSTENTION
+from rag.generators.quote import QuoteGenerator, Weights, read
+from rag.types import Context, Draft, Evidence
+
+HEADER = "Year | Visitors"
+SENTENCE = len(support.SENTENCE_FEATURES) + len(support.READER_FEATURES)
+ANSWER = len(support.ANSWER_FEATURES) + len(support.READER_FEATURES)
+# a sentence's score is the log-odds of its answer, and so is that of the confidence
+BY_SPAN = Weights(
+    tuple(float(i == len(support.SENTENCE_FEATURES)) for i in range(SENTENCE)),
+    tuple(float(i == len(support.ANSWER_FEATURES)) for i in range(ANSWER)), 0.0, 0.5,
+)  # fmt: skip
+
+
+def votes(start: str, end: str = "", loud: float = 6.0) -> Reader:
+    """A reader for which `start` gets so much as the start and `end` as the end; [CLS] has 2 of both, all else 0."""
+    tokenizer = open_tokenizer()
+    first, last = (tokenizer.encode(word, add_special_tokens=False).ids for word in (start, end or start))
+
+    def compute(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spans = np.stack((loud * (ids == first[0]), loud * (ids == last[-1])), -1).astype(np.float32)
+        spans[:, 0] = 2.0
+        return spans, np.zeros((len(ids), 2), np.float32)
+
+    return Reader(compute)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[MiniLM, IndexReader]:
+    folder = tmp_path_factory.mktemp("index")
+    (folder / "a.txt").write_text("The mill grinds barley.")
+    build([folder / "a.txt"], folder / "index")
+    return MiniLM(), IndexReader(folder / "index")
+
+
+Parts = tuple[MiniLM, IndexReader]
+
+
+def asked(parts: Parts, context: Context, reader: Reader, weights: Weights = BY_SPAN, threshold: float = -1.0) -> Draft:
+    """What is answered; its form is checked in passing."""
+    *pieces, draft = QuoteGenerator(*parts, weights, threshold, reader).generate("Why is that?", context)
+    assert isinstance(draft, Draft) and 0 <= draft.confidence <= 1
+    assert "".join(pieces) == ("" if draft.abstained else draft.text)
+    for one in draft.supports:
+        quote = context.evidence[one.index].text[one.start : one.end]
+        assert quote and draft.text[one.claim_start : one.claim_end] == quote
+    return draft
+
+
+def quotes(draft: Draft, context: Context) -> list[tuple[int, str]]:
+    return [(one.index, context.evidence[one.index].text[one.start : one.end]) for one in draft.supports]
+
+
+def table(text: str) -> Evidence:
+    return evidence(text, "visitors.csv", headings=("Museum", HEADER), modality=Modality.TABLE)
+
+
+def test_the_sentence_then_the_answer_on_its_own_line(parts: Parts, pool: Context) -> None:
+    draft = asked(parts, pool, votes("28", "degrees"))
+    assert draft.text == "It is heated to 28 degrees.\n28 degrees"
+    assert quotes(draft, pool) == [(0, "It is heated to 28 degrees."), (0, "28 degrees")]
+    assert draft.confidence == pytest.approx(1 / (1 + np.exp(-8)), abs=1e-4) and not draft.abstained
+
+
+def test_it_is_another_generator_than_without_a_reader(parts: Parts, pool: Context) -> None:
+    assert QuoteGenerator(*parts, BY_SPAN).name == "quote" and QuoteGenerator(*parts, BY_SPAN, reader=votes("x")).name == "embedded"
+    generator = QuoteGenerator(*parts, BY_SPAN, 0.125, votes("28", "degrees")).over(parts[1])
+    *_, draft = generator.generate("Why?", pool)
+    assert draft.text.endswith("\n28 degrees") and draft.details["threshold"] == 0.125
+
+
+def test_most_of_a_sentence_is_not_said_again(parts: Parts, pool: Context) -> None:
+    assert asked(parts, pool, votes("The", "2005")).text == "The roof was mended in 2005."
+
+
+def test_an_answer_does_not_reach_into_the_next_sentence(parts: Parts) -> None:
+    context = Context((evidence("It was old. The roof leaked badly in spring. Rain came in. Nobody knew."),))
+    *sentences, short = (quote for _, quote in quotes(asked(parts, context, votes("leaked", "Rain")), context))
+    assert sentences[0] in ("The roof leaked badly in spring.", "Rain came in.") and short in sentences[0]
+
+
+def test_a_row_brings_its_header_and_the_answer_is_a_cell(parts: Parts, pool: Context) -> None:
+    context = Context((table("2004 | 8,100\n2005 | 9,200"),))
+    draft = asked(parts, context, votes("2005"))
+    assert draft.text == f"{HEADER}\n2005 | 9,200\n2005"
+    assert quotes(draft, context) == [(0, "2005 | 9,200"), (0, "2005")]
+    assert asked(parts, context, votes("2004", "2005")).text.split("\n")[-1] in ("2004", "2005")  # never both
+    across = quotes(asked(parts, context, votes("2005", "200")), context)
+    assert across[1][1] in ("2005", "9,200")  # and never over the border of cells
+
+
+def test_what_is_found_in_the_header_is_not_quoted(parts: Parts) -> None:
+    """Its votes are all in the header, which no row may claim."""
+    context = Context((table("2004 | 8,100\n2005 | 9,200"), evidence("A year is long.")))
+    attempt = read("Why?", context, *parts, votes("Year"))
+    assert [context.evidence[owner].text[one.start : one.end] for owner, one in zip(attempt.owner, attempt.findings, strict=True)][2] == "year"
+    for finding, (start, end) in zip(attempt.findings, attempt.spans, strict=True):
+        assert start <= finding.start < finding.end <= end
+    assert [finding.span for finding in attempt.findings] == [-4.0, -4.0, 8.0]
+    assert quotes(asked(parts, context, votes("Visitors"), threshold=0.0), context)[0][1] != HEADER
+
+
+def test_a_header_that_is_quoted_itself_is_said_once(parts: Parts) -> None:
+    context = Context((table(f"{HEADER}\n2004 | 8,100"),))
+    assert asked(parts, context, votes("Visitors")).text == f"{HEADER}\nVisitors"
+
+
+def test_below_the_threshold_it_abstains(parts: Parts, pool: Context) -> None:
+    draft = asked(parts, pool, votes("28", "degrees", loud=1.9))  # 2 * 1.9 - 2 * 2
+    assert (draft.text, draft.supports, draft.abstained) == (ABSTENTION, (), True)
+    assert draft.confidence == pytest.approx(1 / (1 + np.exp(0.2)), abs=1e-4)
+    assert not asked(parts, pool, votes("28", "degrees", loud=1.9), threshold=0.4).abstained
+    assert asked(parts, pool, votes("28", "degrees"), threshold=1.0).abstained
+
+
+@pytest.mark.parametrize("texts", [("",), (" \n ", "")])
+def test_evidence_without_words_is_no_answer(parts: Parts, texts: tuple[str, ...]) -> None:
+    context = Context(tuple(evidence(text, f"{i}.jpg", modality=Modality.IMAGE) for i, text in enumerate(texts)))
+    draft = asked(parts, context, votes("x"), threshold=0.0)
+    assert (draft.text, draft.confidence, draft.abstained) == (ABSTENTION, 0.0, True)
+
+
+@pytest.mark.parametrize("sign", [1.0, 0.0])
+def test_a_sentence_without_tokens_is_never_infinite(parts: Parts, sign: float) -> None:
+    context = Context((evidence("It is heated to 28 degrees."), evidence("\u200b\ufeff", "empty.txt")))
+    attempt = read("Why?", context, *parts, votes("28"))
+    assert len(attempt.findings) == 2 and np.isfinite(attempt.features).all()
+    weights = Weights(tuple(sign * value for value in BY_SPAN.sentence), BY_SPAN.answer, 0.0, 0.0)
+    assert quotes(asked(parts, context, votes("28"), weights), context)[0] == (0, "It is heated to 28 degrees.")
+
+
+def test_the_same_piece_twice_and_pictures_between(parts: Parts, pool: Context) -> None:
+    photo, heated = pool.evidence[3], pool.evidence[0]
+    context = Context((photo, heated, photo, heated), {0: b"webp", 2: b"webp"})
+    assert quotes(asked(parts, context, votes("28", "degrees")), context)[0] == (1, "It is heated to 28 degrees.")
+    caption = evidence("A chart of visitors. It peaks in June.", "chart.png", modality=Modality.IMAGE)
+    context = Context((photo, caption), {0: b"webp", 1: b"webp"})
+    assert quotes(asked(parts, context, votes("June")), context) == [(1, "It peaks in June."), (1, "June")]
+
+
+WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5}
+
+
+def test_the_weights_that_come_with_a_reader() -> None:
+    assert Weights.beside(Shipped("0", WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
+def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
+    with pytest.raises(WeightsError, match=r"w.config\.json"):
+        Weights.beside(Shipped("0", wrong, Path("w", "model")))
