@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models import command
+from models.checkpoint import model_type, open_model
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
 from models.reader import Finding, Passage, Reader, ReadsPairs
@@ -18,8 +19,7 @@ from models.reader import Finding, Passage, Reader, ReadsPairs
 
 @dataclass(frozen=True, slots=True)
 class QaReport:
-    """exact_match, f1: of the best span, over questions whose answer is a span. contains: the span's sentence-free overlap,
-    the share of these whose answer stands inside of the span or the other way round.
+    """exact_match, f1: of the best span, over questions whose answer is a span.
 
     The others judge the confidence: abstention at `threshold` (positive = to abstain where there is no answer),
     area under ROC of answerable against unanswerable, area under risk-coverage (loss 1 - F1; 1 for an unanswerable one),
@@ -60,14 +60,20 @@ def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[
 
 
 def open_reader(folder: Path) -> ReadsPairs:
-    """The reader of a folder that models.train wrote: a floor or a grounded model."""
+    """The reader of a folder that models.train wrote: a floor or a grounded model. Raises WeightsError."""
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
 
-    if json.loads((folder / "config.json").read_text())["model_type"] == "grounded":
-        return GroundedReader(GroundedForCausalLM.from_pretrained(folder))
-    return Reader(compute(FloorReader.from_pretrained(folder).eval()))
+    if model_type(folder) == "grounded":
+        return GroundedReader(open_model(GroundedForCausalLM, folder))
+    return Reader(compute(open_model(FloorReader, folder).eval()))
+
+
+def named(files: Sequence[Path]) -> dict[str, Path]:
+    """The files by what stands before the first dot of their names; by their whole path, where that is not one file's alone."""
+    names = [file.name.partition(".")[0] for file in files]
+    return {name if names.count(name) == 1 else str(file): file for name, file in zip(names, files, strict=True)}
 
 
 def sigmoid(value: float) -> float:
@@ -85,9 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     reader = open_reader(options.model)
     reports = {}
-    for file in options.files:
+    for name, file in named(options.files).items():
         rows = read_qa(file)[: options.limit]
-        reports[file.name.partition(".")[0]] = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
+        reports[name] = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
     if options.json:
         print(json.dumps({name: asdict(report) for name, report in reports.items()}, indent=2))
         return

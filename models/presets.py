@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from models.batches import Examples
+from models.checkpoint import open_model
 from models.floor import FloorReader
 from models.loop import TrainConfig
 from models.questions import QuestionBatch, Questions
@@ -39,7 +40,7 @@ class Task:
 def floor(data: Path, start: Path | None) -> Task:
     from models.floor import compute, loss
 
-    model = FloorReader.from_pretrained(start) if start else FloorReader.from_base()
+    model = open_model(FloorReader, start) if start else FloorReader.from_base()
     return Task(model, Examples(data), loss, lambda trained: Reader(compute(trained)))
 
 
@@ -50,7 +51,7 @@ def embedded(data: Path, start: Path | None) -> Task:
     from models.grounded import GroundedForCausalLM
     from models.objective import loss
 
-    teacher = FloorReader.from_pretrained(start) if start else FloorReader.from_base()
+    teacher = open_model(FloorReader, start) if start else FloorReader.from_base()
     model = GroundedForCausalLM(configuration())
     model.memory.bert.load_state_dict(teacher.encoder.state_dict())
     model.memory.judge.load_state_dict(teacher.judge.state_dict())

@@ -41,10 +41,10 @@ class Epoch(Sequence):
 
 def development(task: Task, files: Sequence[Path]) -> Callable[[nn.Module], dict[str, float]] | None:
     """What is measured now and then: F1 and AUROC on the first questions of each file."""
-    from models.evaluate import evaluate_qa, sigmoid
+    from models.evaluate import evaluate_qa, named, sigmoid
     from models.qa import read_qa
 
-    rows = {file.name.partition(".")[0]: read_qa(file)[:DEV] for file in files}
+    rows = {name: read_qa(file)[:DEV] for name, file in named(files).items()}
 
     def measure(model: nn.Module) -> dict[str, float]:
         reader, measured = task.reader(model), {}

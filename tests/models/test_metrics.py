@@ -1,10 +1,21 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.metrics import Score, abstention, calibration_error, mean, ranking, ratio, risk_coverage, squad
+from models.metrics import (
+    Score,
+    abstention,
+    area_under_roc,
+    calibration_error,
+    mean,
+    ranking,
+    ratio,
+    risk_coverage,
+    squad,
+)
 
 pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:Mean of empty slice")  # what is undefined is not computed
 
@@ -88,6 +99,30 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error([0.9, 0.6], [True, False]).value == pytest.approx((0.1 + 0.6) / 2)
     assert calibration_error([1.0, 0.0], [True, False]).value == 0.0
     assert bounds(calibration_error([], [])) == UNDEFINED
+
+
+def test_area_under_roc_by_hand() -> None:
+    # Of the pairs 0.9-0.5, 0.9-0.1, 0.3-0.5, 0.3-0.1 three are in order; a tie is half a pair.
+    assert area_under_roc([0.9, 0.5, 0.3, 0.1], [True, False, True, False]).value == pytest.approx(3 / 4)
+    assert area_under_roc([0.9, 0.5, 0.5, 0.1], [True, False, True, False]).value == pytest.approx(3.5 / 4)
+    assert bounds(area_under_roc([5.0, -3.0], [True, False])) == (1.0, 1.0, 1.0)  # resamples of one kind are left out
+    assert area_under_roc([-3.0, 5.0], [True, False]).value == 0.0
+
+
+def test_area_under_roc_is_that_of_the_curve() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    for ties in (3, 1000):
+        scores, positive = rng.integers(0, ties, 200) / ties, rng.random(200) < 0.3
+        assert area_under_roc(scores, positive).value == pytest.approx(roc_auc_score(positive, scores))
+    assert area_under_roc([math.inf, 0.0, -math.inf], [True, False, False]).value == 1.0
+
+
+@pytest.mark.parametrize("positive", [[], [True], [False, False], [True, True, True]])
+def test_area_under_roc_of_one_kind(positive: list[bool]) -> None:
+    found = area_under_roc([0.5] * len(positive), positive)
+    assert bounds(found) == UNDEFINED and found.n == len(positive)
 
 
 def test_ranking_by_hand() -> None:
