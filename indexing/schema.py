@@ -1,6 +1,6 @@
 """The tables of store.sqlite. Versioned: another version is refused by name, never half-read."""
 
-VERSION = 1
+VERSION = 2
 FILE = "store.sqlite"
 
 # chunks.id is never reused (AUTOINCREMENT), so it can stand for the chunk in FAISS, and the largest id that a FAISS
@@ -26,6 +26,7 @@ CREATE TABLE documents (
     file INTEGER NOT NULL REFERENCES files(id),
     name TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
+    opening TEXT NOT NULL,       -- its first words, which the full text of its later chunks carries
     format TEXT NOT NULL,
     modality TEXT NOT NULL,
     hash TEXT NOT NULL
@@ -73,5 +74,5 @@ CREATE INDEX chunks_digest ON chunks(digest);
 CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks(id), vector BLOB NOT NULL);
 CREATE TABLE removed (chunk INTEGER PRIMARY KEY);
 
-CREATE VIRTUAL TABLE fulltext USING fts5(name, headings, text, content='', tokenize='porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE fulltext USING fts5(name, headings, text, opening, content='', tokenize='porter unicode61 remove_diacritics 2');
 """

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -21,6 +21,8 @@ import numpy as np
 from indexing import schema
 from indexing.boxes import pack_boxes, pack_words
 from indexing.types import Chunk, Document, FolioError
+
+OPENING = 300  # characters: documents of one form often say only in their first lines which one they are
 
 
 class StoreError(FolioError):
@@ -146,24 +148,24 @@ class Store:
     def put_document(
         self, file: int, name: str, document: Document, hash: str, chunks: Sequence[Chunk], digests: Sequence[bytes], vectors: np.ndarray
     ) -> None:
-        """Add a document, or replace it: new chunks first, then the old ones go, all in one transaction.
+        """Add a document, or replace it, all in one transaction.
 
         vectors: (len(chunks), dimension) float32. A chunk that the document already has is left as it is.
         """
         with self.transaction():
-            row = (file, name, document.title, document.format, document.modality.value, hash)
+            opening = document.text[:OPENING]
+            self._forget_another_opening(name, opening)
+            row = (file, name, document.title, opening, document.format, document.modality.value, hash)
             (id,) = self.db.execute(
-                """INSERT INTO documents (file, name, title, format, modality, hash) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (name) DO UPDATE SET file = excluded.file, title = excluded.title, format = excluded.format,
-                modality = excluded.modality, hash = excluded.hash RETURNING id""", row
+                """INSERT INTO documents (file, name, title, opening, format, modality, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET file = excluded.file, title = excluded.title, opening = excluded.opening,
+                format = excluded.format, modality = excluded.modality, hash = excluded.hash RETURNING id""", row
             ).fetchone()
             old = dict(self.db.execute("SELECT chunk_id, id FROM chunks WHERE document = ?", (id,)))
-            (file_name,) = self.db.execute("SELECT name FROM files WHERE id = ?", (file,)).fetchone()
-            words_of_name = file_words(name, file_name)
             for chunk, digest, vector in zip(chunks, digests, vectors, strict=True):
                 kept = old.pop(chunk.id, None)
                 if kept is None:
-                    self._add_chunk(id, words_of_name, chunk, digest, vector)
+                    self._add_chunk(id, chunk, digest, vector)
                 else:  # the same text in the same place of the document may stand elsewhere on its page
                     self.db.execute("UPDATE chunks SET boxes = ? WHERE id = ?", (pack_boxes(chunk.locator.boxes), kept))
             self._remove_chunks(old.values())
@@ -188,7 +190,15 @@ class Store:
             self.db.execute("DELETE FROM files WHERE id = ?", (file,))
         return len(documents)
 
-    def _add_chunk(self, document: int, words_of_name: str, chunk: Chunk, digest: bytes, vector: np.ndarray) -> None:
+    def _forget_another_opening(self, name: str, opening: str) -> None:
+        """Remove the chunks of a document whose full text carries another opening than it has now."""
+        rows = self.db.execute(
+            """SELECT chunks.id FROM chunks JOIN documents ON documents.id = document
+            WHERE name = ? AND substr(opening, 1, start) != substr(?, 1, start)""", (name, opening)
+        )
+        self._remove_chunks([row[0] for row in rows])
+
+    def _add_chunk(self, document: int, chunk: Chunk, digest: bytes, vector: np.ndarray) -> None:
         at = chunk.locator
         cursor = self.db.execute(
             "INSERT INTO chunks (chunk_id, document, page, start, end, modality, headings, text, boxes, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -197,23 +207,26 @@ class Store:
         )
         self.db.execute("INSERT INTO vectors VALUES (?, ?)", (cursor.lastrowid, vector.astype(np.float32).tobytes()))
         self.db.execute(
-            "INSERT INTO fulltext (rowid, name, headings, text) VALUES (?, ?, ?, ?)", (cursor.lastrowid, words_of_name, chunk.context, chunk.text)
+            "INSERT INTO fulltext (rowid, name, headings, text, opening) VALUES (?, ?, ?, ?, ?)", (cursor.lastrowid, *self._full_text(cursor.lastrowid))
         )
 
-    def _remove_chunks(self, ids: Sequence[int]) -> None:
+    def _remove_chunks(self, ids: Iterable[int]) -> None:
         for id in list(ids):
-            name, file_name, headings, text = self.db.execute(
-                """SELECT documents.name, files.name, headings, text FROM chunks JOIN documents ON documents.id = document
-                JOIN files ON files.id = file WHERE chunks.id = ?""", (id,)
-            ).fetchone()
             # a contentless FTS5 table takes a row out only when it is told the very words that went in
-            context = " › ".join(json.loads(headings))
             self.db.execute(
-                "INSERT INTO fulltext (fulltext, rowid, name, headings, text) VALUES ('delete', ?, ?, ?, ?)", (id, file_words(name, file_name), context, text)
+                "INSERT INTO fulltext (fulltext, rowid, name, headings, text, opening) VALUES ('delete', ?, ?, ?, ?, ?)", (id, *self._full_text(id))
             )
             self.db.execute("DELETE FROM vectors WHERE chunk = ?", (id,))
             self.db.execute("DELETE FROM chunks WHERE id = ?", (id,))
             self.db.execute("INSERT INTO removed VALUES (?)", (id,))
+
+    def _full_text(self, id: int) -> tuple[str, str, str, str]:
+        """What the full text holds of a chunk: name, headings, text, and of the document's opening what stands before it."""
+        name, file_name, headings, text, opening, start = self.db.execute(
+            """SELECT documents.name, files.name, headings, text, opening, start FROM chunks JOIN documents ON documents.id = document
+            JOIN files ON files.id = file WHERE chunks.id = ?""", (id,)
+        ).fetchone()
+        return file_words(name, file_name), " › ".join(json.loads(headings)), text, opening[:start]
 
     def _put_pages(self, id: int, document: Document) -> None:
         self.db.execute("DELETE FROM pages WHERE document = ?", (id,))

@@ -1,10 +1,11 @@
-"""python -m rag search | ask "QUESTION" --index DIR"""
+"""python -m rag search | ask "QUESTION" --index DIR, and python -m rag replay FILE.json --index DIR"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.command import positive, run
@@ -19,8 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rag", description="Search an index, or ask it.")
-    commands = parser.add_subparsers(required=True, metavar="search | ask")
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Search an index, ask it, or ask it again.")
+    commands = parser.add_subparsers(required=True, metavar="search | ask | replay")
     search = commands.add_parser("search", help="the chunks that fit a question")
     search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
     search.set_defaults(run=_search)
@@ -30,13 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     ask.set_defaults(run=_ask)
     for command in (search, ask):
         command.add_argument("question")
-        command.add_argument("--index", required=True, metavar="DIR")
         command.add_argument("--embedder", metavar="NAME", help="must be the index's own, which is the default")
         command.add_argument(
             "--filter", action="append", default=[], metavar="EXPR",
             help="path=GLOB, type=pdf, date>=2024-05, date<=2024-05-31 (the file's date); repeat to narrow",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object")
+    replay = commands.add_parser("replay", help="ask a saved answer again: is it the same? exit 0 for the same, 1 for another")
+    replay.add_argument("file", type=Path, metavar="FILE.json", help="what `ask --json` printed")
+    replay.set_defaults(run=_replay)
+    for command in (search, ask, replay):
+        command.add_argument("--index", required=True, metavar="DIR")
     return parser
 
 
@@ -67,6 +72,14 @@ def _ask(options: argparse.Namespace) -> int:
     else:
         print(_told(answer, empty=not rag.reader.count()))
     return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from rag.replay import read, replay
+
+    differences = replay(read(options.file), options.index)
+    print("\n".join(differences) or "the same answer")
+    return 1 if differences else 0
 
 
 def _told(answer: Answer, empty: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ class RagPipeline:
         """Pieces of the answer's text as they are made, then the Answer."""
         started = time.perf_counter()
         question = _storable(question)
-        searched = standalone(question, [_storable(earlier) for earlier in history])
+        history = [_storable(earlier) for earlier in history]
+        searched = standalone(question, history)
         retrieved = self._retriever.retrieve(searched, self.config.top_k, only=only)
         packed = context.pack(retrieved.evidence, self.config.context_tokens, self.reader)
         found = time.perf_counter()
@@ -78,7 +80,8 @@ class RagPipeline:
                 else:
                     yield piece
         trace = {
-            "question": question, "searched": searched, "generator": self._generator.name, "embedder": self.embedder.fingerprint,
+            "question": question, "history": history, "filter": asdict(only) if only else None, "settings": asdict(self.config),
+            "searched": searched, "generator": self._generator.name, "embedder": self.embedder.fingerprint,
             "retrieval": retrieved.details, "generation": dict(draft.details),
             "ms": {"retrieve": _ms(started, found), "generate": _ms(found, time.perf_counter())},
         }

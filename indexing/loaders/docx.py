@@ -1,7 +1,8 @@
-"""Word documents by python-docx: paragraphs and tables in the order of the body, then the notes.
+"""Word documents by python-docx: page headers and footers, paragraphs and tables in the order of the body, then the notes.
 
 Text is gathered from the XML itself, because the library's `Paragraph.text` leaves out tracked insertions, content
-controls and text boxes. Deleted text is left out; page headers and footers are not read.
+controls and text boxes. Deleted text is left out. Headers and footers come first: they say which
+document this is, and behind the body they would stand under its last heading.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         raise LoadError("a Word document without a body")
     builder = DocumentBuilder()
     reader = _Reader(builder, document, alive)
+    reader.margins()
     reader.blocks(document.element.body)
     reader.notes()
     yield builder.build(title=document.core_properties.title or reader.title, format="docx")
@@ -93,13 +95,33 @@ class _Reader:
             above = cells
             (self.builder.header if number == 0 and len(rows) > 1 else self.builder.row)(cells)
 
+    def margins(self) -> None:
+        """The headers and footers that are shown, section by section; one that sections share is read once."""
+        even = self.document.settings.odd_and_even_pages_header_footer
+        read = set()
+        for section in self.document.sections:
+            shown = [section.header, section.footer]
+            if section.different_first_page_header_footer:
+                shown += [section.first_page_header, section.first_page_footer]
+            if even:
+                shown += [section.even_page_header, section.even_page_footer]
+            for part in (margin.part for margin in shown):  # a linked one has the part of the section before
+                if part not in read:
+                    self.plain(part.element)
+                    read.add(part)
+
     def notes(self) -> None:
         from docx.opc.oxml import parse_xml
 
         for relation in self.document.part.rels.values():
             if relation.reltype.endswith(NOTES) and not relation.is_external:
-                for paragraph in parse_xml(relation.target_part.blob).iter(W + "p"):
-                    self.builder.paragraph(paragraph_text(paragraph))
+                self.plain(parse_xml(relation.target_part.blob))
+
+    def plain(self, parent: _Element) -> None:
+        """Append every paragraph anywhere below an element as it is."""
+        for paragraph in parent.iter(W + "p"):
+            if not any(above.tag == FALLBACK for above in paragraph.iterancestors()):
+                self.builder.paragraph(paragraph_text(paragraph))
 
     def _style(self, element: _Element) -> tuple[int, str]:
         """(heading level or 0, "list", "code" or ""), from the paragraph or the chain of styles it is based on."""

@@ -88,6 +88,40 @@ def test_a_changed_file_replaces_its_chunks_and_keeps_the_others(sources: Path, 
     assert verify(index) == []
 
 
+def report(place: str) -> str:
+    return f"# Report\n\nThe accident happened at {place}.\n\n## Cause\n\nThe pilot flared too late.\n"
+
+
+def test_a_chunk_is_found_by_the_beginning_of_its_document(sources: Path, index: Path) -> None:
+    file = sources / "report.md"
+    file.write_text(report("Madill"))
+    build([file], index)
+    assert words(index, '"madill" AND "flared"') == {str(file)}
+    assert words(index, 'text : ("madill" AND "flared")') == set()
+    assert IndexReader(index).word_counts(["madill"]) == {"madill": 1}, "how rare a word is does not depend on what documents open with"
+
+
+def test_a_chunk_that_stays_follows_the_new_beginning_of_its_document(sources: Path, index: Path) -> None:
+    file = sources / "report.md"
+    for place in ("Madill", "Alton!"):  # of one length: the text below keeps its place, and so its id
+        file.write_text(report(place))
+        build([file], index)
+    assert words(index, '"alton" AND "flared"') == {str(file)}
+    assert words(index, '"madill"') == set()
+    assert verify(index) == []
+    remove(index, str(file))
+    assert words(index, '"alton" OR "flared"') == set()
+
+
+def test_an_index_of_another_format_is_refused_for_reading_and_writing(sources: Path, index: Path) -> None:
+    build([sources], index)
+    with Store(index) as store:
+        store.set_meta("version", "1")
+    for door in (lambda: IndexReader(index), lambda: build([sources], index)):
+        with pytest.raises(StoreError, match=r"format 1, this Folio reads format 2: index its sources again into a new directory"):
+            door()
+
+
 def test_a_touched_file_is_unchanged_and_a_lying_clock_is_seen_through(sources: Path, index: Path) -> None:
     build([sources], index)
     os.utime(sources / "mill.txt", (1, 1))

@@ -68,6 +68,60 @@ def test_docx_tracked_changes_links_and_boxes(tmp_path: Path) -> None:
     assert [text for _, text in kinds(read(tmp_path / "a.docx"))] == ["kept added linked", "x"]
 
 
+def test_docx_headers_and_footers_once_and_only_those_that_are_shown(tmp_path: Path) -> None:
+    import docx
+    from docx.shared import Cm
+
+    file = docx.Document()
+    file.add_heading("Survey", 1)
+    first = file.sections[0]
+    first.header.paragraphs[0].text = "Accident 4711, Madill"
+    first.header.add_table(1, 2, Cm(9)).cell(0, 1).text = "Draft"
+    first.footer.paragraphs[0].text = "Mill Trust"
+    first.first_page_header.paragraphs[0].text = "First page"  # which only the third section has
+    first.even_page_footer.paragraphs[0].text = "Even pages"
+    file.add_paragraph("One.")
+    file.add_section()  # linked to the one before
+    file.add_paragraph("Two.")
+    third = file.add_section()
+    third.header.is_linked_to_previous = False
+    third.header.paragraphs[0].text = "Annex"
+    third.different_first_page_header_footer = True
+    file.add_paragraph("Three.")
+    file.save(tmp_path / "a.docx")
+    body = [("heading", "Survey"), ("paragraph", "One."), ("paragraph", "Two."), ("paragraph", "Three.")]
+    above = ["Accident 4711, Madill", "Draft", "Mill Trust", "Annex", "First page"]
+    document = read(tmp_path / "a.docx")
+    assert kinds(document) == [("paragraph", text) for text in above] + body
+    assert document.title == "Survey"
+    file.settings.odd_and_even_pages_header_footer = True
+    file.save(tmp_path / "b.docx")
+    assert ("paragraph", "Even pages") in kinds(read(tmp_path / "b.docx"))
+
+
+def test_docx_notes_follow_the_body_and_text_boxes_their_paragraph(tmp_path: Path) -> None:
+    import docx
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+    from docx.oxml import parse_xml
+
+    w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    box = "<w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent>"
+    twice = f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    file = docx.Document()
+    file.add_paragraph("Last.")._p.addprevious(parse_xml(f"<w:p {w} {mc}><w:r><w:t>First.</w:t></w:r><w:r>{twice}</w:r></w:p>"))
+    relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    for kind in ("footnotes", "endnotes"):
+        notes = f"<w:{kind} {w} {mc}><w:footnote><w:p><w:r><w:t>of the {kind}</w:t></w:r><w:r>{twice}</w:r></w:p></w:footnote></w:{kind}>"
+        part = Part(PackURI(f"/word/{kind}.xml"), f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml", notes.encode(), file.part.package)
+        file.part.relate_to(part, f"{relations}/{kind}")
+    file.save(tmp_path / "a.docx")
+    assert [text for _, text in kinds(read(tmp_path / "a.docx"))] == [
+        "First.", "in a box", "Last.", "of the footnotes", "in a box", "of the endnotes", "in a box",
+    ]
+
+
 def test_pptx_pages_tables_and_notes(tmp_path: Path) -> None:
     from pptx import Presentation
     from pptx.util import Inches

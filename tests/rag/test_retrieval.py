@@ -101,6 +101,19 @@ def test_near_duplicates_collapse(rag: RagPipeline) -> None:
     assert len(found) == 5
 
 
+def test_of_documents_of_one_form_the_one_that_the_question_names_is_found(tmp_path: Path) -> None:
+    causes = {"Alton": "a gust of wind", "Belen": "ice on the wings", "Madill": "a late flare", "Seward": "an empty tank"}
+    for place, cause in causes.items():
+        text = f"# Accident report\n\nLocation: {place}. Aircraft: Cessna 152.\n\n## Cause\n\nThe board finds the probable cause to be {cause}.\n"
+        (tmp_path / f"{cause[-4:]}.md").write_text(text)
+    build([tmp_path], tmp_path / "index")
+    rag = RagPipeline.from_index(tmp_path / "index")
+    for place, cause in causes.items():
+        found = [hit.text for hit in rag.search(f"What was the probable cause of the accident at {place}?") if "cause" in hit.text]
+        assert cause in found[0]
+        assert len(found) == 4
+
+
 def test_texts_that_differ_in_a_figure_are_no_duplicates(rag: RagPipeline) -> None:
     assert {Path(hit.document).name for hit in rag.search("sacks of flour sold to bakers", 2)} == {"2021.txt", "2022.txt"}
 
