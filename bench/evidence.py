@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models import shipped
 from models.evaluate import open_reader
 from models.metrics import mean
 from models.qa import ANSWERED_SETS, read_qa
-from models.reader import Passage, Reader
+from models.reader import Passage
 
 CHANNELS = ("bm25", "dense", "fused")
 CANDIDATES = 19
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--limit", type=int, default=100, help="questions of a set")
     options = parser.parse_args()
-    reader = open_reader(options.model) if options.model else Reader(shipped.compute(shipped.describe()))
+    reader = open_reader(options.model)
     first: dict[str, list[bool]] = {name: [] for name in (*CHANNELS, "evidence head", "both heads and the span")}
     for name in ANSWERED_SETS:
         path = options.negatives / "dev" / f"{name}.jsonl.gz"

@@ -132,11 +132,11 @@ def few(case: Case, rng: random.Random) -> Case:
     for rank, owner in enumerate(kept):
         mine = [i for i in places if tried.owner[i] == owner]
         texts = [tried.evidence[owner].text[slice(*tried.spans[i])] for i in mine]
-        made = np.array(support.chunk_features(question, tried.evidence[owner], rank, texts, tried.vectors[mine], tried.vectors[mine]))
+        made = np.array(support.chunk_features(question, tried.evidence[owner], rank, tried.openings[owner], texts, tried.vectors[mine], tried.vectors[mine]))
         made[:, 1] = tried.features[mine, 1]  # similarity under the headings, whose embeddings are not kept
         features.append(np.concatenate([made, tried.features[mine, made.shape[1] :]], 1))  # and what a reader found stays
     reduced = replace(
-        tried, question=question, evidence=tuple(tried.evidence[owner] for owner in kept), owner=[kept.index(tried.owner[i]) for i in places],
+        tried, question=question, evidence=tuple(tried.evidence[owner] for owner in kept), openings=tuple(tried.openings[owner] for owner in kept), owner=[kept.index(tried.owner[i]) for i in places],
         spans=[tried.spans[i] for i in places], features=np.concatenate(features), vectors=tried.vectors[places],
         findings=[tried.findings[i] for i in places] if tried.findings else [],
     )

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
-from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
@@ -34,7 +32,10 @@ from rag.pipeline import RagPipeline
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
-QUESTIONS = 80  # of each set and kind
+RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
+LEAST = 40
+QUESTIONS = 60  # of each set and kind
 
 
 def collection(data: Path, work: Path, name: str) -> Path:
@@ -84,12 +85,19 @@ def fitted_weights(chosen: list[Case]) -> Weights:
     rows, right = answer_rows(chosen, sentence)
     slopes, bias = fit(rows, right)
     sure = support.probability(rows, slopes, bias)
-    there = np.array([bool(case.correct.any()) for case in chosen])
-    grid = np.round(np.arange(0.05, 0.8, 0.01), 2)
-    accuracies = np.array([balanced_accuracy_score(there, sure >= at) for at in grid])
-    error = math.sqrt(accuracies.max() * (1 - accuracies.max()) / len(chosen))
-    threshold = float(grid[accuracies >= accuracies.max() - error].min())  # of thresholds that are as good, the one that refuses least
-    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), threshold)
+    risks = fit_risks(right, sure)
+    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), dict(risks)[DEFAULT_RISK], risks)
+
+
+def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(risk, threshold), risks ascending: the least threshold from which on so small a share of the answers was wrong.
+
+    A threshold counts with at least LEAST answers above it.
+    """
+    grid = np.round(np.arange(0.0, 1.0, 0.01), 2)
+    wrong = {float(at): float(1 - right[sure >= at].mean()) for at in grid if (sure >= at).sum() >= LEAST}
+    found = [(risk, min((at for at, share in wrong.items() if share <= risk), default=None)) for risk in RISKS]
+    return tuple((risk, at) for risk, at in found if at is not None)
 
 
 def report(held: list[Case], weights: Weights) -> None:
@@ -109,6 +117,9 @@ def report(held: list[Case], weights: Weights) -> None:
     for kind in ("answerable", "removed", "marked", "elsewhere"):
         print(f"abstains on {kind}", mean(~shown[kinds == kind]))
     print("right among the answered", mean(right[shown]), " of the answerable", mean(right[shown & asked]))
+    for risk, at in weights.risks:
+        if (sure >= at).any():
+            print(f"risk {risk}: threshold {at}, wrong among the answered", mean(~right[sure >= at]), f"answered of the answerable {(sure >= at)[asked].mean():.3f}")
     for name in SETS:
         mine = (names == name) & asked
         print(f"  {name}: there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f} (n={mine.sum()})")
@@ -120,7 +131,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
-    shipped.save(state, options.out, {})
+    shipped.save(state, options.out, {})  # the graph that is read with; what is fitted to it comes after
     made = cases(options.data, options.work, Reader(shipped.compute(shipped.describe(options.out))))
     fitted, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(fitted)

@@ -140,6 +140,11 @@ class IndexReader:
         sql = "SELECT count(*) FROM fulltext WHERE fulltext MATCH ?"
         return {word: self._db.execute(sql, (f"{{name headings text}} : {quote(word)}",)).fetchone()[0] for word in words}
 
+    def opening(self, document: str) -> str:
+        """The first words of a document, "" of one that is not there."""
+        row = self._db.execute("SELECT opening FROM documents WHERE name = ?", (document,)).fetchone()
+        return row[0] if row else ""
+
     # documents
 
     def text(self, document: str) -> str:

@@ -1,4 +1,4 @@
-"""python -m models.evaluate qa FILE.jsonl[.gz]... --model DIR [--json]: how well a reader answers from the given passage."""
+"""python -m models.evaluate qa FILE.jsonl[.gz]... [--model DIR] [--json]: how well a reader answers from the given passage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models import command
+from models import command, shipped
 from models.checkpoint import model_type, open_model
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
@@ -35,32 +35,54 @@ class QaReport:
     ms: float
 
 
-def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading."""
+
+    unanswerable: bool
+    confidence: float
+    exact: float
+    f1: float
+    seconds: float
+
+
+def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float]) -> list[Judged]:
     """rows: extractive and table questions with a span, or unanswerable ones; others are left out."""
     rows = [row for row in rows if row.unanswerable or row.span]
     started = time.perf_counter()
     findings = reader.read_pairs([(row.question, Passage(row.context, row.title)) for row in rows])
-    elapsed = time.perf_counter() - started
-    sure = [confidence(finding) for finding in findings]
-    pairs = [
-        squad(row.context[finding.start : finding.end], [answer.text for answer in row.answers]) if not row.unanswerable else (0.0, 0.0)
-        for row, finding in zip(rows, findings, strict=True)
-    ]
-    given = [pair for row, pair in zip(rows, pairs, strict=True) if not row.unanswerable]
-    unanswerable = [row.unanswerable for row in rows]
+    seconds = (time.perf_counter() - started) / max(1, len(rows))
+    judged = []
+    for row, finding in zip(rows, findings, strict=True):
+        said = row.context[finding.start : finding.end]
+        exact, f1 = (0.0, 0.0) if row.unanswerable else squad(said, [answer.text for answer in row.answers])
+        judged.append(Judged(row.unanswerable, confidence(finding), exact, f1, seconds))
+    return judged
+
+
+def report(judged: Sequence[Judged], threshold: float = 0.5) -> QaReport:
+    sure = [one.confidence for one in judged]
+    unanswerable = [one.unanswerable for one in judged]
+    answerable = [not value for value in unanswerable]
     return QaReport(
-        exact_match=mean([exact for exact, _ in given]),
-        f1=mean([f1 for _, f1 in given]),
+        exact_match=mean([one.exact for one in judged if not one.unanswerable]),
+        f1=mean([one.f1 for one in judged if not one.unanswerable]),
         abstention=abstention([value < threshold for value in sure], unanswerable),
-        auroc=area_under_roc(sure, [not value for value in unanswerable]),
-        risk_coverage=risk_coverage(sure, [1 - f1 for _, f1 in pairs]),
-        calibration_error=calibration_error(sure, [not value for value in unanswerable]),
-        ms=round(1000 * elapsed / max(1, len(rows)), 2),
+        auroc=area_under_roc(sure, answerable),
+        risk_coverage=risk_coverage(sure, [1 - one.f1 for one in judged]),
+        calibration_error=calibration_error(sure, answerable),
+        ms=round(1000 * sum(one.seconds for one in judged) / max(1, len(judged)), 2),
     )
 
 
-def open_reader(folder: Path) -> ReadsPairs:
-    """The reader of a folder that models.train wrote: a floor or a grounded model. Raises WeightsError."""
+def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
+    return report(judge(reader, rows, confidence), threshold)
+
+
+def open_reader(folder: Path | None = None) -> ReadsPairs:
+    """The reader of a folder that models.train wrote, a floor or a grounded model; else the shipped one. Raises WeightsError."""
+    if folder is None:
+        return Reader(shipped.compute(shipped.describe()))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
@@ -85,20 +107,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     qa = commands.add_parser("qa", help="EM, F1, abstention, calibration on files of questions with their passage")
     qa.add_argument("files", type=Path, nargs="+")
-    qa.add_argument("--model", type=Path, required=True, help="a folder that models.train wrote")
+    qa.add_argument("--model", type=Path, help="a folder that models.train wrote; without it, the shipped weights")
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     reader = open_reader(options.model)
-    reports = {}
-    for name, file in named(options.files).items():
-        rows = read_qa(file)[: options.limit]
-        reports[name] = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
+    judged = {
+        name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))
+        for name, file in named(options.files).items()
+    }
+    reports = {name: report(some) for name, some in judged.items()}
+    if len(judged) > 1:
+        reports["all"] = report([one for some in judged.values() for one in some])
     if options.json:
         print(json.dumps({name: asdict(report) for name, report in reports.items()}, indent=2))
         return
-    for name, report in reports.items():
-        print(f"{name:<18} EM {report.exact_match}  F1 {report.f1}  abstention F1 {report.abstention.f1}  AUROC {report.auroc}  ECE {report.calibration_error}  {report.ms} ms")
+    for name, one in reports.items():
+        print(f"{name:<18} EM {one.exact_match}  F1 {one.f1}  abstention F1 {one.abstention.f1}  AUROC {one.auroc}  ECE {one.calibration_error}  {one.ms} ms")
 
 
 if __name__ == "__main__":

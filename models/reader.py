@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from models import base
-from models.layout import QUESTION, TITLE, WINDOW, collate, place
+from models.layout import QUESTION, WINDOW, collate, place
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+ABOVE = 96  # tokens of what stands above a passage: more than TITLE, which training has, for the opening of a document
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
@@ -27,6 +28,8 @@ BATCH = 16  # windows of like length at once
 
 @dataclass(frozen=True, slots=True)
 class Passage:
+    """title: whatever tells what the text is about; it is read, and no answer stands in it."""
+
     text: str
     title: str = ""
 
@@ -88,7 +91,7 @@ class Reader:
         contexts = self._tokens([passage.text for _, passage in pairs])
         windows = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
         parts = [
-            (asked[i].ids[:QUESTION], titles[i].ids[:TITLE], contexts[i].ids[first : first + WINDOW]) for i, first in windows
+            (asked[i].ids[:QUESTION], titles[i].ids[:ABOVE], contexts[i].ids[first : first + WINDOW]) for i, first in windows
         ]
         found = [[NOTHING] * len(mine) for mine in units]
         order = sorted(range(len(parts)), key=lambda at: sum(map(len, parts[at])))

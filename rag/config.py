@@ -16,25 +16,30 @@ class ConfigError(FolioError):
 
 @dataclass(frozen=True, slots=True)
 class RagConfig:
-    """generator: `quote`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
+    """generator: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
-    front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted.
+    front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
+    answers that may be wrong, from which the threshold follows.
     """
 
-    generator: str = "quote"
+    generator: str = "embedded"
     embedder: str = ""
     depth: int = 100
     top_k: int = 10
     context_tokens: int = 2000
     threshold: float = -1.0
+    risk: float = -1.0
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
-        if not (self.threshold == -1 or 0 <= self.threshold <= 1):
-            raise ConfigError("threshold must be between 0 and 1")
+        for name in ("threshold", "risk"):
+            if not (getattr(self, name) == -1 or 0 <= getattr(self, name) <= 1):
+                raise ConfigError(f"{name} must be between 0 and 1")
+        if self.threshold >= 0 and self.risk >= 0:
+            raise ConfigError("give threshold or risk, not both")
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:

@@ -11,7 +11,8 @@ from typing import Any
 
 from indexing.filters import Filter
 from indexing.reader import IndexReader
-from indexing.types import FolioError, Locator
+from indexing.types import Locator
+from models.errors import FolioError
 from rag.config import RagConfig
 from rag.pipeline import RagPipeline
 from rag.types import Citation, Evidence

@@ -61,12 +61,15 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(map(stem, content_words(text))) | {day.isoformat() for day in days(text)}
 
 
-def chunk_features(question: Asked, evidence: Evidence, rank: int, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray) -> list[list[float]]:
+def chunk_features(
+    question: Asked, evidence: Evidence, rank: int, opening: str, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray
+) -> list[list[float]]:
     """SENTENCE_FEATURES of each sentence of the evidence at `rank` (from 0), in their order.
 
-    alone, in_context: (n, d) embeddings of the sentences by themselves and under their headings.
+    opening: of its document, as far as it stands before the chunk. alone, in_context: (n, d) embeddings of the sentences by
+    themselves and under their headings.
     """
-    wide = stems(evidence.text) | stems(" ".join(evidence.headings))
+    wide = stems(" ".join((evidence.text, *evidence.headings, opening)))
     held = [stems(text) for text in texts]
     near, near_in_context = (alone @ question.vector).tolist(), (in_context @ question.vector).tolist()
     covered = [coverage(question, words) for words in held]

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
     """The generator that `config.generator` names. Raises ConfigError for a name that is none, WeightsError."""
     kind, _, rest = config.generator.partition(":")
+    if config.risk >= 0 and kind != "embedded":
+        raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
     if kind == "embedded" and not rest:
         from models import shipped
         from models.reader import Reader
         from rag.generators.quote import QuoteGenerator, Weights
 
         weights = shipped.describe()
-        return QuoteGenerator(embedder, reader, Weights.beside(weights), config.threshold, Reader(shipped.compute(weights)))
+        fitted = Weights.beside(weights)
+        threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
+        return QuoteGenerator(embedder, reader, fitted, threshold, Reader(shipped.compute(weights)))
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

@@ -19,6 +19,7 @@ from models import shipped
 from models.errors import WeightsError
 from models.reader import Finding, Passage
 from rag import quotes, support
+from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.query import words
 from rag.support import Asked
@@ -35,19 +36,24 @@ LONGEST_SHORT = 0.6  # an answer that is more of its sentence than this is not s
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least."""
+    """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
+
+    risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted.
+    """
 
     sentence: tuple[float, ...]
     answer: tuple[float, ...]
     bias: float
     threshold: float
+    risks: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def beside(cls, reader: Shipped) -> Weights:
         """What bench/fit_reader.py wrote for a shipped reader. Raises WeightsError."""
         values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
         try:
-            made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]))
+            made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
+                       tuple((float(risk), float(at)) for risk, at in values["risks"]))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
         features = [len(names) + len(support.READER_FEATURES) for names in (support.SENTENCE_FEATURES, support.ANSWER_FEATURES)]
@@ -55,13 +61,24 @@ class Weights:
             raise WeightsError(f"{where} is calibrated for other features: take weights and program from the same release")
         return made
 
+    def threshold_of(self, risk: float) -> float:
+        """The least confidence at which no more than this share of the answers is expected to be wrong. Raises ConfigError."""
+        fitting = [threshold for known, threshold in self.risks if known <= risk]
+        if not fitting:
+            raise ConfigError(f"risk {risk} cannot be kept: " + (f"the least that can is {self.risks[0][0]}" if self.risks else "this generator is fitted for none"))
+        return fitting[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Everything that the sentences of a context show for a question. `owner[i]` is the evidence of sentence i."""
+    """Everything that the sentences of a context show for a question. `owner[i]` is the evidence of sentence i.
+
+    openings: of each evidence's document what stands before the chunk: of documents of one form often only that says which it is.
+    """
 
     question: Asked
     evidence: tuple[Evidence, ...]
+    openings: tuple[str, ...]
     owner: list[int]
     spans: list[tuple[int, int]]
     features: np.ndarray  # (n, SENTENCE_FEATURES, and READER_FEATURES where a reader read)
@@ -74,6 +91,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     evidence = context.evidence[:CHUNKS]
     counts = index.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, index.count())
+    openings = tuple(index.opening(piece.document)[: piece.locator.char_start] for piece in evidence)
     spans = [quotes.candidates(piece.text) for piece in evidence]
     texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
     under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
@@ -82,20 +100,28 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     rows, at = [], 0
     for rank, (piece, found) in enumerate(zip(evidence, texts, strict=True)):
         end = at + len(found)
-        rows += support.chunk_features(asked, piece, rank, found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
+        rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings = [finding for found in _findings(question, evidence, spans, reader) for finding in found] if reader else []
+    findings = [finding for found in _findings(question, evidence, openings, spans, reader) for finding in found] if reader else []
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
     rows = [row + support.reader_features(finding) for row, finding in zip(rows, findings, strict=True)] if reader else rows
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
-    return Attempt(asked, evidence, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings)
+    return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings)
 
 
-def _findings(question: str, evidence: tuple[Evidence, ...], spans: list[list[tuple[int, int]]], reader: Reader) -> list[list[Finding]]:
-    """The reader's best answer within each candidate of each chunk, counted in the chunk's text. Rows are read under their header."""
+def _findings(
+    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader
+) -> list[list[Finding]]:
+    """The reader's best answer within each candidate of each chunk, counted in the chunk's text.
+
+    A chunk is read under its headings and the opening of its document, rows also under their table's header.
+    """
     before = [f"{header}\n" if (header := quotes.table_header(piece)) else "" for piece in evidence]
-    titles = [" - ".join(heading for heading in piece.headings if heading != head.rstrip("\n")) for piece, head in zip(evidence, before, strict=True)]
+    titles = [
+        " - ".join([*(heading for heading in piece.headings if heading != head.rstrip("\n")), *([opening] if opening else [])])
+        for piece, head, opening in zip(evidence, before, openings, strict=True)
+    ]
     passages = [Passage(head + piece.text, title) for piece, head, title in zip(evidence, before, titles, strict=True)]
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]

@@ -157,4 +157,4 @@ def test_each_of_many_passages_gets_its_own_finding() -> None:
 def test_a_long_question_and_title_are_cut() -> None:
     votes = Votes("zebra", "zebra")
     [found] = find(votes, "lion " * 400, [Passage("the zebra", "mill " * 400)])
-    assert text_of("the zebra", found) == "zebra" and len(votes.rows[0]) == 4 + 48 + 24 + 2
+    assert text_of("the zebra", found) == "zebra" and len(votes.rows[0]) == 4 + 48 + 96 + 2

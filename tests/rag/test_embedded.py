@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from models.errors import WeightsError
 from models.reader import Reader, open_tokenizer
 from models.shipped import Shipped
 from rag import support
+from rag.config import ConfigError, RagConfig
 from rag.generator import ABSTENTION
 from rag.generators.quote import QuoteGenerator, Weights, read
 from rag.types import Context, Draft, Evidence
@@ -156,11 +158,45 @@ def test_the_same_piece_twice_and_pictures_between(parts: Parts, pool: Context) 
     assert quotes(asked(parts, context, votes("June")), context) == [(1, "It peaks in June."), (1, "June")]
 
 
-WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5}
+def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> None:
+    """Of reports of one form, the passage with the cause does not say which accident it is of; the reader is told."""
+    for place in ("Houston", "Seattle"):
+        filler = " ".join(f"The weather at {hour} was calm and the sky was clear over the whole field." for hour in range(40))
+        (tmp_path / f"{place[::-1]}.txt").write_text(f"Location: {place}.\n\n{filler}\n\nThe cause was a late flare of the pilot.\n")
+    build([tmp_path], tmp_path / "index")
+    index, embedder = IndexReader(tmp_path / "index"), MiniLM()
+    (place,) = open_tokenizer().encode("seattle", add_special_tokens=False).ids
+
+    def compute(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (types == 1)).any(1)[:, None], 2, 1).astype(np.float32)
+
+    rows = [index.matching('"flare"', 10)[at][0] for at in (0, 1)]
+    pieces = [evidence(chunk.text, chunk.locator.document, headings=chunk.headings) for chunk in index.chunks(rows).values()]
+    pieces = [replace(piece, locator=chunk.locator) for piece, chunk in zip(pieces, index.chunks(rows).values(), strict=True)]
+    attempt = read("What was the cause at Seattle?", Context(tuple(pieces)), embedder, index, Reader(compute))
+    assert not any("Seattle" in piece.text for piece in pieces)
+    judged = {attempt.evidence[owner].document: finding.answerable for owner, finding in zip(attempt.owner, attempt.findings, strict=True)}
+    covered = support.SENTENCE_FEATURES.index("coverage_in_context")
+    shared = {attempt.evidence[owner].document: row[covered] for owner, row in zip(attempt.owner, attempt.features, strict=True)}
+    right, wrong = (str(tmp_path / f"{name[::-1]}.txt") for name in ("Seattle", "Houston"))
+    assert (judged[right], judged[wrong]) == (1, 0)
+    assert shared[right] > shared[wrong]
+
+
+WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]]}
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5)
+    assert Weights.beside(Shipped("0", WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
+
+
+def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
+    weights = Weights.beside(Shipped("0", WHOLE, Path("w", "model")))
+    assert [weights.threshold_of(risk) for risk in (0.1, 0.15, 0.2, 1.0)] == [0.8, 0.8, 0.6, 0.6]
+    with pytest.raises(ConfigError, match=r"risk 0.05 cannot be kept: the least that can is 0.1"):
+        weights.threshold_of(0.05)
+    with pytest.raises(ConfigError, match="not both"):
+        RagConfig(threshold=0.5, risk=0.1)
 
 
 @pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
