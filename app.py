@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python app.py", description="Ask your documents in the browser.")
     parser.add_argument("--index", type=Path, default=Path("index"), metavar="DIR", help="the index directory (default: index)")
-    parser.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
+    parser.add_argument("--generator", metavar="NAME", help="quote (default), embedded, openai:URL[#MODEL] or hf:PATH_OR_ID")
     parser.add_argument("--host", metavar="NAME", help="where to listen (default: GRADIO_SERVER_NAME, else 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, metavar="N", help="the port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")
     return parser

@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
-    ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
+    ask.add_argument("--generator", metavar="NAME", help="quote (default), embedded, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
     ask.set_defaults(run=_ask)

@@ -16,14 +16,14 @@ class ConfigError(FolioError):
 
 @dataclass(frozen=True, slots=True)
 class RagConfig:
-    """generator: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
+    """generator: `quote`, `embedded`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
     answers that may be wrong, from which the threshold follows.
     """
 
-    generator: str = "embedded"
+    generator: str = "quote"
     embedder: str = ""
     depth: int = 100
     top_k: int = 10

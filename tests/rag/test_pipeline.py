@@ -93,6 +93,17 @@ def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answer
     assert sum(refused) <= 0.3 * len(refused)
 
 
+@pytest.mark.slow
+def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Path) -> None:
+    reading = RagPipeline.from_index(index, generator="embedded")
+    told = [(question, reading.ask(question["question"])) for question in QUESTIONS]
+    assert all(answer.text[c.claim_start : c.claim_end] == c.quote == reading.reader.text(c.document)[c.char_start : c.char_end]
+               for _, answer in told for c in answer.citations)
+    right = sum(any(" ".join(text.split()) in " ".join(c.quote.split()) for c in answer.citations for text in question["answers"]) for question, answer in told)
+    declined = sum(answer.abstained for question, answer in told if question["unanswerable"])
+    assert right >= 43 and declined >= 10
+
+
 def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
     for question in ("Who won the football world cup in 1998?", "Which enzyme unwinds the double helix of DNA?", "zzzz qqqq", "?", ""):
         assert rag.ask(question).abstained, question
