@@ -192,8 +192,10 @@ class QuoteGenerator:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter than that."""
+    """The reader's answer within the quoted sentence, where it is clearly shorter; none of a table's row: it mistakes the column."""
     if not attempt.findings:
         return None
     finding, (start, end) = attempt.findings[best], attempt.spans[best]
+    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
+        return None
     return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None
