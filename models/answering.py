@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models import base
+from models.grid import coordinates
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Memory
@@ -39,10 +40,12 @@ class GroundedReader:
         asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
         titles = [self._tokens(passage.title).ids[:TITLE] for _, passage in pairs]
         contexts = [self._tokens(passage.text) for _, passage in pairs]
+        places = [coordinates(base.encodable(passage.text), context.offsets) for context, (_, passage) in zip(contexts, pairs, strict=True)]
         windows = [(i, number, first) for i, context in enumerate(contexts) for number, first in enumerate(starts(len(context.ids)) or [0])]
         most = max(number for _, number, _ in windows) + 1
         blocks = [[*titles[i], SEP, *contexts[i].ids[first : first + WINDOW], SEP] for i, _, first in windows]
-        memory, judged, width = self._remember(asked, blocks, [i for i, _, _ in windows], [i * most + number for i, number, _ in windows], most)
+        grids = [np.pad(places[i][first : first + WINDOW], ((len(titles[i]) + 1, 1), (0, 0))) for i, _, first in windows]
+        memory, judged, width = self._remember(asked, blocks, grids, [i for i, _, _ in windows], [i * most + number for i, number, _ in windows], most)
         tokens, slots, surplus = self._write(asked, memory)
         findings = []
         for i in range(len(pairs)):
@@ -50,16 +53,19 @@ class GroundedReader:
             findings.append(_finding(slots[i][: len(tokens[i])], surplus[i], own, width, len(titles[i]) + 1, contexts[i].offsets))
         return findings
 
-    def _remember(self, asked: list[list[int]], blocks: list[list[int]], owner: list[int], place: list[int], most: int) -> tuple[Memory, np.ndarray, int]:
+    def _remember(
+        self, asked: list[list[int]], blocks: list[list[int]], grids: list[np.ndarray], owner: list[int], place: list[int], most: int
+    ) -> tuple[Memory, np.ndarray, int]:
         model, device = self._model, self._model.device
         question_ids, question_mask = (torch.from_numpy(array).to(device) for array in padded(asked))
         block_ids, block_mask = (torch.from_numpy(array).to(device) for array in padded(blocks))
+        grid = np.stack([np.pad(one, ((0, block_ids.shape[1] - len(one)), (0, 0))) for one in grids])
         owned = torch.tensor(owner, device=device)
-        questions = model.memory.lower(question_ids, question_mask, block=False)[owned]
-        lower = model.memory.lower(block_ids, block_mask, block=True)
-        states, judged = model.memory.live(questions, question_mask[owned], lower, block_mask)
-        memory = model.remember(states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
-        return memory, judged.float().cpu().numpy(), block_ids.shape[1]
+        questions = model.memory.lower(question_ids, question_mask)[owned]
+        lower = model.memory.lower(block_ids, block_mask, torch.from_numpy(grid).long().to(device))
+        live = model.memory.live(questions, question_mask[owned], lower, block_mask)
+        memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
+        return memory, live.judged.float().cpu().numpy(), block_ids.shape[1]
 
     def _write(self, asked: list[list[int]], memory: Memory) -> tuple[list[list[int]], np.ndarray, np.ndarray]:
         """Answers by greedy search (without the end), the slot behind each of their tokens, and log P(answer) - log P(no answer)."""

@@ -45,6 +45,7 @@ class Examples:
         try:
             made_with = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["base"]
             self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
+            self.grid = np.memmap(folder / "grid.u8", np.uint8, mode="r").reshape(-1, 2)
             self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no prepared {split} ({error}): make it with python -m models.data") from error
@@ -78,6 +79,11 @@ class Examples:
         """The tokens of a row's question, title or context."""
         first = int(row[part])
         return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
+
+    def places(self, row: np.void, part: str) -> np.ndarray:
+        """Where these tokens stand in a table: (n, 2), models.grid."""
+        first = int(row[part])
+        return self.grid[first : first + int(row[f"{part}_length"])].astype(np.int64)
 
 
 def shuffled_batches(lengths: np.ndarray, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:

@@ -54,7 +54,7 @@ def embedded() -> GroundedConfig:
     return GroundedConfig(
         vocab_size=memory.vocab_size, hidden_size=memory.hidden_size, intermediate_size=1024, num_hidden_layers=4,
         num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, bos_token_id=101, eos_token_id=102,
-        tie_word_embeddings=True, memory_config=memory,
+        tie_word_embeddings=True, memory_config=memory, memory_cached_layers=2,
     )
 
 

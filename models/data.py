@@ -1,7 +1,7 @@
 """Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR]`.
 
-OUT gets `tokens.u16`, every text's tokens one after the other; `examples.npy`, one EXAMPLE per question and passage window;
-and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
+OUT gets `tokens.u16`, every text's tokens one after the other; `grid.u8`, each token's row and column (models.grid);
+`examples.npy`, one EXAMPLE per question and passage window; and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
 training, also as passages that do not answer, and written to `held.npy`, to calibrate on. Deterministic with a seed.
 """
 
@@ -20,11 +20,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models import base, command
+from models import base, command, grid
 from models.errors import DataError
+from models.excerpts import excerpt, openings
 from models.layout import QUESTION, TITLE, WINDOW
+from models.lookups import lookups, read_tables
 from models.qa import QaRow, read_qa
 from models.reader import open_tokenizer
+from models.recurring import recurring
 
 EXAMPLE = np.dtype([
     ("group", "u4"),  # examples of one question follow each other under one number
@@ -37,6 +40,9 @@ HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
 NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
 STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
+OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
+TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
+MADE = ("lookups", "recurring")  # sets that are made here: whether they are answerable is settled
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
 MIXTURE = {
@@ -44,7 +50,7 @@ MIXTURE = {
     "policyqa": (2000, True), "quac_1k": (2000, True), "doc2dial_val": (2000, True), "covidqa": (2000, True),
     "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1500, False),
     "tabfact": (800, False), "boolq_dev": (2000, False), "condaqa": (1000, False), "pubmedqa": (1000, False),
-    "medquad": (1500, False), "qmsum_spans": (300, False),
+    "medquad": (1500, False), "qmsum_spans": (300, False), "lookups": (12000, True), "recurring": (10000, True),
 }
 SETS = tuple(MIXTURE)
 
@@ -56,6 +62,7 @@ class Texts:
         self._tokenizer = open_tokenizer()
         self._places: dict[str, tuple[int, list[tuple[int, int]]]] = {}
         self._tokens: list[np.ndarray] = []
+        self._grid: list[np.ndarray] = []
         self._length = 0
 
     def add(self, text: str) -> tuple[int, list[tuple[int, int]]]:
@@ -64,11 +71,13 @@ class Texts:
             encoding = self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
             self._places[text] = (self._length, encoding.offsets)
             self._tokens.append(np.array(encoding.ids, np.uint16))
+            self._grid.append(grid.coordinates(base.encodable(text), encoding.offsets))
             self._length += len(encoding.ids)
         return self._places[text]
 
-    def array(self) -> np.ndarray:
-        return np.concatenate(self._tokens) if self._tokens else np.empty(0, np.uint16)
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """All tokens, and where each stands in a table: (n,), (n, 2)."""
+        return np.concatenate([np.empty(0, np.uint16), *self._tokens]), np.concatenate([np.empty((0, 2), np.uint8), *self._grid])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,8 @@ class Writer:
         self.rows: dict[str, list[tuple]] = {"examples": [], "held": []}
         self._group = 0
 
-    def add(self, row: QaRow, *, spans: bool) -> None:
+    def add(self, row: QaRow, *, spans: bool, held: bool, above: str = "") -> None:
+        """above: the title that the passage is read under, the row's own where it is empty."""
         self._group += 1
         _, offsets = self.texts.add(row.context)
         answer = row.span if spans else None
@@ -128,20 +138,21 @@ class Writer:
             answerable = not row.unanswerable and (span is None or (span[0] < first + length and first <= span[1]))
             start, end = (span[0] - first, span[1] - first) if inside else (-1, -1)
             evidence = -1 if row.unanswerable else int(answerable)
-            self._write(row, row.context, row.title, first, length, start, end, answerable, evidence)
+            self._write(row, row.context, above or row.title, first, length, start, end, answerable, evidence, held)
 
-    def add_negative(self, row: QaRow, candidate: Candidate) -> None:
+    def add_negative(self, row: QaRow, candidate: Candidate, *, held: bool) -> None:
         """Beside the row that was added last."""
         _, offsets = self.texts.add(candidate.text)
-        self._write(row, candidate.text, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0)
+        self._write(row, candidate.text, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
 
-    def _write(self, row: QaRow, text: str, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int) -> None:
+    def _write(
+        self, row: QaRow, text: str, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool
+    ) -> None:
         question, asked = self.texts.add(row.question)
         heading, words = self.texts.add(title)
         if not asked or not length:
             return
-        into = self.rows["held" if is_held(row.context) else "examples"]
-        into.append((
+        self.rows["held" if held else "examples"].append((
             self._group, SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
             self.texts.add(text)[0] + first, length, start, end, answerable, evidence,
         ))
@@ -162,18 +173,16 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int =
     Sets that are not there are left out. Raises DataError where none is, or a file cannot be read.
     """
     writer = Writer(Texts(), seed)
-    files = {name: data / "qa" / "train" / f"{name}.jsonl.gz" for name in MIXTURE}
     counts = {}
-    for name, path in files.items():
-        if path.exists():
-            found = negatives / "train" / path.name if negatives else None
-            before = len(writer.rows["examples"])
-            _add_set(writer, name, path, found if found and found.exists() else None, limit)
-            counts[name] = len(writer.rows["examples"]) - before
+    for name, rows, beside in _sets(data, negatives, seed):
+        before = len(writer.rows["examples"])
+        _add_set(writer, name, rows, beside, limit)
+        counts[name] = len(writer.rows["examples"]) - before
     if not counts:
         raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
     out.mkdir(parents=True, exist_ok=True)
-    writer.texts.array().tofile(out / "tokens.u16")
+    for name, array in zip(("tokens.u16", "grid.u8"), writer.texts.arrays(), strict=True):
+        array.tofile(out / name)
     for split, made in writer.rows.items():
         np.save(out / f"{split}.npy", np.array(made, EXAMPLE))
     meta = {"base": base.identity(), "seed": seed, "sets": list(SETS), "examples": counts, "held": len(writer.rows["held"])}
@@ -181,26 +190,46 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int =
     return counts
 
 
-def _add_set(writer: Writer, name: str, path: Path, negatives: Path | None, limit: int | None) -> None:
+def _sets(data: Path, negatives: Path | None, seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
+    """(name, questions, what was found beside each) of the sets that are there, then of those that are made of texts and tables."""
+    files = {name: data / "qa" / "train" / f"{name}.jsonl.gz" for name in MIXTURE}
+    for name, path in files.items():
+        if not path.exists():
+            continue
+        rows = [replace(row, source=name) for row in read_qa(path)]
+        found = negatives / "train" / path.name if negatives else None
+        beside = read_negatives(found) if found and found.exists() else [[] for _ in rows]
+        if len(beside) != len(rows):
+            raise DataError(f"{found} has {len(beside)} lines, its set {len(rows)}: run bench/hard_negatives.py again")
+        yield name, rows, beside
+    tables = [table for table in read_tables([files[name] for name in TABLES if files[name].exists()]) if not is_held(table.context)]
+    made = {"lookups": lookups(tables, MIXTURE["lookups"][0], seed) if tables else []}
+    made["recurring"] = recurring(data / "text", MIXTURE["recurring"][0], seed) if (data / "text").exists() else []
+    for name, rows in made.items():
+        if rows:
+            yield name, rows, [[] for _ in rows]
+
+
+def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Candidate]], limit: int | None) -> None:
     """The questions of a set, each perhaps beside a passage that does not answer it. No passage that is held out is such a one in training."""
-    rows = [replace(row, source=name) for row in read_qa(path)]
-    beside = read_negatives(negatives) if negatives else [[] for _ in rows]
-    if len(beside) != len(rows):
-        raise DataError(f"{negatives} has {len(beside)} lines, its set {len(rows)}: run bench/hard_negatives.py again")
-    held = "\n\n".join(dict.fromkeys(row.context for row in rows if is_held(row.context)))
+    held = {row.context: is_held(row.context) for row in rows}
+    texts = "\n\n".join(context for context in held if held[context])
+    above = openings(row for row in rows if not held[row.context])
     most, spans = MIXTURE[name]
     picked = list(range(len(rows)))
     writer.rng.shuffle(picked)
     for i in tqdm(picked[: most if limit is None else min(most, limit)], desc=name, disable=None):
-        row = rows[i]
-        writer.add(row, spans=spans)
-        candidates = [one for one in beside[i] if is_held(row.context) or one.text not in held]
+        row, mine = rows[i], held[rows[i].context]
+        opened, opening = above.get(row.title, ("", ""))
+        under = f"{row.title} - {opening}" if opening and opened != row.context and writer.rng.random() < OPENED else ""
+        writer.add(excerpt(row, writer.rng) if spans else row, spans=spans, held=mine, above=under)
+        candidates = [one for one in beside[i] if mine or one.text not in texts]
         if candidates and writer.rng.random() < NEGATIVES:
-            writer.add_negative(row, writer.rng.choice(candidates))
-        elif not candidates and writer.rng.random() < STRANGERS:
+            writer.add_negative(row, writer.rng.choice(candidates), held=mine)
+        elif not candidates and name not in MADE and writer.rng.random() < STRANGERS:
             other = writer.rng.choice(rows)
-            if other.context != row.context and (is_held(row.context) or not is_held(other.context)):
-                writer.add_negative(row, Candidate(other.context, other.title))
+            if other.context != row.context and (mine or not held[other.context]):
+                writer.add_negative(row, Candidate(other.context, other.title), held=mine)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from models.config import GroundedConfig
 from models.cross_attention import GroundedDecoderLayer
+from models.floor import FloorReader
 from models.layout import IGNORED
 from models.memory import Memory, MemoryEncoder, MemoryProjector
 
@@ -72,6 +73,14 @@ class GroundedForCausalLM(LlamaForCausalLM):
             tied = "memory.bert.embeddings.word_embeddings.weight"
             self._tied_weights_keys = {**self._tied_weights_keys, tied: "model.embed_tokens.weight"}
         self.post_init()
+
+    def begin_with(self, reader: FloorReader) -> None:
+        """Take over a trained floor's encoder and heads. Word vectors stay the base's, so they need not be shipped again."""
+        self.memory.bert.load_state_dict(reader.encoder.state_dict())
+        self.memory.span.load_state_dict(reader.span.state_dict())
+        self.memory.judge.load_state_dict(reader.judge.state_dict())
+        self.memory.bert.embeddings.requires_grad_(False)
+        nn.init.eye_(self.memory.grid.header.weight)  # a cell's words and its header's, as if they stood together
 
     def remember(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None) -> Memory:
         """States (N, T, W), ids and mask (N, T) of blocks -> the memories of N questions with one block each; see Memory.gather."""

@@ -8,7 +8,7 @@ import numpy as np
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
 IGNORED = -100  # a label that counts for nothing
-QUESTION, TITLE, WINDOW = 48, 24, 256  # tokens of question, title and context that one sequence has room for
+QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
 ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
 
 Parts = tuple[Sequence[int], Sequence[int], Sequence[int]]  # tokens of question, title, context

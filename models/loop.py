@@ -20,6 +20,7 @@ from tqdm import tqdm
 from models.errors import DataError, TrainError
 
 TORCH_STATE = "state.pt"
+FRESH = 4.0  # times the learning rate
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -73,9 +74,11 @@ def train(
     out: Path,
     *,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    fresh: tuple[str, ...] = (),
 ) -> nn.Module:
     """Train to the end, from the run's checkpoint where it has one. Returns the bare model, on the CPU or GPU.
 
+    fresh: how the names of weights begin that start from nothing beside others that are trained already: they learn FRESH times as fast.
     Raises DataError where there is nothing to train on, TrainError for a checkpoint of another run.
     """
     from accelerate import Accelerator
@@ -89,7 +92,7 @@ def train(
     accelerator = Accelerator(mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available())
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
     plan = {"batches": total, "seed": config.seed, "accumulate": config.accumulate}
@@ -113,7 +116,7 @@ def train(
                 if stepped:
                     accelerator.clip_grad_norm_(model.parameters(), config.clip)
                     for group in optimizer.param_groups:
-                        group["lr"] = config.learning_rate * schedule(done, total, config.warmup)
+                        group["lr"] = group["scale"] * config.learning_rate * schedule(done, total, config.warmup)
                     optimizer.step()
                     optimizer.zero_grad()
                 done += 1
@@ -138,13 +141,19 @@ def train(
     return bare
 
 
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+def _groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> list[dict[str, Any]]:
     """Weight decay for matrices only, as usual."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    return [
-        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": decay},
-        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    kinds = [(new, matrix) for new in (False, True) for matrix in (True, False)]
+    groups = [
+        {
+            "params": [weight for name, weight in trained if (weight.ndim > 1) == matrix and name.startswith(fresh) == new],
+            "weight_decay": decay if matrix else 0.0,
+            "scale": FRESH if new else 1.0,
+        }
+        for new, matrix in kinds
     ]
+    return [group for group in groups if group["params"]]
 
 
 def _log(file: Any, line: dict[str, Any]) -> None:

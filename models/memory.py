@@ -2,21 +2,25 @@
 
 The encoder's lower layers see a block alone, so that their states can be kept; its upper layers see the block with the question
 ("live"; DeFormer, arXiv 2005.00697), or again the block alone ("cached"; LUMEN, arXiv 2301.10448, has the cost of each).
-Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories, S slots of a memory,
-L cross layers, G key-value heads, D width of a head, P width of the pointer.
+Tokens of tables carry embeddings of their row and column and the mean word vector of their column's header (rows and columns after
+TAPAS, arXiv 2004.02349). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
+S slots of a memory, L cross layers, G key-value heads, D width of a head, P width of the pointer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import BertModel
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from models.config import GroundedConfig
+from models.grid import COLUMNS, HEADER, ROWS
 from models.layout import QUESTION
 
 BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
@@ -52,30 +56,64 @@ class Memory:
         return Memory(kv, keys, ids, mask, bias)
 
 
+class GridEmbeddings(nn.Module):
+    """What is added to the word vector of a token that stands in a table."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(ROWS, width, padding_idx=0)
+        self.columns = nn.Embedding(COLUMNS, width, padding_idx=0)
+        self.header = nn.Linear(width, width, bias=False)
+
+    def forward(self, words: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """words (N, T, W), grid (N, T, 2), see models.grid -> (N, T, W), 0 outside of tables."""
+        row, column = grid.unbind(-1)  # (N, T) each
+        at = F.one_hot(column, COLUMNS).to(words.dtype)  # (N, T, COLUMNS)
+        heading = at * ((row == HEADER) & (column > 0))[..., None]
+        means = heading.transpose(1, 2) @ words / heading.sum(1).clamp_min(1)[..., None]  # (N, COLUMNS, W)
+        below = at * ((row > HEADER) & (column > 0))[..., None]
+        return self.rows(row) + self.columns(column) + self.header(below @ means)
+
+
+class Live(NamedTuple):
+    """What the encoder makes of N blocks that it reads with their question."""
+
+    states: torch.Tensor  # (N, T, W)
+    spans: torch.Tensor  # (N, 1 + T, 2): logits of an answer's start and end: at "not in this block", then at each token
+    judged: torch.Tensor  # (N, 2): logits of answerable and evidence
+
+
 class MemoryEncoder(nn.Module):
-    """A BERT that is cut in two, and a head that judges a block for a question."""
+    """A BERT that is cut in two, and heads that find and judge an answer in a block."""
 
     def __init__(self, config: GroundedConfig) -> None:
         super().__init__()
         self.config = config.memory_config
         self.cached_layers = config.memory_cached_layers
         self.bert = BertModel(self.config, add_pooling_layer=False)
+        self.grid = GridEmbeddings(self.config.hidden_size)
+        self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
 
-    def lower(self, ids: torch.Tensor, mask: torch.Tensor, *, block: bool) -> torch.Tensor:
-        """ids, mask (N, T) of blocks, or of questions -> states (N, T, W), each text seen alone."""
-        first = BLOCK_POSITION if block else 0
+    def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
+        """ids, mask (N, T) of blocks with their grid (N, T, 2), or of questions without -> states (N, T, W), each text seen alone."""
+        first = 0 if grid is None else BLOCK_POSITION
         positions = torch.arange(first, first + ids.shape[1], device=ids.device)[None]  # (1, T)
-        states = self.bert.embeddings(ids, torch.full_like(ids, int(block)), positions)  # (N, T, W)
+        words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
+        if grid is not None:
+            words = words + self.grid(words, grid)
+        states = self.bert.embeddings(inputs_embeds=words, token_type_ids=torch.full_like(ids, int(first > 0)), position_ids=positions)
         return self._run(states, mask, slice(0, self.cached_layers))
 
-    def live(
-        self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Lower states of questions (N, Q, W) and of their blocks (N, T, W) -> states of the blocks (N, T, W), judged (N, 2)."""
+    def live(self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor) -> Live:
+        """Lower states of questions (N, Q, W) and of their blocks (N, T, W), masks (N, Q) and (N, T).
+
+        Where a question is masked whole, its block's states are those of `cached`.
+        """
         joint = torch.cat((question, block), 1)  # (N, Q + T, W)
         joint = self._run(joint, torch.cat((question_mask, block_mask), 1), slice(self.cached_layers, None))
-        return joint[:, question.shape[1] :], self.judge(joint[:, 0])
+        first, states = joint[:, 0], joint[:, question.shape[1] :]
+        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first))
 
     def cached(self, block: torch.Tensor, block_mask: torch.Tensor) -> torch.Tensor:
         """Lower states of blocks (N, T, W) -> states (N, T, W) that no question has touched."""

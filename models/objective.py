@@ -1,6 +1,6 @@
-"""What the grounded model learns: to write the answer by copying it, to point at its very slots, and to judge each block.
+"""What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that.
 
-CE(log P) + 0.5 pointing + 0.5 evidence + 0.5 answerable. Legend as in models.grounded; M labelled positions of a batch.
+CE(log P), CE of the pointing, CE of start and end, BCE of both judgements, weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
 """
 
 from __future__ import annotations
@@ -10,28 +10,30 @@ from torch.nn import functional as F
 
 from models.grounded import LEAST, GroundedForCausalLM
 from models.layout import IGNORED
-from models.memory import Memory
+from models.memory import Live, Memory
 from models.questions import QuestionBatch
 
-POINTING, JUDGING = 0.5, 0.5
+SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5}
 
 
-def recall(model: GroundedForCausalLM, batch: QuestionBatch, *, live: bool) -> tuple[Memory, torch.Tensor | None]:
-    """The memory of a batch, and what the encoder judges of each block (N, 2) where the question is there."""
-    blocks = model.memory.lower(batch.block_ids, batch.block_mask, block=True)  # (N, T, W)
-    judged = None
-    if live:
-        questions = model.memory.lower(batch.question_ids, batch.question_mask, block=False)  # (B, Q, W)
-        states, judged = model.memory.live(questions[batch.owner], batch.question_mask[batch.owner], blocks, batch.block_mask)
-    else:
-        states = model.memory.cached(blocks, batch.block_mask)
-    memory = model.remember(states, batch.block_ids, batch.block_mask)
-    return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), judged
+def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Live]:
+    """The memory of a batch, and what the encoder makes of each block. Blocks of `batch.cached` are read without their question."""
+    blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)  # (N, T, W)
+    questions = model.memory.lower(batch.question_ids, batch.question_mask)  # (B, Q, W)
+    seen = batch.question_mask[batch.owner] * ~batch.cached[:, None]  # (N, Q)
+    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask)
+    memory = model.remember(live.states, batch.block_ids, batch.block_mask)
+    return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
 
 
-def loss(model: GroundedForCausalLM, batch: QuestionBatch, *, live: bool = True) -> dict[str, torch.Tensor]:
+def loss(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
     """The parts of the loss, each a mean; `loss` is their weighted sum."""
-    memory, judged = recall(model, batch, live=live)
+    memory, live = recall(model, batch)
+    parts = _writing(model, batch, memory) | _reading(live, batch)
+    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
+
+
+def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:
     scores = torch.zeros_like(memory.memory_mask, dtype=torch.float32).masked_fill(~memory.memory_mask, float("-inf"))
     states = model.model(
         input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, memory_kv=memory.memory_kv, memory_scores=scores, use_cache=False
@@ -43,16 +45,24 @@ def loss(model: GroundedForCausalLM, batch: QuestionBatch, *, live: bool = True)
     written = -F.cross_entropy(model.lm_head(hidden[row, at]).float(), labels, reduction="none") + copy[:, 0]  # (M,)
     same = memory.memory_ids[row] == labels[:, None]  # (M, S)
     copied = (copy[:, 1:].exp() * same).sum(-1).clamp_min(LEAST).log()
-    parts = {"answer": -_mean(torch.logaddexp(written, copied))}
     known = slots != IGNORED
-    parts["pointing"] = _mean(F.nll_loss(copy[known], slots[known] + 1, reduction="none"))
-    total = parts["answer"] + POINTING * parts["pointing"]
-    if judged is not None:
-        seen = batch.evidence >= 0
-        parts["answerable"] = F.binary_cross_entropy_with_logits(judged[:, 0].float(), batch.answerable)
-        parts["evidence"] = _mean(F.binary_cross_entropy_with_logits(judged[seen, 1].float(), batch.evidence[seen], reduction="none"))
-        total = total + JUDGING * (parts["answerable"] + parts["evidence"])
-    return {"loss": total, **parts}
+    pointing = F.nll_loss(copy[known], slots[known] + 1, reduction="none")
+    return {"answer": -_mean(torch.logaddexp(written, copied)), "pointing": _mean(pointing)}
+
+
+def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """Over the blocks that are read with their question."""
+    asked = ~batch.cached
+    allowed = F.pad(batch.context_mask, (1, 0), value=True)[..., None]  # (N, 1 + T, 1)
+    spans = live.spans.float().masked_fill(~allowed, float("-inf"))
+    places = torch.stack((batch.start, batch.end), 1)  # (N, 2)
+    known = (places >= 0) & asked[:, None]
+    span = F.cross_entropy(spans.transpose(1, 2)[known], places[known], reduction="none")
+    judged = live.judged.float()
+    answerable = F.binary_cross_entropy_with_logits(judged[asked, 0], batch.answerable[asked], reduction="none")
+    seen = (batch.evidence >= 0) & asked
+    evidence = F.binary_cross_entropy_with_logits(judged[seen, 1], batch.evidence[seen], reduction="none")
+    return {"span": _mean(span), "answerable": _mean(answerable), "evidence": _mean(evidence)}
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:

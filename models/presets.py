@@ -15,10 +15,8 @@ from models.batches import Examples
 from models.checkpoint import open_model
 from models.floor import FloorReader
 from models.loop import TrainConfig
-from models.questions import QuestionBatch, Questions
+from models.questions import Questions
 from models.reader import Reader, ReadsPairs
-
-CACHED = 4  # one batch of so many is learned from memory that has not seen the question
 
 
 class Batched(Protocol):
@@ -35,6 +33,7 @@ class Task:
     examples: Batched
     loss: Callable[[nn.Module, Any], dict[str, torch.Tensor]]
     reader: Callable[[nn.Module], ReadsPairs]
+    fresh: tuple[str, ...] = ()  # see models.loop.train
 
 
 def floor(data: Path, start: Path | None) -> Task:
@@ -51,19 +50,12 @@ def embedded(data: Path, start: Path | None) -> Task:
     from models.grounded import GroundedForCausalLM
     from models.objective import loss
 
-    teacher = open_model(FloorReader, start) if start else FloorReader.from_base()
     model = GroundedForCausalLM(configuration())
-    model.memory.bert.load_state_dict(teacher.encoder.state_dict())
-    model.memory.judge.load_state_dict(teacher.judge.state_dict())
-    model.memory.bert.embeddings.requires_grad_(False)
-
-    def partly_cached(model: nn.Module, batch: QuestionBatch) -> dict[str, torch.Tensor]:
-        return loss(model, batch, live=int(batch.question_ids.sum()) % CACHED != 0)
-
-    return Task(model, Questions(data), partly_cached, GroundedReader)
+    model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
+    return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid."))
 
 
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
-    "embedded": (TrainConfig(learning_rate=2e-4), embedded),
+    "embedded": (TrainConfig(), embedded),
 }

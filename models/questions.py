@@ -15,6 +15,8 @@ import torch
 from models.batches import Examples, shuffled_batches
 from models.layout import CLS, IGNORED, PAD, ROUND, SEP
 
+CACHED = 0.12  # share of the blocks that are learned from as if the question were not there
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionBatch:
@@ -24,9 +26,14 @@ class QuestionBatch:
     question_mask: torch.Tensor  # (B, Q) long
     block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP]
     block_mask: torch.Tensor  # (N, T) long
+    grid: torch.Tensor  # (N, T, 2) long: where tokens of blocks stand in a table, models.grid
+    context_mask: torch.Tensor  # (N, T) bool: where an answer may stand
+    start: torch.Tensor  # (N,) long: 1 + place of the answer's first token in its block; 0 = not in it; -100 = not known
+    end: torch.Tensor  # (N,) long
     owner: torch.Tensor  # (N,) long: the question of each block
     place: torch.Tensor  # (N,) long
     blocks: torch.Tensor  # () long: K
+    cached: torch.Tensor  # (N,) bool: blocks that are read without the question, CACHED of them
     decoder_ids: torch.Tensor  # (B, A) long: [CLS] question [SEP] answer [SEP]
     decoder_mask: torch.Tensor  # (B, A) long
     labels: torch.Tensor  # (B, A) long: the answer and its [SEP]; IGNORED elsewhere, and where no answer is known word for word
@@ -65,11 +72,20 @@ class Questions:
         questions = [np.concatenate([[CLS], part(self.examples.rows[mine[0]], "question"), [SEP]]) for mine in rows]
         blocks = [np.concatenate([part(row, "title"), [SEP], part(row, "context"), [SEP]]) for row in flat]
         block_ids, block_mask = padded(blocks)
+        left = 1 + flat["title_length"].astype(np.int64)  # where the context begins in its block
+        grid, contexts = np.zeros((*block_ids.shape, 2), np.int64), np.zeros(block_ids.shape, bool)
+        for i, row in enumerate(flat):
+            context = slice(left[i], left[i] + row["context_length"])
+            grid[i, : left[i] - 1], grid[i, context] = self.examples.places(row, "title"), self.examples.places(row, "context")
+            contexts[i, context] = True
+        unmarked = np.where(flat["answerable"] == 1, IGNORED, 0)
+        ends = [np.where(flat["start"] >= 0, 1 + left + flat[side], unmarked) for side in ("start", "end")]
+        cached = np.random.default_rng(indices).random(len(flat)) < CACHED
         answers = [_answer(question, mine, at, self.examples, most, block_ids.shape[1]) for at, (question, mine) in enumerate(zip(questions, rows, strict=True))]
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            *padded(questions), block_ids, block_mask, owner, place, np.array(most), decoder_ids, decoder_mask, labels, slots,
+            *padded(questions), block_ids, block_mask, grid, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def batches(epoch: int) -> Epoch:
         return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
 
-    model = train(task.model, batches, task.loss, config, options.out, evaluate=development(task, options.dev))
+    model = train(task.model, batches, task.loss, config, options.out, evaluate=development(task, options.dev), fresh=task.fresh)
     model.save_pretrained(options.out / "model")
     draw(options.out / "log.jsonl", options.out / "log.png")
 
