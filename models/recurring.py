@@ -23,7 +23,7 @@ LONGEST = 5  # words of a span
 UNANSWERABLE = 0.22  # share of the passages that are to lose every sentence that says it; not all can
 MASK = "[MASK]"
 JOINED = ("–", "−", "+", "/", "=", "%")
-_ODD = re.compile(r"\s[.,;]|[=|]")  # something is left out, or it is a formula or a table
+_ODD = re.compile(r"\s[.,;]|[=|]|[^.?!\"”’)]$")  # something is left out, or it is a formula, a table or a heading
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _DETERMINER = re.compile(r"\b(?:the|an?)\s+$", re.IGNORECASE)
 

@@ -159,3 +159,9 @@ def test_a_damaged_file_or_none_is_named(tmp_path: Path) -> None:
         (tmp_path / "pages.jsonl.gz").write_bytes(damaged)
         with pytest.raises(DataError, match=r"pages\.jsonl\.gz"):
             recurring(tmp_path, 1, 0)
+
+
+@pytest.mark.parametrize("odd", ["{} and", "{} in .", "{} = 7.", "{}:"])
+def test_what_is_no_plain_sentence_is_not_asked(tmp_path: Path, odd: str) -> None:
+    text = "\n".join(odd.format(sentence.rstrip(".")) for sentence in POOL.split(". "))
+    assert not any(made(tmp_path, {"title": "x", "paragraphs": [text]}, seed=seed) for seed in range(5))
