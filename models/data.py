@@ -46,11 +46,11 @@ MADE = ("lookups", "recurring")  # sets that are made here: whether they are ans
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
 MIXTURE = {
-    "squad2_dev": (20000, True), "squad11_dev_rest": (20000, True), "qed_nq": (20000, True), "fairytaleqa": (6500, True),
-    "policyqa": (2000, True), "quac_1k": (2000, True), "doc2dial_val": (2000, True), "covidqa": (2000, True),
-    "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1500, False),
-    "tabfact": (800, False), "boolq_dev": (2000, False), "condaqa": (1000, False), "pubmedqa": (1000, False),
-    "medquad": (1500, False), "qmsum_spans": (300, False), "lookups": (12000, True), "recurring": (10000, True),
+    "squad2_dev": (20000, True), "squad11_dev_rest": (20000, True), "qed_nq": (20000, True), "fairytaleqa": (4500, True),
+    "policyqa": (2000, True), "quac_1k": (700, True), "doc2dial_val": (900, True), "covidqa": (1200, True),
+    "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1000, False),
+    "tabfact": (800, False), "boolq_dev": (1200, False), "condaqa": (500, False), "pubmedqa": (500, False),
+    "medquad": (800, False), "qmsum_spans": (300, False), "lookups": (10000, True), "recurring": (5000, True),
 }
 SETS = tuple(MIXTURE)
 

@@ -39,6 +39,7 @@ class TrainConfig:
     clip: float = 1.0
     accumulate: int = 1  # batches; the last ones of an epoch may be fewer
     gradient_checkpointing: bool = False
+    compile: bool = False  # each layer by torch.compile: faster after some minutes, and needs a C++ compiler on a CPU
     precision: str = "auto"
     seed: int = 0
     save_minutes: float = 5.0
@@ -83,6 +84,7 @@ def train(
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
+    from transformers.modeling_layers import GradientCheckpointingLayer
 
     set_seed(config.seed)
     orders = [batches(epoch) for epoch in range(config.epochs)]  # not all of one length: sizes are shuffled too
@@ -92,6 +94,10 @@ def train(
     accelerator = Accelerator(mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available())
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
+    if config.compile:
+        for module in model.modules():
+            if isinstance(module, GradientCheckpointingLayer):  # as transformers calls the layers that a model repeats
+                module.compile(dynamic=True)
     optimizer = torch.optim.AdamW(_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)

@@ -51,6 +51,8 @@ def embedded(data: Path, start: Path | None) -> Task:
     from models.objective import loss
 
     model = GroundedForCausalLM(configuration())
+    if not torch.cuda.is_available():
+        model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU
     model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
     return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid."))
 

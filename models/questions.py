@@ -15,6 +15,7 @@ import torch
 from models.batches import Examples, shuffled_batches
 from models.layout import CLS, IGNORED, PAD, ROUND, SEP
 
+ANSWER = 24  # tokens of an answer that are learned word for word
 CACHED = 0.12  # share of the blocks that are learned from as if the question were not there
 
 
@@ -98,10 +99,12 @@ def _answer(question: np.ndarray, rows: np.ndarray, at: int, examples: Examples,
         row = examples.rows[at_row]
         if row["start"] >= 0:
             answer = examples.part(row, "context")[row["start"] : row["end"] + 1]
+            whole = len(answer) <= ANSWER
+            answer = np.append(answer, SEP) if whole else answer[:ANSWER]
             first = number * width + int(row["title_length"]) + 1 + int(row["start"])
-            labels = np.concatenate([ignored, answer, [SEP]])
-            slots = np.concatenate([ignored, np.arange(first, first + len(answer)), [IGNORED]])
-            return np.concatenate([question, answer, [SEP]]), labels, slots
+            slots = np.arange(first, first + len(answer))
+            slots[len(answer) - whole :] = IGNORED  # [SEP] is copied from nowhere
+            return np.concatenate([question, answer]), np.concatenate([ignored, answer]), np.concatenate([ignored, slots])
     known = not examples.rows[rows]["answerable"].any()  # else it has an answer that is no span: nothing to write is learned
     return np.append(question, SEP), np.append(ignored, SEP if known else IGNORED), np.append(ignored, IGNORED)
 

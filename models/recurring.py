@@ -15,7 +15,7 @@ from pathlib import Path
 from models.prose import STOP, Document, Sentence, content, passages, read_prose
 from models.qa import QaRow, Span
 
-EACH = 3  # questions of a document at most
+EACH = 6  # questions of a document at most
 ASKED = (8, 40)  # words of a sentence that becomes a question
 SHARED = 2  # content words of a question, besides the span, that stand in what is left
 LEFT = 40  # words that must be left of a passage
