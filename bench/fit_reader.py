@@ -131,11 +131,12 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
-    shipped.save(state, options.out, {})  # the graph that is read with; what is fitted to it comes after
-    made = cases(options.data, options.work, Reader(shipped.compute(shipped.describe(options.out))))
+    layers = json.loads((options.model / "config.json").read_text())["memory_cached_layers"]
+    shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
+    made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     fitted, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(fitted)
-    shipped.save(state, options.out, asdict(weights))
+    shipped.save(state, layers, options.out, asdict(weights))
     print(json.dumps(asdict(weights)))
     report(held, weights)
 

@@ -16,7 +16,7 @@ import torch
 
 from models import base
 from models.errors import DataError
-from models.layout import collate, place
+from models.layout import Parts, collate
 
 SORTED = 64  # batches whose examples are sorted by length together
 
@@ -63,17 +63,18 @@ class Examples:
 
     def batch(self, indices: np.ndarray) -> Batch:
         rows = self.rows[indices]
-        parts = [tuple(self.part(row, part) for part in ("question", "title", "context")) for row in rows]
-        tokens = collate(parts)
-        spans = np.zeros(tokens[0].shape, bool)
+        parts = [Parts(*(self.part(row, part) for part in ("question", "title", "context"))) for row in rows]
+        made = collate(parts)
+        spans = np.zeros(made.input_ids.shape, bool)
         for i, part in enumerate(parts):
-            spans[i, 0] = spans[i, place(part) : place(part) + len(part[2])] = True
+            spans[i, 0] = spans[i, part.place : part.place + len(part.context)] = True
         known = rows["start"].astype(np.int64) >= 0
         unknown = np.where(rows["answerable"] == 1, -100, 0)
-        left = np.array([place(part) for part in parts])
+        left = np.array([part.place for part in parts])
         targets = [np.where(known, rows[side] + left, unknown) for side in ("start", "end")]
         targets += [rows[name].astype(np.float32) for name in ("answerable", "evidence")]
-        return Batch(*(torch.from_numpy(array) for array in (*tokens, spans, *targets)))
+        arrays = (made.input_ids, made.token_type_ids, made.attention_mask, spans, *targets)
+        return Batch(*map(torch.from_numpy, arrays))
 
     def part(self, row: np.void, part: str) -> np.ndarray:
         """The tokens of a row's question, title or context."""

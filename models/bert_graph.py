@@ -1,4 +1,4 @@
-"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or under a reader's heads.
+"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in two and under a reader's heads.
 
 Written straight from the weights, so neither torch nor an exporter is needed. The contrib operators are ONNX
 Runtime's own fused ones (com.microsoft). Activations are quantised per token row, not per tensor, so that a
@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from models.grid import HEADER
 
 MS = "com.microsoft"
 HEADS = 12
@@ -60,58 +62,114 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     weights: the state dict of a transformers BertModel, float32.
     """
     graph = _Graph()
-    segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
-    hidden, width = _encode(graph, weights, segments)
-    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
-    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
-    masked = graph.node("Mul", [hidden, mask], "masked")
-    # the mean's divisor would cancel in the norm, so the sum is enough
-    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
-    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
-    return _model(graph, ("input_ids", "attention_mask"), {"embedding": ["batch", width]})
-
-
-def reader(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-    """`input_ids`, `token_type_ids`, `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits.
-
-    heads: weight and bias of the linear layers `span` (over every state) and `judge` (over the first one).
-    """
-    graph = _Graph()
-    hidden, _ = _encode(graph, weights, "token_type_ids")
-    first = graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)  # (B, width)
-    for name, states, output in (("span", hidden, "spans"), ("judge", first, "judged")):
-        product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
-        graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
-    return _model(graph, ("input_ids", "token_type_ids", "attention_mask"), {"spans": ["batch", "tokens", 2], "judged": ["batch", 2]})
-
-
-def _encode(graph: _Graph, weights: Mapping[str, np.ndarray], segments: str) -> tuple[str, int]:
-    """The last states (B, S, width) of `input_ids`, and the width."""
-    graph.constant("zero_point", np.array(128, np.uint8))
-    graph.constant("one", np.array(1, np.float32))
-    graph.constant("tiny", np.array(1e-6, np.float32))
-    graph.constant("per_level", np.array(1 / ACTIVATION_LEVELS, np.float32))
-    graph.constant("last_axis", np.array([-1], np.int64))
+    _constants(graph)
     width = weights["embeddings.LayerNorm.weight"].shape[0]
-    layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+    segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
     tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"]
     names = [graph.constant(f"embeddings.{table}", weights[f"embeddings.{table}.weight"]) for table in tables]
     names += [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]
     hidden = graph.node(
         "EmbedLayerNormalization", ["input_ids", segments, *names], "embed", ["embed", "embed.unused"], domain=MS, epsilon=EPSILON
     )
-    graph.constant("thirds", np.array([width] * 3, np.int64))
+    for layer in range(_layers(weights)):
+        hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
+    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
+    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
+    masked = graph.node("Mul", [hidden, mask], "masked")
+    # the mean's divisor would cancel in the norm, so the sum is enough
+    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
+    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), TensorProto.INT32)
+    return _model(graph, inputs, {"embedding": (TensorProto.FLOAT, ["batch", width])})
+
+
+def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
+    """`input_ids`, `token_type_ids`, `attention_mask`, `position_ids`, `rows`, `columns` (B, S) int32 -> `states` (B, S, width) float16.
+
+    The first `layers` layers over texts alone, see models.memory. heads: `grid.*` as there. Half precision is what is kept of a block.
+    """
+    graph = _Graph()
+    _constants(graph)
+    hidden = _embed(graph, weights, heads)
     for layer in range(layers):
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
-    return hidden, width
+    graph.node("Cast", [hidden], "states", to=TensorProto.FLOAT16)
+    inputs = ("input_ids", "token_type_ids", "attention_mask", "position_ids", "rows", "columns")
+    return _model(graph, dict.fromkeys(inputs, TensorProto.INT32), {"states": (TensorProto.FLOAT16, ["batch", "tokens", "width"])})
 
 
-def _model(graph: _Graph, inputs: Sequence[str], outputs: Mapping[str, Sequence[str | int]]) -> onnx.ModelProto:
+def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
+    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits.
+
+    The layers after the first `layers`, over question and block at once. heads: weight and bias of the linear layers `span` (over
+    every state) and `judge` (over the first one).
+    """
+    graph = _Graph()
+    _constants(graph)
+    hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
+    for layer in range(layers, _layers(weights)):
+        hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
+    first = graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)  # (B, width)
+    for name, states, output in (("span", hidden, "spans"), ("judge", first, "judged")):
+        product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
+        graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
+    inputs = {"attention_mask": TensorProto.INT32, "states": TensorProto.FLOAT16}
+    return _model(graph, inputs, {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2])})
+
+
+def _embed(graph: _Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> str:
+    """Words with what models.memory.GridEmbeddings adds to them, positions and segments, normalised: (B, S, width)."""
+
+    def look_up(name: str, table: np.ndarray, places: str) -> str:
+        return graph.node("Gather", [graph.constant(f"{name}.table", table), places], name)
+
+    def part(condition: str, name: str) -> str:
+        """The columns as one-hot rows (B, S, columns), 0 in what does not fulfil the condition and outside of columns."""
+        kept = graph.node("And", [condition, graph.node("Greater", ["columns", "zero"], f"{name}.inside")], f"{name}.kept")
+        mask = graph.node("Unsqueeze", [graph.node("Cast", [kept], f"{name}.float", to=TensorProto.FLOAT), "last_axis"], f"{name}.mask")
+        return graph.node("Mul", ["columns.hot", mask], name)
+
+    graph.constant("zero", np.array(0, np.int32))
+    header_row = graph.constant("header_row", np.array(HEADER, np.int32))
+    words = look_up("words", weights["embeddings.word_embeddings.weight"], "input_ids")
+    look_up("columns.hot", np.eye(len(heads["grid.columns.weight"]), dtype=np.float32), "columns")
+    heading = part(graph.node("Equal", ["rows", header_row], "is_header"), "heading")
+    below = part(graph.node("Greater", ["rows", header_row], "is_below"), "below")
+    sums = graph.node("MatMul", [graph.node("Transpose", [heading], "heading.T", perm=[0, 2, 1]), words], "heading.sums")  # (B, columns, width)
+    counts = graph.node("ReduceSum", [heading, graph.constant("second_axis", np.array([1], np.int64))], "heading.counts", keepdims=0)
+    counts = graph.node("Unsqueeze", [graph.node("Max", [counts, "one"], "heading.some"), "last_axis"], "heading.divisors")
+    means = graph.node("Div", [sums, counts], "heading.means")
+    means = graph.node("MatMul", [means, graph.constant("grid.header.weight", heads["grid.header.weight"].T)], "heading.projected")
+    added = [
+        graph.node("MatMul", [below, means], "header"), look_up("row", heads["grid.rows.weight"], "rows"),
+        look_up("column", heads["grid.columns.weight"], "columns"), look_up("position", weights["embeddings.position_embeddings.weight"], "position_ids"),
+        look_up("segment", weights["embeddings.token_type_embeddings.weight"], "token_type_ids"),
+    ]
+    total = graph.node("Sum", [words, *added], "embed.sum")
+    norm = [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]
+    return graph.node("LayerNormalization", [total, *norm], "embed", axis=-1, epsilon=EPSILON)
+
+
+def _constants(graph: _Graph) -> None:
+    graph.constant("zero_point", np.array(128, np.uint8))
+    graph.constant("one", np.array(1, np.float32))
+    graph.constant("tiny", np.array(1e-6, np.float32))
+    graph.constant("per_level", np.array(1 / ACTIVATION_LEVELS, np.float32))
+    graph.constant("last_axis", np.array([-1], np.int64))
+
+
+def _layers(weights: Mapping[str, np.ndarray]) -> int:
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+
+
+def _model(graph: _Graph, inputs: Mapping[str, int], outputs: Mapping[str, tuple[int, Sequence[str | int]]]) -> onnx.ModelProto:
+    """inputs: name -> type, all (batch, tokens), half precision with a width; outputs: name -> type and shape."""
+    shapes = {name: ["batch", "tokens", *(["width"] if kind == TensorProto.FLOAT16 else [])] for name, kind in inputs.items()}
     return helper.make_model(
         helper.make_graph(
             graph.nodes, "encoder",
-            [helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"]) for name in inputs],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in outputs.items()],
+            [helper.make_tensor_value_info(name, kind, shapes[name]) for name, kind in inputs.items()],
+            [helper.make_tensor_value_info(name, kind, list(shape)) for name, (kind, shape) in outputs.items()],
             list(graph.constants.values()),
         ),
         opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=8,
@@ -122,16 +180,14 @@ def _layer(graph: _Graph, weights: Mapping[str, np.ndarray], x: str, layer: str)
     """One post-norm transformer layer: x (B, S, width) -> (B, S, width)."""
     parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
-    bias = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
-    qkv = graph.node("Add", [graph.linear(x, weight, f"{layer}.qkv"), bias], f"{layer}.qkv.sum")
-    graph.node("Split", [qkv, "thirds"], f"{layer}.split", parts, axis=-1)
-    attended = graph.node(
-        "MultiHeadAttention", [*parts, "", "attention_mask"], f"{layer}.attended", domain=MS, num_heads=HEADS
-    )
+    shift = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
+    qkv = graph.node("Add", [graph.linear(x, weight, f"{layer}.qkv"), shift], f"{layer}.qkv.sum")
+    graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
+    attended = graph.node("MultiHeadAttention", [*parts, "", "attention_mask"], f"{layer}.attended", domain=MS, num_heads=HEADS)
     x = _project(graph, weights, attended, x, f"{layer}.attention.output")
     inner = graph.linear(x, weights[f"{layer}.intermediate.dense.weight"].T, f"{layer}.intermediate")
-    bias = graph.constant(f"{layer}.intermediate.bias", weights[f"{layer}.intermediate.dense.bias"])
-    inner = graph.node("BiasGelu", [inner, bias], f"{layer}.gelu", domain=MS)
+    shift = graph.constant(f"{layer}.intermediate.bias", weights[f"{layer}.intermediate.dense.bias"])
+    inner = graph.node("BiasGelu", [inner, shift], f"{layer}.gelu", domain=MS)
     return _project(graph, weights, inner, x, f"{layer}.output")
 
 

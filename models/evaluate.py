@@ -80,9 +80,12 @@ def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[
 
 
 def open_reader(folder: Path | None = None) -> ReadsPairs:
-    """The reader of a folder that models.train wrote, a floor or a grounded model; else the shipped one. Raises WeightsError."""
-    if folder is None:
-        return Reader(shipped.compute(shipped.describe()))
+    """The reader of a folder: of a model that models.train wrote, or of weights as they are shipped; those shipped without one.
+
+    Raises WeightsError.
+    """
+    if folder is None or shipped.is_shipped(folder):
+        return Reader(shipped.encoder(shipped.describe(folder or shipped.FOLDER)))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     qa = commands.add_parser("qa", help="EM, F1, abstention, calibration on files of questions with their passage")
     qa.add_argument("files", type=Path, nargs="+")
-    qa.add_argument("--model", type=Path, help="a folder that models.train wrote; without it, the shipped weights")
+    qa.add_argument("--model", type=Path, help="a folder that models.train or bench/fit_reader.py wrote; without it, the shipped weights")
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from models import base
 from models.batches import Batch
+from models.layout import Sequences
 from models.reader import Compute
 from models.torchvision_ops import ensure_operators
 
@@ -75,7 +76,8 @@ def _mean(values: torch.Tensor) -> torch.Tensor:
 def compute(model: FloorReader) -> Compute:
     """The model as what models.reader computes with."""
 
-    def run(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        arrays = (rows.input_ids, rows.token_type_ids, rows.attention_mask)
         with torch.inference_mode():
             spans, judged = model(*(torch.from_numpy(array).to(model.device) for array in arrays))
         return spans.float().cpu().numpy(), judged.float().cpu().numpy()

@@ -1,31 +1,64 @@
-"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`. Imports no torch."""
+"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`. Imports no torch.
+
+The block, which is what begins with the title, has the same positions whatever is asked, so that it can be encoded without the question.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
 IGNORED = -100  # a label that counts for nothing
 QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
+BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
 ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
 
-Parts = tuple[Sequence[int], Sequence[int], Sequence[int]]  # tokens of question, title, context
+def _nowhere() -> np.ndarray:
+    return np.zeros((0, 2), np.uint8)
 
 
-def place(parts: Parts) -> int:
-    """Where the context begins in its row."""
-    return len(parts[0]) + len(parts[1]) + 3
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Tokens of question, title and context; and where those of the last two stand in a table, (n, 2) each, models.grid."""
+
+    question: Sequence[int]
+    title: Sequence[int]
+    context: Sequence[int]
+    title_grid: np.ndarray = field(default_factory=_nowhere)
+    context_grid: np.ndarray = field(default_factory=_nowhere)
+
+    @property
+    def place(self) -> int:
+        """Where the context begins in its row."""
+        return len(self.question) + len(self.title) + 3
+
+    def __len__(self) -> int:
+        return self.place + len(self.context) + 1
 
 
-def collate(rows: Sequence[Parts]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """input_ids, token_type_ids (1 from the title on) and attention_mask, each (B, S) int64."""
-    longest = max(place(parts) + len(parts[2]) + 1 for parts in rows)
-    ids = np.full((len(rows), -(-longest // ROUND) * ROUND), PAD, np.int64)
-    types, mask = np.zeros_like(ids), np.zeros_like(ids)
-    for i, (question, title, context) in enumerate(rows):
-        row = np.concatenate([[CLS], question, [SEP], title, [SEP], context, [SEP]])
-        ids[i, : len(row)], mask[i, : len(row)] = row, 1
-        types[i, len(question) + 2 : len(row)] = 1
-    return ids, types, mask
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """B rows of S tokens, int64, padded with PAD on the right."""
+
+    input_ids: np.ndarray  # (B, S)
+    token_type_ids: np.ndarray  # (B, S): 1 from the title on
+    attention_mask: np.ndarray  # (B, S)
+    position_ids: np.ndarray  # (B, S): those of the block begin at BLOCK_POSITION
+    grid: np.ndarray  # (B, S, 2)
+
+
+def collate(rows: Sequence[Parts]) -> Sequences:
+    shape = len(rows), -(-max(map(len, rows)) // ROUND) * ROUND
+    ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
+    grid = np.zeros((*shape, 2), np.int64)
+    for i, row in enumerate(rows):
+        first, length = len(row.question) + 2, len(row)
+        ids[i, :length] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])
+        mask[i, :length], types[i, first:length] = 1, 1
+        positions[i, :first], positions[i, first:length] = np.arange(first), BLOCK_POSITION + np.arange(length - first)
+        grid[i, first : first + len(row.title_grid)] = row.title_grid
+        grid[i, row.place : row.place + len(row.context_grid)] = row.context_grid
+    return Sequences(ids, types, mask, positions, grid)

@@ -21,9 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from models.config import GroundedConfig
 from models.grid import COLUMNS, HEADER, ROWS
-from models.layout import QUESTION
-
-BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
+from models.layout import BLOCK_POSITION
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from models import base
-from models.layout import QUESTION, WINDOW, collate, place
+from models.grid import HEADER, coordinates
+from models.layout import QUESTION, TITLE, WINDOW, Parts, Sequences, collate
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-ABOVE = 96  # tokens of what stands above a passage: more than TITLE, which training has, for the opening of a document
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
@@ -56,8 +56,8 @@ class ReadsPairs(Protocol):
 
 NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was nothing to read
 
-# (input_ids, token_type_ids, attention_mask), each (B, S) -> start and end logits (B, S, 2), answerable and evidence (B, 2)
-Compute = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+# start and end logits (B, S, 2), answerable and evidence (B, 2)
+Compute = Callable[[Sequences], tuple[np.ndarray, np.ndarray]]
 
 
 def open_tokenizer() -> Tokenizer:
@@ -89,19 +89,17 @@ class Reader:
         asked = self._tokens([question for question, _ in pairs])
         titles = self._tokens([passage.title for _, passage in pairs])
         contexts = self._tokens([passage.text for _, passage in pairs])
+        grids = [coordinates(base.encodable(passage.text), context.offsets) for (_, passage), context in zip(pairs, contexts, strict=True)]
         windows = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
-        parts = [
-            (asked[i].ids[:QUESTION], titles[i].ids[:ABOVE], contexts[i].ids[first : first + WINDOW]) for i, first in windows
-        ]
+        parts = [window(asked[i].ids, titles[i].ids, contexts[i].ids, grids[i], first) for i, first in windows]
         found = [[NOTHING] * len(mine) for mine in units]
-        order = sorted(range(len(parts)), key=lambda at: sum(map(len, parts[at])))
+        order = sorted(range(len(parts)), key=lambda at: len(parts[at]))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
-            ids, types, mask = collate([parts[at] for at in chosen])
-            spans, judged = self._compute(ids, types, mask)
+            spans, judged = self._compute(collate([parts[at] for at in chosen]))
             for row, at in enumerate(chosen):
                 i, first = windows[at]
-                offsets, shift = contexts[i].offsets[first : first + WINDOW], place(parts[at])
+                offsets, shift = contexts[i].offsets[first : first + WINDOW], parts[at].place
                 for unit, (left, right) in enumerate(token_ranges(offsets, units[i])):
                     if left == right:
                         continue
@@ -113,6 +111,20 @@ class Reader:
 
     def _tokens(self, texts: list[str]) -> list:
         return self._tokenizer.encode_batch([base.encodable(text) for text in texts], add_special_tokens=False)
+
+
+def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:
+    """The part of a context that begins at token `first`; where that is below the header of a table, under this header.
+
+    grid: (tokens of the context, 2), models.grid.
+    """
+    above = np.empty(0, np.int64)
+    if grid[first, 0] > HEADER:
+        tops = np.flatnonzero(grid[:first, 0] == HEADER)
+        outside = np.flatnonzero(grid[:first, 0] == 0)
+        above = tops[tops > max(outside, default=-1)][:TITLE]
+    heading = [*(context[at] for at in above), *title][:TITLE]
+    return Parts(question[:QUESTION], heading, context[first : first + WINDOW], grid[above], grid[first : first + WINDOW])
 
 
 def token_ranges(offsets: Sequence[tuple[int, int]], units: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -25,7 +25,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         weights = shipped.describe()
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
-        return QuoteGenerator(embedder, reader, fitted, threshold, Reader(shipped.compute(weights)))
+        return QuoteGenerator(embedder, reader, fitted, threshold, Reader(shipped.encoder(weights)))
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prepared import tokens
 from qa_files import row, write_jsonl
 
+from models import data
 from models.batches import Batch, Examples, cut
 from models.data import MIXTURE, is_held, prepare
 from models.errors import DataError
@@ -31,7 +32,9 @@ FREE = [{**row(f"Why pool {i}?", f"Pool {i} is old.", "old"), "answers": [{"text
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("data")
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", [*ROWS, *NOTHING, *FREE])
-    prepare(folder, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "OPENED", 0.0)
+        prepare(folder, folder / "out")
     return Examples(folder / "out")
 
 

@@ -10,6 +10,7 @@ from prepared import shown, tokens
 from qa_files import row, write_jsonl
 
 from models import data
+from models.batches import Examples
 from models.data import is_held, prepare
 from models.errors import DataError
 from models.layout import QUESTION, TITLE, WINDOW
@@ -76,7 +77,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, folder: Path) -> No
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         prepare(written(tmp_path), tmp_path / name, found, seed=seed)
     a, b, c = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "abc")
-    assert a == b and set(a) == {"tokens.u16", "examples.npy", "held.npy", "meta.json"}
+    assert a == b and set(a) == {"tokens.u16", "grid.u8", "examples.npy", "held.npy", "meta.json"}
     assert a["examples.npy"] != c["examples.npy"]
 
 
@@ -121,7 +122,7 @@ def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
     free = {**answered, "question": "Why?", "answers": [{"text": "He ran.", "start": -1}]}
     written(tmp_path, [answered, free], "fetaqa")
     counts = prepare(written(tmp_path, [{**free, "source": "of another name"}], "wtq"), tmp_path / "out")
-    assert counts == {"wtq": 1, "fetaqa": 2}
+    assert counts == {"wtq": 1, "fetaqa": 2}  # too small a table to make look-ups of
     examples = shown(tmp_path / "out")
     assert [one.set for one in examples] == ["wtq", "fetaqa", "fetaqa"]
     assert all((one.answer, one.answerable, one.evidence) == (None, True, 1) for one in examples)
@@ -129,7 +130,7 @@ def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
 
 def test_long_questions_and_titles_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
     context = "The pool is heated."
-    rows = [row("why " * 90, context, "heated", title="pool " * 90), row("", context, "heated"), row("Why?", ""), row("Who?", "\ud800 " + context, "heated")]
+    rows = [row("why " * 90, context, "heated", title="pool " * 190), row("", context, "heated"), row("Why?", ""), row("Who?", "\ud800 " + context, "heated")]
     assert not is_held(context)
     prepare(written(tmp_path, rows), tmp_path / "out")
     examples = {one.question[:1]: one for one in shown(tmp_path / "out") if one.answerable}
@@ -157,6 +158,50 @@ def test_what_cannot_be_prepared_is_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"squad2_dev\.jsonl\.gz is damaged"):
             prepare(tmp_path, tmp_path / "out", found)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_passage_is_read_under_the_opening_of_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never under one that is held out, and the opening itself under its title alone."""
+    monkeypatch.setattr(data, "OPENED", 1.0)
+    texts = [f"Part {i} says that {i + 100} sacks came." for i in range(60)]
+    rows = [row(f"How many sacks in part {i}?", text, str(i + 100), title="Sacks") for i, text in enumerate(texts)]
+    prepare(written(tmp_path, rows), tmp_path / "out")
+    opening = next(text for text in texts if not is_held(text))
+    for one in shown(tmp_path / "out"):
+        if one.answerable:
+            assert one.title == (tokens("Sacks") if one.context == tokens(opening) else tokens(f"Sacks - {opening}"))
+
+
+def test_a_long_table_is_cut_around_its_answer(tmp_path: Path) -> None:
+    lines = [f"creek {i} | {i} miles | {i} boats" for i in range(100)]
+    context = "name | length | boats\n" + "\n".join(lines)
+    rows = [row(f"How long is creek {i}?", context, f"{i} miles", kind="table") for i in range(100)]
+    prepare(written(tmp_path, rows, "wtq"), tmp_path / "out")
+    examples = [one for split in ("examples", "held") for one in shown(tmp_path / "out", split) if one.answer and one.set == "wtq"]
+    assert len(examples) >= 90 and all(one.context[: len(tokens("name | length | boats"))] == tokens("name | length | boats") for one in examples)
+    assert {one.question: one.answer for one in examples} == {tokens(one["question"]): tokens(one["answers"][0]["text"]) for one in rows}
+    grids = Examples(tmp_path / "out")
+    for line, one in zip(grids.rows, shown(tmp_path / "out"), strict=True):
+        if one.answer and one.set == "wtq":
+            place = grids.places(line, "context")[int(line["start"])]
+            assert place[0] > 1 and place[1] == 2
+
+
+def test_what_is_made_of_held_out_tables_and_prose(tmp_path: Path) -> None:
+    """Look-ups come from tables that are trained on, recurring spans from the prose."""
+    tables = ["mill | year | stones\n" + "\n".join(f"{name} {i} Mill | {1700 + i + at} | {at + 2}" for at, name in enumerate(("Lodge", "Creek", "Salt", "Bere")))
+              for i in range(60)]
+    written(tmp_path, [{**row("Why?", table, kind="table"), "answers": []} for table in tables], "tabfact")
+    prose = [f"The Walters gate of {i} was hung in spring. Later the miller oiled the Walters gate before every tide of the year."
+             f" In {1800 + i} the old Walters gate was painted green before the tide." for i in range(40)]
+    write_jsonl(tmp_path / "text" / "wikipedia.jsonl.gz", [{"title": f"Mill {i}", "paragraphs": [text * 2]} for i, text in enumerate(prose)])
+    counts = prepare(tmp_path, tmp_path / "out")
+    assert counts["lookups"] > 50 and counts["tabfact"] > 50
+    held = [set(tokens(table.split("\n")[1].split(" | ")[0])) for table in tables if is_held(table)]
+    assert held
+    names = [" ".join(map(str, tokens(line.split(" | ")[0]))) for table in tables if is_held(table) for line in table.split("\n")[1:]]
+    made = [" ".join(map(str, one.context)) for one in shown(tmp_path / "out") if one.set == "lookups"]
+    assert not any(name in context for name in names for context in made)
 
 
 def test_the_sheet_beside_the_arrays(folder: Path) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from models import base
 from models.batches import Batch
 from models.floor import FloorReader, compute, loss
+from models.layout import Parts, collate
 
 
 def test_the_loss_by_hand() -> None:
@@ -50,11 +51,10 @@ def test_what_is_not_known_teaches_nothing() -> None:
 
 
 def test_padding_changes_nothing() -> None:
-    model, batch = tiny.reader(0.0).eval(), tiny.batch(3, 1)
-    wide = [F.pad(array, (0, 16)).numpy() for array in (batch.input_ids, batch.token_type_ids, batch.attention_mask)]
-    spans, judged = compute(model)(*wide)
-    narrow, their_judged = compute(model)(*(array[:, : batch.input_ids.shape[1]] for array in wide))
-    assert spans[:, : narrow.shape[1]] == pytest.approx(narrow, abs=1e-5) and judged == pytest.approx(their_judged, abs=1e-5)
+    parts = [Parts([5, 6], [], list(range(7, 7 + length))) for length in (30, 3)]
+    run = compute(tiny.reader(0.0).eval())
+    (spans, judged), (alone, judged_alone) = run(collate(parts)), run(collate(parts[1:]))
+    assert spans[1, : len(parts[1])] == pytest.approx(alone[0, : len(parts[1])], abs=1e-5) and judged[1] == pytest.approx(judged_alone[0], abs=1e-5)
 
 
 def test_it_begins_with_minilm() -> None:

@@ -35,9 +35,9 @@ def blocks(model: GroundedForCausalLM, count: int = 3, length: int = 9, seed: in
         mask[at, length - at :] = 0
     question = torch.randint(3, 97, (count, 5))
     with torch.no_grad():
-        seen = model.memory.lower(question, torch.ones_like(question), block=False)
-        states, _ = model.memory.live(seen, torch.ones_like(question), model.memory.lower(ids, mask, block=True), mask)
-        return model.remember(states, ids, mask)
+        seen = model.memory.lower(question, torch.ones_like(question))
+        lower = model.memory.lower(ids, mask, torch.zeros(*ids.shape, 2, dtype=torch.long))
+        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask).states, ids, mask)
 
 
 def one(memory: Memory, order: list[int]) -> Memory:
@@ -174,12 +174,28 @@ def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, tmp_path: P
 @torch.no_grad()
 def test_lower_layers_see_no_question_and_upper_ones_do(model: GroundedForCausalLM) -> None:
     ids = torch.randint(3, 97, (1, 9))
-    mask = torch.ones_like(ids)
-    lower = model.memory.lower(ids, mask, block=True)
-    asked = [model.memory.lower(torch.tensor([question]), torch.ones(1, 4, dtype=torch.long), block=False) for question in ([1, 7, 8, 2], [1, 9, 9, 2])]
-    states = [model.memory.live(question, torch.ones(1, 4, dtype=torch.long), lower, mask)[0] for question in asked]
-    assert (states[0] - states[1]).abs().max() > 0.01
-    assert torch.equal(model.memory.cached(lower, mask), model.memory.cached(lower, mask))
+    mask, seen = torch.ones_like(ids), torch.ones(1, 4, dtype=torch.long)
+    lower = model.memory.lower(ids, mask, torch.zeros(1, 9, 2, dtype=torch.long))
+    asked = [model.memory.lower(torch.tensor([question]), seen) for question in ([1, 7, 8, 2], [1, 9, 9, 2])]
+    live = [model.memory.live(question, seen, lower, mask) for question in asked]
+    assert (live[0].states - live[1].states).abs().max() > 0.01
+    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask).states  # a question that is masked
+    torch.testing.assert_close(blind, model.memory.cached(lower, mask), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None:
+    """Of two rows of two columns under a header of three words: by hand, and nothing outside of the table."""
+    grid = torch.tensor([[[0, 0], [1, 1], [1, 1], [1, 0], [1, 2], [2, 1], [2, 0], [2, 2], [3, 2], [0, 0]]])
+    words = torch.randn(1, 10, 32)
+    for table in (model.memory.grid.rows, model.memory.grid.columns):
+        table.weight[0] = 0  # as a new model has it
+    made = model.memory.grid(words, grid)[0]
+    rows, columns, header = model.memory.grid.rows.weight, model.memory.grid.columns.weight, model.memory.grid.header
+    first, second = header(words[0, 1:3].mean(0)), header(words[0, 4])
+    for at, (row, column, above) in {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}.items():
+        torch.testing.assert_close(made[at], rows[row] + columns[column] + above)
+    assert not made[0].any() and not made[9].any()
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

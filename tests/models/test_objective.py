@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_labels_are_the_answers_and_slots_are_where_they_stand(batch: QuestionBa
 
 def test_the_loss_is_that_of_the_whole_mixture(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
     with torch.no_grad():
-        memory, _ = recall(model, batch, live=True)
+        memory, _ = recall(model, batch)
         whole = model(batch.decoder_ids, attention_mask=batch.decoder_mask, labels=batch.labels, **memory.inputs()).loss
         torch.testing.assert_close(loss(model, batch)["answer"], whole, atol=1e-4, rtol=1e-4)
 
@@ -83,9 +84,24 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     without = {name for name, weight in model.named_parameters() if weight.requires_grad and (weight.grad is None or not weight.grad.any())}
     assert without == set()
     assert model.model.embed_tokens.weight.grad is None
-    model.zero_grad()
-    loss(model, batch, live=False)["loss"].backward()
-    assert model.memory.judge.weight.grad is None  # nobody asked, nothing to judge
+
+
+def test_blocks_read_without_their_question_teach_no_reading(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    loss(model, replace(batch, cached=torch.ones_like(batch.cached)))["loss"].backward()
+    assert not model.memory.judge.weight.grad.any() and not model.memory.span.weight.grad.any()
+    assert model.projector.kv.weight.grad.any()
+
+
+def test_spans_are_the_answers_tokens_in_their_blocks(batch: QuestionBatch) -> None:
+    marked = 0
+    for i in range(len(batch.block_ids)):
+        if batch.start[i] > 0:
+            said = batch.block_ids[i, batch.start[i] - 1 : batch.end[i]]
+            labels = batch.labels[batch.owner[i]]
+            assert torch.equal(said, labels[labels != IGNORED][:-1])
+            assert batch.context_mask[i, batch.start[i] - 1] and batch.answerable[i] == 1
+            marked += 1
+    assert marked == 3
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
-from models.layout import WINDOW
+from models.layout import TITLE, WINDOW, Sequences
 from models.reader import LONGEST, NOTHING, STRIDE, Finding, Passage, Reader, best_span, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
@@ -24,10 +24,13 @@ class Votes:
     def __init__(self, start: str, end: str) -> None:
         [self.start], [self.end] = tokens(start), tokens(end)
         self.rows: list[list[int]] = []
+        self.grids: list[list[list[int]]] = []
 
-    def __call__(self, ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        assert ids.shape == types.shape == mask.shape and (ids[mask == 0] == 0).all()
+    def __call__(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        ids, mask = rows.input_ids, rows.attention_mask
+        assert ids.shape == rows.token_type_ids.shape == mask.shape and (ids[mask == 0] == 0).all()
         self.rows += [row[kept == 1].tolist() for row, kept in zip(ids, mask, strict=True)]
+        self.grids += [grid[kept == 1].tolist() for grid, kept in zip(rows.grid, mask, strict=True)]
         spans = np.stack((6.0 * (ids == self.start), 5.0 * (ids == self.end)), -1).astype(np.float32)
         spans[:, 0] = 1.0
         return spans, np.stack((mask.sum(1), -mask.sum(1)), -1).astype(np.float32)
@@ -158,3 +161,20 @@ def test_a_long_question_and_title_are_cut() -> None:
     votes = Votes("zebra", "zebra")
     [found] = find(votes, "lion " * 400, [Passage("the zebra", "mill " * 400)])
     assert text_of("the zebra", found) == "zebra" and len(votes.rows[0]) == 4 + 48 + 96 + 2
+
+
+def test_a_long_table_is_read_under_its_header() -> None:
+    """Its later windows begin with the header's cells, each in its own column."""
+    text = "Prices\nanimal | cost\n" + "\n".join(f"horse {i} | {i} pounds" for i in range(100)) + "\nzebra | 7 pounds\nThe end."
+    votes = Votes("zebra", "zebra")
+    [found] = find(votes, "x", [Passage(text, "Fair")])
+    assert text_of(text, found) == "zebra" and len(votes.rows) >= 3
+    header = list(tokens("animal | cost"))
+    for row, grid in zip(votes.rows, votes.grids, strict=True):
+        first = row.index(102) + 1  # of the title
+        if tokens("prices")[0] not in row:
+            assert row[first : first + 3] == header and grid[first : first + 3] == [[1, 1], [1, 0], [1, 2]]
+        assert row[row.index(102, first) - 1] == tokens("fair")[0] and len(row) <= 4 + 1 + TITLE + WINDOW
+    [row] = [at for at, row in enumerate(votes.rows) if votes.start in row and tokens("end")[0] in row]
+    grid = votes.grids[row]
+    assert grid[votes.rows[row].index(votes.start)][1] == 1 and grid[-2] == [0, 0]

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from models import floor, shipped
+from models import shipped
+from models.config import embedded
 from models.errors import WeightsError
 from models.floor import FloorReader
-from models.layout import collate
-from models.reader import Compute, Passage, Reader
+from models.grounded import GroundedForCausalLM
+from models.int8 import Encoder
+from models.layout import CLS, SEP, Parts, collate
+from models.reader import Passage, Reader
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
@@ -31,26 +35,31 @@ PASSAGES = [
 
 
 @pytest.fixture(scope="module")
-def trained() -> FloorReader:
-    """MiniLM as it is under heads of chance, large enough that their logits differ."""
+def trained() -> GroundedForCausalLM:
+    """MiniLM as it is under heads of chance, large enough that their logits differ; a small decoder."""
     torch.manual_seed(0)
-    model = FloorReader.from_base().eval()
+    config = embedded()
+    config.num_hidden_layers, config.cross_attention_layers = 1, [0]
+    model = GroundedForCausalLM(config).eval()
+    model.begin_with(FloorReader.from_base())
     with torch.no_grad():
-        for head in (model.span, model.judge):
+        for head in (model.memory.span, model.memory.judge):
             head.weight.normal_(0, 0.5)
             head.bias.normal_(0, 0.5)
+        for table in (model.memory.grid.rows, model.memory.grid.columns):
+            table.weight[1:].normal_(0, 0.05)
     return model
 
 
 @pytest.fixture(scope="module")
-def state(trained: FloorReader) -> dict[str, np.ndarray]:
+def state(trained: GroundedForCausalLM) -> dict[str, np.ndarray]:
     return {name: values.numpy() for name, values in trained.state_dict().items()}
 
 
 @pytest.fixture(scope="module")
 def folder(state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
-    shipped.save(state, made, CALIBRATION)
+    shipped.save(state, 2, made, CALIBRATION)
     return made
 
 
@@ -63,8 +72,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def compute(folder: Path, cache: Path) -> Compute:
-    return shipped.compute(shipped.describe(folder))
+def encoder(folder: Path, cache: Path) -> Encoder:
+    return shipped.encoder(shipped.describe(folder))
 
 
 @pytest.fixture
@@ -72,30 +81,67 @@ def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "reader"))
 
 
-def test_int8_stays_close_to_torch(trained: FloorReader, compute: Compute) -> None:
+def parts() -> list[Parts]:
+    """Blocks of several lengths, the first half of each a table of eight columns."""
     rng = np.random.default_rng(0)
-    parts = [(rng.integers(2000, 20000, 8), rng.integers(2000, 20000, i), rng.integers(2000, 20000, 30 * i)) for i in range(1, 7)]
-    arrays = collate(parts)
-    (spans, judged), (theirs, their_judged) = compute(*arrays), floor.compute(trained)(*arrays)
-    assert spans.shape == (6, arrays[0].shape[1], 2) and judged.shape == (6, 2)
-    read = arrays[2] == 1  # what stands in the padding is nobody's
-    assert theirs[read].std() > 1
-    assert np.corrcoef(spans[read].ravel(), theirs[read].ravel())[0, 1] > 0.98
-    assert np.abs(spans[read] - theirs[read]).mean() < 0.15 * theirs[read].std()
-    assert np.abs(judged - their_judged).max() < 0.5 * their_judged.std()
+    made = []
+    for i in range(1, 7):
+        grid = np.zeros((30 * i, 2), np.uint8)
+        grid[: 15 * i] = [(1 + at // 8, 1 + at % 8) for at in range(15 * i)]
+        made.append(Parts(rng.integers(2000, 20000, 8), rng.integers(2000, 20000, i), rng.integers(2000, 20000, 30 * i), context_grid=grid))
+    return made
 
 
-def test_segments_and_padding_count_as_in_torch(trained: FloorReader, compute: Compute) -> None:
-    ids, types, mask = collate([(np.arange(3000, 3008), [], np.arange(4000, 4020))])
-    whole = compute(ids, types, mask)
-    assert np.abs(compute(ids, np.zeros_like(types), mask)[0] - whole[0]).max() > 0.3
-    wide = [np.pad(array, ((0, 0), (0, 40))) for array in (ids, types, mask)]
-    assert np.allclose(compute(*wide)[0][:, : ids.shape[1]], whole[0], atol=1e-3)
+@torch.inference_mode()
+def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray]:
+    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP]))
+    grid = torch.zeros(*block.shape, 2, dtype=torch.long)
+    grid[0, len(part.title) + 1 : -1] = torch.from_numpy(part.context_grid.astype(np.int64))
+    seen = torch.ones_like(question), torch.ones_like(block)
+    lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid)
+    live = model.memory.live(lower[0], seen[0], lower[1], seen[1])
+    return live.spans[0].numpy(), live.judged[0].numpy()
 
 
-def test_a_finding_does_not_depend_on_its_batch(compute: Compute) -> None:
+def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:
+    spans, judged = encoder(collate(parts()))
+    for i, part in enumerate(parts()):
+        theirs, their_judged = by_torch(trained, part)
+        mine = np.concatenate([spans[i, :1], spans[i, len(part.question) + 2 : len(part)]])  # [CLS], then the block
+        assert theirs.std() > 1
+        assert np.corrcoef(mine.ravel(), theirs.ravel())[0, 1] > 0.98
+        assert np.abs(mine - theirs).mean() < 0.15 * theirs.std()
+        assert np.abs(judged[i] - their_judged).max() < 0.5 * theirs.std()
+
+
+def test_a_table_is_read_as_one(encoder: Encoder) -> None:
+    whole = encoder(collate(parts()))[0]
+    flat = encoder(collate([replace(part, context_grid=np.zeros_like(part.context_grid)) for part in parts()]))[0]
+    assert np.abs(whole - flat).max() > 0.3
+
+
+def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
+    kept: dict[str, bytes] = {}
+    keeping = encoder.keeping(kept)
+    first = keeping(collate(parts()))
+    assert len(kept) == 6  # blocks alone, no questions
+    again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
+    fresh = encoder(collate([replace(part, question=part.question[:5]) for part in parts()]))
+    assert len(kept) == 6 and all(np.array_equal(mine, theirs) for mine, theirs in zip(again, fresh, strict=True))
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(first, encoder(collate(parts())), strict=True))
+
+
+def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
+    kept: dict[str, bytes] = {}
+    keeping = encoder.keeping(kept)
+    before = keeping(collate(parts()))[0]
+    kept |= dict(zip(kept, [bytes(len(states)) for states in kept.values()], strict=True))
+    assert np.abs(keeping(collate(parts()))[0] - before).max() > 0.3
+
+
+def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     pairs = [("How fast does the wheel turn?", passage) for passage in PASSAGES]
-    reader = Reader(compute)
+    reader = Reader(encoder)
     together = reader.read_pairs(pairs)
     for pair, one in zip(pairs, together, strict=True):
         [alone] = reader.read_pairs([pair])
@@ -104,26 +150,27 @@ def test_a_finding_does_not_depend_on_its_batch(compute: Compute) -> None:
     assert reader.read_pairs(pairs) == together
 
 
-def test_the_graph_is_kept_and_made_again_where_it_is_damaged(folder: Path, compute: Compute, cache: Path) -> None:
-    [kept] = cache.iterdir()  # and no half of one
-    assert shipped.describe(folder).digest in kept.name
+@pytest.mark.parametrize("half", ["lower", "upper"])
+def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, encoder: Encoder, cache: Path, half: str) -> None:
+    assert len(list(cache.iterdir())) == 2  # and no half of one
+    [kept] = [path for path in cache.iterdir() if half in path.name and shipped.describe(folder).digest in path.name]
     before = kept.read_bytes()
     kept.write_bytes(before[: len(before) // 2])
-    Reader(shipped.compute(shipped.describe(folder))).read_pairs([("Why?", PASSAGES[0])])
+    Reader(shipped.encoder(shipped.describe(folder))).read_pairs([("Why?", PASSAGES[0])])
     assert kept.read_bytes() == before
 
 
 def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
     names = set(load_file(folder / shipped.WEIGHTS))
-    assert {"span.weight", "judge.bias", "encoder.encoder.layer.5.output.dense.weight"} < names
+    assert {"memory.span.weight", "memory.judge.bias", "memory.bert.encoder.layer.5.output.dense.weight", "memory.grid.rows.weight"} < names
     assert not any("embeddings" in name for name in names)
     assert shipped.describe(folder).calibration == CALIBRATION
 
 
-def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path) -> None:
-    name = "encoder.embeddings.word_embeddings.weight"
+@pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
+def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
-        shipped.save({**state, name: state[name] + 1e-3}, tmp_path, CALIBRATION)
+        shipped.save({**state, name: state[name] + 1e-3}, 2, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
@@ -145,7 +192,7 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 2}, "is in format 2, this Folio reads 1"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
+    [({"format": 1}, "is in format 1, this Folio reads 2"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
     config = json.loads((copy / shipped.CONFIG).read_text())
@@ -175,21 +222,21 @@ def resealed(folder: Path) -> shipped.Shipped:
 def test_weights_of_another_model_are_named(copy: Path) -> None:
     weights = copy / shipped.WEIGHTS
     kept = load_file(weights)
-    shape = {**kept, "span.weight": kept["span.weight"][:, :5]}
-    fewer = {name: values for name, values in kept.items() if name != "judge.bias"}
+    shape = {**kept, "memory.span.weight": kept["memory.span.weight"][:, :5]}
+    fewer = {name: values for name, values in kept.items() if name != "memory.judge.bias"}
     for other in (fewer, {**kept, "more": np.zeros(1)}, {}, shape):
         save_file({name: np.ascontiguousarray(values) for name, values in other.items()}, weights)
         with pytest.raises(WeightsError, match=re.escape(f"{weights} is not a reader's")):
-            shipped.compute(resealed(copy))
+            shipped.encoder(resealed(copy))
     weights.write_bytes(b"no safetensors")
     with pytest.raises(WeightsError, match=re.escape(f"{weights} is damaged")):
-        shipped.compute(resealed(copy))
+        shipped.encoder(resealed(copy))
 
 
-def test_reading_needs_no_torch(folder: Path, compute: Compute) -> None:
+def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Passage, Reader\n"
-        f"reader = Reader(shipped.compute(shipped.describe(Path({str(folder)!r}))))\n"
+        f"reader = Reader(shipped.encoder(shipped.describe(Path({str(folder)!r}))))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)

@@ -7,7 +7,7 @@ import torch
 
 from models.batches import Batch
 from models.floor import FloorReader
-from models.layout import collate, place
+from models.layout import Parts, collate
 
 WORDS = 50  # of the vocabulary, from 3 on
 
@@ -28,11 +28,12 @@ def batch(size: int, seed: int) -> Batch:
     contexts = [rng.permutation(np.arange(3, 3 + WORDS))[:9] for _ in range(size)]
     at = rng.integers(0, 8, size)
     at[-1] = 8  # the word that is cut off
-    parts = [([int(words[i])], [], words[:8].tolist()) for words, i in zip(contexts, at, strict=True)]
-    arrays = collate(parts)
+    parts = [Parts([int(words[i])], [], words[:8].tolist()) for words, i in zip(contexts, at, strict=True)]
+    rows = collate(parts)
+    arrays = (rows.input_ids, rows.token_type_ids, rows.attention_mask)
     spans = np.zeros(arrays[0].shape, bool)
-    spans[:, 0] = spans[:, place(parts[0]) : place(parts[0]) + 8] = True
+    spans[:, 0] = spans[:, parts[0].place : parts[0].place + 8] = True
     there = at < 8
-    place_of = np.where(there, place(parts[0]) + at, 0)
+    place_of = np.where(there, parts[0].place + at, 0)
     targets = (place_of, place_of, there.astype(np.float32), there.astype(np.float32))
     return Batch(*(torch.from_numpy(array) for array in (*arrays, spans, *targets)))

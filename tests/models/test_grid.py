@@ -1,0 +1,38 @@
+"""Where tokens stand in tables, against the text's own lines and cells."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prepared import TOKENIZER
+
+from models.grid import CELL, COLUMNS, ROWS, coordinates
+
+
+def places(text: str) -> list[tuple[str, int, int]]:
+    encoding = TOKENIZER.encode(text, add_special_tokens=False)
+    return [(token, *map(int, place)) for token, place in zip(encoding.tokens, coordinates(text, encoding.offsets), strict=True)]
+
+
+def test_two_tables_and_what_stands_between() -> None:
+    assert places("Prices\na | bb cc |  | d\n1 | 2 |  | x y\nso\ne | f") == [
+        ("prices", 0, 0), ("a", 1, 1), ("|", 1, 0), ("bb", 1, 2), ("cc", 1, 2), ("|", 1, 0), ("|", 1, 0), ("d", 1, 4), ("1", 2, 1), ("|", 2, 0),
+        ("2", 2, 2), ("|", 2, 0), ("|", 2, 0), ("x", 2, 4), ("y", 2, 4), ("so", 0, 0), ("e", 1, 1), ("|", 1, 0), ("f", 1, 2),
+    ]  # fmt: skip
+
+
+@given(st.lists(st.lists(st.text("abz ", max_size=4).map(str.strip), min_size=2, max_size=40), min_size=1, max_size=80), st.booleans())
+def test_each_cells_tokens_have_its_row_and_column(rows: list[list[str]], before: bool) -> None:
+    text = "Before it\n" * before + "\n".join(CELL.join(row) for row in rows)
+    found = [place for place in places(text) if place[0] != "|"][2 * before :]
+    expected = [
+        (min(1 + i, ROWS - 1), min(1 + j, COLUMNS - 1))
+        for i, row in enumerate(rows) for j, cell in enumerate(row) for _ in TOKENIZER.encode(cell, add_special_tokens=False).ids
+    ]  # fmt: skip
+    assert [place[1:] for place in found] == expected
+
+
+@given(st.text())
+def test_any_text_has_places(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    assert all(row < ROWS and column < COLUMNS for _, row, column in places(text))
