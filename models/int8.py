@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,37 +20,67 @@ if TYPE_CHECKING:
 Kept = MutableMapping[str, bytes]  # states of blocks by what they are of; may forget
 
 
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The weights of a models.router.BlockRouter; blocks of a lower logit than `least` are not read."""
+
+    question: np.ndarray  # (W, size)
+    block: np.ndarray  # (W, size)
+    weight: np.ndarray  # (W,)
+    bias: float
+    scale: np.ndarray  # (2,)
+    least: float
+
+    def logit(self, question: np.ndarray, block: np.ndarray) -> float:
+        """Lower states (Q, W) and (T, W) of a question and a block -> how likely it is that the block holds evidence."""
+        question, block = question.astype(np.float32), block.astype(np.float32)
+        asked, held = unit(question @ self.question), unit(block @ self.block)
+        weight = np.logaddexp(0, question @ self.weight + self.bias)  # (Q,)
+        return float(self.scale[0] * (weight @ (asked @ held.T).max(1)) / max(weight.sum(), 1e-6) + self.scale[1])
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True, slots=True)
 class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
-    lower, upper: the graphs of models.bert_graph; name: of their weights, part of the keys.
+    lower, upper: the graphs of models.bert_graph; name: of their weights, part of the keys; router: None = every block is read.
     """
 
-    def __init__(self, lower: InferenceSession, upper: InferenceSession, name: str, kept: Kept | None = None) -> None:
-        self._lower, self._upper, self._name, self._kept = lower, upper, name, {} if kept is None else kept
-
-    def keeping(self, kept: Kept) -> Encoder:
-        """The same, with the states of blocks kept there."""
-        return Encoder(self._lower, self._upper, self._name, kept)
+    lower: InferenceSession
+    upper: InferenceSession
+    name: str
+    router: Router | None = None
+    kept: Kept | None = None
 
     def __call__(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """-> start and end logits (B, S, 2), answerable and evidence (B, 2)."""
+        """-> start and end logits (B, S, 2), answerable and evidence (B, 2). Of a block that is not worth it: surely nothing."""
         lengths = rows.attention_mask.sum(1)
         asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1)  # tokens of each row's question
-        questions = self._alone(rows, [(i, 0, int(asked[i])) for i in range(len(lengths))], {})
-        blocks = self._alone(rows, [(i, int(asked[i]), int(lengths[i])) for i in range(len(lengths))], self._kept)
-        joint = np.zeros((*rows.input_ids.shape, blocks[0].shape[1]), np.float16)  # (B, S, W)
-        for i, (question, block) in enumerate(zip(questions, blocks, strict=True)):
-            joint[i, : asked[i]], joint[i, asked[i] : lengths[i]] = question, block
-        return tuple(self._upper.run(["spans", "judged"], {"states": joint, "attention_mask": rows.attention_mask.astype(np.int32)}))
+        questions = self.alone(rows, [(i, 0, int(asked[i])) for i in range(len(lengths))], {})
+        blocks = self.alone(rows, [(i, int(asked[i]), int(lengths[i])) for i in range(len(lengths))], {} if self.kept is None else self.kept)
+        pairs = list(zip(questions, blocks, strict=True))
+        live = [i for i, pair in enumerate(pairs) if self.router is None or self.router.logit(*pair) >= self.router.least]
+        spans, judged = np.zeros((*rows.input_ids.shape, 2), np.float32), np.full((len(pairs), 2), -np.inf, np.float32)
+        spans[:, 0] = np.inf
+        if live:
+            joint = np.zeros((len(live), rows.input_ids.shape[1], blocks[0].shape[1]), np.float16)  # (live, S, W)
+            for at, i in enumerate(live):
+                joint[at, : lengths[i]] = np.concatenate(pairs[i])
+            mask = rows.attention_mask[live].astype(np.int32)
+            spans[live], judged[live] = self.upper.run(["spans", "judged"], {"states": joint, "attention_mask": mask})
+        return spans, judged
 
-    def _alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> list[np.ndarray]:
+    def alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> list[np.ndarray]:
         """The lower states (tokens, W) of parts (row, first, end) that see nothing else; each distinct part is computed once."""
         keys = [self._key(rows, part) for part in parts]
         found = {key: np.frombuffer(states, np.float16) for key in dict.fromkeys(keys) if (states := kept.get(key)) is not None}
         missing = {key: part for key, part in zip(keys, parts, strict=True) if key not in found}
         if missing:
-            states = self._run_lower(rows, list(missing.values()))  # (missing, longest, W)
+            states = self._run(rows, list(missing.values()))  # (missing, longest, W)
             for key, (_, first, end), mine in zip(missing, missing.values(), states, strict=True):
                 found[key] = mine[: end - first].reshape(-1)
                 kept[key] = found[key].tobytes()
@@ -57,12 +88,12 @@ class Encoder:
 
     def _key(self, rows: Sequences, part: tuple[int, int, int]) -> str:
         row, first, end = part
-        digest = hashlib.blake2b(self._name.encode(), digest_size=16)
+        digest = hashlib.blake2b(self.name.encode(), digest_size=16)
         for values in (rows.input_ids, rows.token_type_ids, rows.position_ids, rows.grid):
             digest.update(values[row, first:end].tobytes())
         return digest.hexdigest()
 
-    def _run_lower(self, rows: Sequences, parts: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    def _run(self, rows: Sequences, parts: Sequence[tuple[int, int, int]]) -> np.ndarray:
         width = -(-max(end - first for _, first, end in parts) // ROUND) * ROUND
         named = {"input_ids": rows.input_ids, "token_type_ids": rows.token_type_ids, "position_ids": rows.position_ids,
                  "rows": rows.grid[..., 0], "columns": rows.grid[..., 1], "attention_mask": rows.attention_mask}  # fmt: skip
@@ -70,4 +101,4 @@ class Encoder:
         for at, (row, first, end) in enumerate(parts):
             for name, values in named.items():
                 inputs[name][at, : end - first] = values[row, first:end]
-        return self._lower.run(["states"], inputs)[0]
+        return self.lower.run(["states"], inputs)[0]

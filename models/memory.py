@@ -22,6 +22,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from models.config import GroundedConfig
 from models.grid import COLUMNS, HEADER, ROWS
 from models.layout import BLOCK_POSITION
+from models.router import BlockRouter
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class MemoryEncoder(nn.Module):
         self.grid = GridEmbeddings(self.config.hidden_size)
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
+        self.router = BlockRouter(self.config.hidden_size)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
         """ids, mask (N, T) of blocks with their grid (N, T, 2), or of questions without -> states (N, T, W), each text seen alone."""

@@ -33,6 +33,16 @@ def loss(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Te
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
 
 
+def routing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """What the router learns by itself: from the states that the lower layers have of question and block, whether the block is evidence."""
+    with torch.no_grad():
+        blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)
+        questions = model.memory.lower(batch.question_ids, batch.question_mask)
+    logits = model.memory.router(questions[batch.owner], batch.question_mask[batch.owner], blocks, batch.block_mask)
+    known = batch.evidence >= 0
+    return {"loss": _mean(F.binary_cross_entropy_with_logits(logits[known].float(), batch.evidence[known], reduction="none"))}
+
+
 def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:
     scores = torch.zeros_like(memory.memory_mask, dtype=torch.float32).masked_fill(~memory.memory_mask, float("-inf"))
     states = model.model(

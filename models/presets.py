@@ -13,6 +13,7 @@ from torch import nn
 
 from models.batches import Examples
 from models.checkpoint import open_model
+from models.errors import TrainError
 from models.floor import FloorReader
 from models.loop import TrainConfig
 from models.questions import Questions
@@ -57,7 +58,22 @@ def embedded(data: Path, start: Path | None) -> Task:
     return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid."))
 
 
+def router(data: Path, start: Path | None) -> Task:
+    """start: a trained model, of which only the router is trained on."""
+    from models.answering import GroundedReader
+    from models.grounded import GroundedForCausalLM
+    from models.objective import routing
+
+    if start is None:
+        raise TrainError("a router is trained into a model: give --start RUN/model")
+    model = open_model(GroundedForCausalLM, start)
+    model.requires_grad_(False)
+    model.memory.router.requires_grad_(True)
+    return Task(model, Questions(data), routing, GroundedReader)
+
+
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
-    "embedded": (TrainConfig(), embedded),
+    "embedded": (TrainConfig(epochs=1), embedded),
+    "router": (TrainConfig(epochs=1, tokens=12288, learning_rate=2e-3), router),
 }

@@ -19,7 +19,7 @@ from models import base
 from models.errors import WeightsError
 from models.graph_file import open_session
 from models.grid import COLUMNS, ROWS
-from models.int8 import Encoder
+from models.int8 import Encoder, Router
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -87,7 +87,20 @@ def encoder(shipped: Shipped) -> Encoder:
         open_session(f"reader-{half}-{shipped.digest}-int8-{GRAPH_VERSION}", graph(make))
         for half, make in (("lower", bert_graph.lower), ("upper", bert_graph.upper))
     )
-    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}")
+    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _router(shipped))
+
+
+def _router(shipped: Shipped) -> Router | None:
+    """None where no threshold is fitted: then every block is read."""
+    from safetensors import safe_open
+
+    if "router" not in shipped.calibration:
+        return None
+    with safe_open(shipped.weights, "np") as file:
+        question, block, weight, bias, scale = (
+            file.get_tensor(f"{MEMORY}router.{name}").astype(np.float32) for name in ("question.weight", "block.weight", "weight.weight", "weight.bias", "scale")
+        )
+    return Router(question.T, block.T, weight[0], float(bias[0]), scale, float(shipped.calibration["router"]))
 
 
 def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:
@@ -125,6 +138,9 @@ def _weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
     width = base_weights["embeddings.word_embeddings.weight"].shape[1]
     wanted = {name: values.shape for name, values in base_weights.items() if name.startswith("encoder.layer.")}
     wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
+    size = heads.get("router.block.weight", np.empty((0, 0))).shape[0]
+    wanted |= {f"router.{part}.weight": (size, width) for part in ("question", "block")}
+    wanted |= {"router.weight.weight": (1, width), "router.weight.bias": (1,), "router.scale": (2,)}
     wanted |= {"grid.rows.weight": (ROWS, width), "grid.columns.weight": (COLUMNS, width), "grid.header.weight": (width, width)}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")

@@ -22,9 +22,9 @@ from models.config import embedded
 from models.errors import WeightsError
 from models.floor import FloorReader
 from models.grounded import GroundedForCausalLM
-from models.int8 import Encoder
+from models.int8 import Encoder, Router
 from models.layout import CLS, SEP, Parts, collate
-from models.reader import Passage, Reader
+from models.reader import NOTHING, Passage, Reader
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
@@ -105,13 +105,14 @@ def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.nd
 
 def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:
     spans, judged = encoder(collate(parts()))
-    for i, part in enumerate(parts()):
-        theirs, their_judged = by_torch(trained, part)
+    theirs = [by_torch(trained, part) for part in parts()]
+    for i, (part, (their_spans, _)) in enumerate(zip(parts(), theirs, strict=True)):
         mine = np.concatenate([spans[i, :1], spans[i, len(part.question) + 2 : len(part)]])  # [CLS], then the block
-        assert theirs.std() > 1
-        assert np.corrcoef(mine.ravel(), theirs.ravel())[0, 1] > 0.98
-        assert np.abs(mine - theirs).mean() < 0.15 * theirs.std()
-        assert np.abs(judged[i] - their_judged).max() < 0.5 * theirs.std()
+        assert their_spans.std() > 1
+        assert np.corrcoef(mine.ravel(), their_spans.ravel())[0, 1] > 0.98
+        assert np.abs(mine - their_spans).mean() < 0.15 * their_spans.std()
+    their_judged = np.stack([judged for _, judged in theirs])
+    assert np.abs(judged - their_judged).max() < 0.5 * their_judged.std()
 
 
 def test_a_table_is_read_as_one(encoder: Encoder) -> None:
@@ -122,7 +123,7 @@ def test_a_table_is_read_as_one(encoder: Encoder) -> None:
 
 def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = encoder.keeping(kept)
+    keeping = replace(encoder, kept=kept)
     first = keeping(collate(parts()))
     assert len(kept) == 6  # blocks alone, no questions
     again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
@@ -133,10 +134,27 @@ def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
 
 def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = encoder.keeping(kept)
+    keeping = replace(encoder, kept=kept)
     before = keeping(collate(parts()))[0]
     kept |= dict(zip(kept, [bytes(len(states)) for states in kept.values()], strict=True))
     assert np.abs(keeping(collate(parts()))[0] - before).max() > 0.3
+
+
+def test_a_block_that_is_not_worth_it_is_not_read(encoder: Encoder) -> None:
+    """The others are read as before; of it nothing is found."""
+    question, block = np.random.default_rng(0).normal(size=(2, 384, 8)).astype(np.float32)
+    router = Router(question, block, np.ones(384, np.float32), 0.0, np.array([8, -4], np.float32), -np.inf)
+    rows = collate(parts())
+    everything = encoder(rows)
+    ends = [[(i, 0, len(part.question) + 2), (i, len(part.question) + 2, len(part))] for i, part in enumerate(parts())]
+    questions, blocks = (encoder.alone(rows, [pair[which] for pair in ends], {}) for which in (0, 1))
+    logits = [router.logit(*pair) for pair in zip(questions, blocks, strict=True)]
+    spans, judged = replace(encoder, router=replace(router, least=sorted(logits)[3]))(rows)
+    live = np.array(logits) >= sorted(logits)[3]
+    assert np.allclose(spans[live], everything[0][live], atol=1e-3) and np.allclose(judged[live], everything[1][live], atol=1e-3)
+    assert np.isneginf(judged[~live]).all() and np.isposinf(spans[~live, 0]).all()
+    pairs = [("How fast does the wheel turn?", passage) for passage in PASSAGES]
+    assert Reader(replace(encoder, router=replace(router, least=np.inf))).read_pairs(pairs) == [NOTHING] * len(pairs)
 
 
 def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
