@@ -9,9 +9,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm
 
-from models.config import GroundedConfig
+from models.torchvision_ops import ensure_operators
+
+ensure_operators()
+
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm  # noqa: E402
+
+from models.config import GroundedConfig  # noqa: E402
 
 
 class GatedCrossAttention(nn.Module):

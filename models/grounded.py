@@ -12,15 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM, LlamaModel
-from transformers.cache_utils import Cache
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from models.config import GroundedConfig
-from models.cross_attention import GroundedDecoderLayer
-from models.floor import FloorReader
-from models.layout import IGNORED
-from models.memory import Memory, MemoryEncoder, MemoryProjector
+from models.torchvision_ops import ensure_operators
+
+ensure_operators()
+
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM, LlamaModel  # noqa: E402
+from transformers.cache_utils import Cache  # noqa: E402
+from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
+
+from models.config import GroundedConfig  # noqa: E402
+from models.cross_attention import GroundedDecoderLayer  # noqa: E402
+from models.floor import FloorReader  # noqa: E402
+from models.layout import IGNORED  # noqa: E402
+from models.memory import Memory, MemoryEncoder, MemoryProjector  # noqa: E402
 
 LEAST = 1e-9  # of a copy probability: so that its logarithm is finite
 

@@ -15,14 +15,19 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import BertModel
-from transformers.masking_utils import create_bidirectional_mask
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from models.config import GroundedConfig
-from models.grid import COLUMNS, HEADER, ROWS
-from models.layout import BLOCK_POSITION
-from models.router import BlockRouter
+from models.torchvision_ops import ensure_operators
+
+ensure_operators()
+
+from transformers import BertModel  # noqa: E402
+from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
+from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
+
+from models.config import GroundedConfig  # noqa: E402
+from models.grid import COLUMNS, HEADER, ROWS  # noqa: E402
+from models.layout import BLOCK_POSITION  # noqa: E402
+from models.router import BlockRouter  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)

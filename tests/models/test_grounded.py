@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +198,13 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
     for at, (row, column, above) in {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}.items():
         torch.testing.assert_close(made[at], rows[row] + columns[column] + above)
     assert not made[0].any() and not made[9].any()
+
+
+@pytest.mark.parametrize("name", ["grounded", "memory", "cross_attention"])
+def test_each_module_can_be_the_first_that_is_imported(name: str) -> None:
+    """A CPU build of torch beside the package index's torchvision breaks transformers, unless it is mended before."""
+    done = subprocess.run([sys.executable, "-c", f"import models.{name}"], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
