@@ -1,11 +1,15 @@
-"""Reads passages with the grounded model: the answer that it writes, and the slots of memory that each token was copied from.
+"""Reads passages with the grounded model: the span head drafts answers, the decoder tells which of them it would write.
 
-Gives the same findings as models.reader.Reader, so that one evaluation serves both. Legend as in models.grounded.
+Gives the same findings as models.reader.Reader, so that one evaluation serves both. Drafts are verified in one pass of the decoder,
+as in speculative decoding (arXiv 2211.17192); `greedy` has it write by itself and takes the slots that it copied from. Legend as in
+models.grounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,15 +18,40 @@ from models import base
 from models.grid import coordinates
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
-from models.memory import Memory
+from models.memory import Live, Memory
 from models.questions import padded
-from models.reader import BATCH, NOTHING, Finding, Passage, open_tokenizer, starts
+from models.reader import BATCH, LONGEST, NOTHING, Finding, Passage, open_tokenizer, starts
 
-LONGEST = 48  # tokens of an answer
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+DRAFTS = 5  # answers of the span head that the decoder looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A window of a passage as it is encoded: `title [SEP] context [SEP]`, the context's tokens from `first` on."""
+
+    owner: int  # which question it belongs to
+    first: int
+    title: int  # tokens before the context
+    tokens: list[int]
+    grid: np.ndarray  # (tokens, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer from context token `first` to `last`, in block `block`; score: log-odds of the span head against "not here"."""
+
+    score: float
+    block: int
+    first: int
+    last: int
+
 
 class GroundedReader:
-    def __init__(self, model: GroundedForCausalLM) -> None:
-        self._model, self._tokenizer = model.eval(), open_tokenizer()
+    def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False) -> None:
+        self._model, self._tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """One finding for each question with its own passage; a long passage becomes several blocks of one memory."""
@@ -38,37 +67,70 @@ class GroundedReader:
     @torch.inference_mode()
     def _read(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
-        titles = [self._tokens(passage.title).ids[:TITLE] for _, passage in pairs]
         contexts = [self._tokens(passage.text) for _, passage in pairs]
-        places = [coordinates(base.encodable(passage.text), context.offsets) for context, (_, passage) in zip(contexts, pairs, strict=True)]
-        windows = [(i, number, first) for i, context in enumerate(contexts) for number, first in enumerate(starts(len(context.ids)) or [0])]
-        most = max(number for _, number, _ in windows) + 1
-        blocks = [[*titles[i], SEP, *contexts[i].ids[first : first + WINDOW], SEP] for i, _, first in windows]
-        grids = [np.pad(places[i][first : first + WINDOW], ((len(titles[i]) + 1, 1), (0, 0))) for i, _, first in windows]
-        memory, judged, width = self._remember(asked, blocks, grids, [i for i, _, _ in windows], [i * most + number for i, number, _ in windows], most)
-        tokens, slots, surplus = self._write(asked, memory)
+        blocks = [block for i, (_, passage) in enumerate(pairs) for block in self._blocks(i, passage, contexts[i])]
+        memory, live, width = self._remember(asked, blocks)
+        judged = live.judged.float().cpu().numpy()
+        spans = live.spans.float().cpu().numpy()
+        drafts = [drafted(blocks, spans, i) for i in range(len(pairs))]
+        chosen = self._written(asked, blocks, memory, width) if self._greedy else self._verified(asked, contexts, drafts, memory)
         findings = []
-        for i in range(len(pairs)):
-            own = {number: (first, judged[at]) for at, (owner, number, first) in enumerate(windows) if owner == i}
-            findings.append(_finding(slots[i][: len(tokens[i])], surplus[i], own, width, len(titles[i]) + 1, contexts[i].offsets))
+        for i, draft in enumerate(chosen):
+            if draft is None:
+                findings.append(NOTHING)
+                continue
+            offsets = contexts[i].offsets
+            answerable, evidence = judged[draft.block]
+            findings.append(Finding(offsets[draft.first][0], offsets[draft.last][1], draft.score, float(answerable), float(evidence)))
         return findings
 
-    def _remember(
-        self, asked: list[list[int]], blocks: list[list[int]], grids: list[np.ndarray], owner: list[int], place: list[int], most: int
-    ) -> tuple[Memory, np.ndarray, int]:
+    def _blocks(self, owner: int, passage: Passage, context: Encoding) -> list[Block]:
+        title = self._tokens(passage.title).ids[:TITLE]
+        grid = coordinates(base.encodable(passage.text), context.offsets)
+        return [
+            Block(owner, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
+            for first in starts(len(context.ids)) or [0]
+        ]
+
+    def _remember(self, asked: list[list[int]], blocks: list[Block]) -> tuple[Memory, Live, int]:
+        """The memory of each question, what was found in each block, and how many slots a block has."""
         model, device = self._model, self._model.device
+        owner = [block.owner for block in blocks]
+        most = max(owner.count(i) for i in range(len(asked)))
+        place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
         question_ids, question_mask = (torch.from_numpy(array).to(device) for array in padded(asked))
-        block_ids, block_mask = (torch.from_numpy(array).to(device) for array in padded(blocks))
-        grid = np.stack([np.pad(one, ((0, block_ids.shape[1] - len(one)), (0, 0))) for one in grids])
+        block_ids, block_mask = (torch.from_numpy(array).to(device) for array in padded([block.tokens for block in blocks]))
+        grid = np.stack([np.pad(block.grid, ((0, block_ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks])
         owned = torch.tensor(owner, device=device)
         questions = model.memory.lower(question_ids, question_mask)[owned]
         lower = model.memory.lower(block_ids, block_mask, torch.from_numpy(grid).long().to(device))
         live = model.memory.live(questions, question_mask[owned], lower, block_mask)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
-        return memory, live.judged.float().cpu().numpy(), block_ids.shape[1]
+        return memory, live, block_ids.shape[1]
 
-    def _write(self, asked: list[list[int]], memory: Memory) -> tuple[list[list[int]], np.ndarray, np.ndarray]:
-        """Answers by greedy search (without the end), the slot behind each of their tokens, and log P(answer) - log P(no answer)."""
+    def _verified(self, asked: list[list[int]], contexts: list[Encoding], drafts: list[list[Draft]], memory: Memory) -> list[Draft | None]:
+        """Of each question's drafts the one of the highest score and log-probability together."""
+        model, device = self._model, self._model.device
+        rows = [(i, draft) for i, mine in enumerate(drafts) for draft in mine]
+        if not rows:
+            return [None] * len(asked)
+        said = [[*contexts[i].ids[draft.first : draft.last + 1], SEP] for i, draft in rows]
+        ids, mask = (torch.from_numpy(array).to(device) for array in padded([[*asked[i], *answer] for (i, _), answer in zip(rows, said, strict=True)]))
+        owner = torch.tensor([i for i, _ in rows], device=device)
+        out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in memory.inputs().items()})
+        chances = out.logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0].float().cpu().numpy()  # (rows, A - 1)
+        best: list[tuple[float, Draft] | None] = [None] * len(asked)
+        for (i, draft), answer, row in zip(rows, said, chances, strict=True):
+            total = draft.score + float(row[len(asked[i]) - 1 : len(asked[i]) - 1 + len(answer)].sum())
+            if best[i] is None or total > best[i][0]:
+                best[i] = total, draft
+        return [pair and pair[1] for pair in best]
+
+    def _written(self, asked: list[list[int]], blocks: list[Block], memory: Memory, width: int) -> list[Draft | None]:
+        """What the decoder writes by greedy search: from the first to the last slot that it copies from in the block of the first one.
+
+        None where it writes nothing, or copies nothing of a context.
+        """
         model, device = self._model, self._model.device
         prompt, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
         written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **memory.inputs())
@@ -76,33 +138,42 @@ class GroundedReader:
         mask = torch.cat((mask, torch.ones_like(new)), 1)
         positions = (mask.cumsum(1) - 1).clamp_min(0)
         out = model(input_ids=written, attention_mask=mask, position_ids=positions, logits_to_keep=new.shape[1] + 1, **memory.inputs())
-        steps = out.logits[:, :-1].log_softmax(-1)  # (B, A, V)
-        chances = steps.gather(-1, new[..., None])[..., 0]  # (B, A)
-        tokens = [[token for token in row if token not in (SEP, model.config.pad_token_id)] for row in new.tolist()]
-        lengths = torch.tensor([len(row) for row in tokens], device=device)
-        counted = torch.arange(new.shape[1], device=device)[None] <= lengths[:, None]  # the answer and its [SEP]
-        surplus = (chances * counted).sum(1) - steps[:, 0, SEP]
+        surplus = (out.logits[:, 0].gather(-1, new[:, :1])[:, 0] - out.logits[:, 0, SEP]).tolist()
         same = memory.memory_ids[:, None] == new[..., None]  # (B, A, S)
         slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
-        return tokens, slots.cpu().numpy(), surplus.float().cpu().numpy()
+        chosen: list[Draft | None] = []
+        for i, (tokens, mine) in enumerate(zip(new.tolist(), slots.tolist(), strict=True)):
+            length = next((at for at, token in enumerate(tokens) if token in (SEP, model.config.pad_token_id)), len(tokens))
+            own = [at for at, block in enumerate(blocks) if block.owner == i]
+            number = mine[0] // width
+            if not length or number >= len(own):
+                chosen.append(None)
+                continue
+            block = blocks[own[number]]
+            last = block.first + len(block.tokens) - block.title - 2
+            there = [slot % width - block.title + block.first for slot in mine[:length] if slot // width == number]
+            there = [at for at in there if block.first <= at <= last]
+            chosen.append(Draft(surplus[i], own[number], min(there), max(there)) if there else None)
+        return chosen
 
-    def _tokens(self, text: str):
+    def _tokens(self, text: str) -> Encoding:
         return self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
 
 
-def _finding(
-    slots: np.ndarray, surplus: float, own: dict[int, tuple[int, np.ndarray]], width: int, title: int, offsets: list[tuple[int, int]]
-) -> Finding:
-    """The characters from the first to the last slot that lie in the block where the first token was copied from.
-
-    own: number of a block -> (first context token of its window, what was judged of it); width: slots of a block.
-    """
-    if not len(slots) or int(slots[0]) // width not in own:
-        best = max(own.values(), key=lambda pair: pair[1][0])[1]
-        return Finding(0, 0, float(surplus), float(best[0]), float(best[1]))
-    first, judged = own[int(slots[0]) // width]
-    there = [int(slot) % width - title + first for slot in slots if slot // width == slots[0] // width]
-    there = [at for at in there if 0 <= at < len(offsets)]
-    if not there:
-        return Finding(0, 0, float(surplus), float(judged[0]), float(judged[1]))
-    return Finding(offsets[min(there)][0], offsets[max(there)][1], float(surplus), float(judged[0]), float(judged[1]))
+def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[Draft]:
+    """The DRAFTS best answers of a question, each once, best first. spans: (N, 1 + T, 2), models.memory.Live."""
+    found: dict[tuple[int, int], Draft] = {}
+    for number, block in enumerate(blocks):
+        length = len(block.tokens) - block.title - 1  # of the context
+        if block.owner != question or not length:
+            continue
+        start, end = spans[number, 1 + block.title : 1 + block.title + length].T
+        reach = np.arange(length)[None, :] - np.arange(length)[:, None]
+        scores = np.where((reach >= 0) & (reach < LONGEST), start[:, None] + end[None, :], -np.inf) - spans[number, 0].sum()
+        for at in np.argsort(-scores, axis=None, kind="stable")[:DRAFTS]:
+            first, last = divmod(int(at), length)
+            draft = Draft(float(scores[first, last]), number, block.first + first, block.first + last)
+            key = draft.first, draft.last
+            if np.isfinite(draft.score) and (key not in found or found[key].score < draft.score):
+                found[key] = draft
+    return sorted(found.values(), key=lambda draft: -draft.score)[:DRAFTS]

@@ -79,10 +79,10 @@ def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[
     return report(judge(reader, rows, confidence), threshold)
 
 
-def open_reader(folder: Path | None = None) -> ReadsPairs:
+def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPairs:
     """The reader of a folder: of a model that models.train wrote, or of weights as they are shipped; those shipped without one.
 
-    Raises WeightsError.
+    greedy: a grounded model writes its answers itself. Raises WeightsError.
     """
     if folder is None or shipped.is_shipped(folder):
         return Reader(shipped.encoder(shipped.describe(folder or shipped.FOLDER)))
@@ -91,7 +91,7 @@ def open_reader(folder: Path | None = None) -> ReadsPairs:
     from models.grounded import GroundedForCausalLM
 
     if model_type(folder) == "grounded":
-        return GroundedReader(open_model(GroundedForCausalLM, folder))
+        return GroundedReader(open_model(GroundedForCausalLM, folder), greedy=greedy)
     return Reader(compute(open_model(FloorReader, folder).eval()))
 
 
@@ -111,10 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa = commands.add_parser("qa", help="EM, F1, abstention, calibration on files of questions with their passage")
     qa.add_argument("files", type=Path, nargs="+")
     qa.add_argument("--model", type=Path, help="a folder that models.train or bench/fit_reader.py wrote; without it, the shipped weights")
+    qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    reader = open_reader(options.model)
+    reader = open_reader(options.model, greedy=options.greedy)
     judged = {
         name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))
         for name, file in named(options.files).items()
