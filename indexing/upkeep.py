@@ -11,6 +11,7 @@ from indexing import ann
 from indexing.reader import vector_batches
 from indexing.schema import FILE
 from indexing.store import Store, StoreError
+from models.kept import forget
 
 GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is made anew
 
@@ -46,6 +47,8 @@ def update_ann(store: Store) -> None:
     (count,) = db.execute("SELECT count(*) FROM vectors").fetchone()
     (removed,) = db.execute("SELECT count(*) FROM removed").fetchone()
     newest = ann.newest(store.directory)
+    if removed:
+        forget(store.directory)
     if not count and not newest:
         return
     if newest and newest[0] == last and not removed:

@@ -6,9 +6,9 @@ Imports no torch. Legend: B rows, S tokens, W width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,7 +17,13 @@ from models.layout import PAD, ROUND, Sequences
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Kept = MutableMapping[str, bytes]  # states of blocks by what they are of; may forget
+
+class Kept(Protocol):
+    """States of blocks by what they are of; may forget."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def __setitem__(self, key: str, states: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

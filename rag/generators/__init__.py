@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.config import ConfigError, RagConfig
@@ -18,14 +19,17 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
     if config.risk >= 0 and kind != "embedded":
         raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
     if kind == "embedded" and not rest:
-        from models import shipped
+        from models import kept, shipped
         from models.reader import Reader
         from rag.generators.quote import QuoteGenerator, Weights
 
         weights = shipped.describe()
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
-        return QuoteGenerator(embedder, reader, fitted, threshold, Reader(shipped.encoder(weights)))
+        encoder = shipped.encoder(weights)
+        return QuoteGenerator(
+            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)))
+        )
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

@@ -6,7 +6,7 @@ features of every sentence, and the answer that it finds within the quoted sente
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -134,16 +134,20 @@ def _findings(
 
 
 class QuoteGenerator:
-    """reader: what makes it `embedded`. threshold: the least confidence of an answer; negative = the fitted one."""
+    """reader_of: the reader for an index, which makes it `embedded`. threshold: the least confidence of an answer; negative = the fitted one."""
 
-    def __init__(self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0, reader: Reader | None = None) -> None:
-        self.name = "embedded" if reader else "quote"
-        self._embedder, self._index, self._reader, self._weights = embedder, index, reader, weights
+    def __init__(
+        self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0,
+        reader_of: Callable[[IndexReader], Reader] | None = None,
+    ) -> None:  # fmt: skip
+        self.name = "embedded" if reader_of else "quote"
+        self._embedder, self._index, self._weights, self._reader_of = embedder, index, weights, reader_of
+        self._reader = reader_of(index) if reader_of else None
         self._threshold = threshold if threshold >= 0 else weights.threshold
 
     def over(self, index: IndexReader) -> QuoteGenerator:
         """The same over another index, whose words it counts."""
-        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader)
+        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of)
 
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
         attempt = read(question, context, self._embedder, self._index, self._reader)

@@ -14,6 +14,7 @@ from indexing.minilm import MiniLM
 from indexing.reader import IndexReader
 from indexing.types import Modality
 from models.errors import WeightsError
+from models.layout import Sequences
 from models.reader import Reader, open_tokenizer
 from models.shipped import Shipped
 from rag import support
@@ -37,7 +38,8 @@ def votes(start: str, end: str = "", loud: float = 6.0) -> Reader:
     tokenizer = open_tokenizer()
     first, last = (tokenizer.encode(word, add_special_tokens=False).ids for word in (start, end or start))
 
-    def compute(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def compute(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        ids = rows.input_ids
         spans = np.stack((loud * (ids == first[0]), loud * (ids == last[-1])), -1).astype(np.float32)
         spans[:, 0] = 2.0
         return spans, np.zeros((len(ids), 2), np.float32)
@@ -58,7 +60,7 @@ Parts = tuple[MiniLM, IndexReader]
 
 def asked(parts: Parts, context: Context, reader: Reader, weights: Weights = BY_SPAN, threshold: float = -1.0) -> Draft:
     """What is answered; its form is checked in passing."""
-    *pieces, draft = QuoteGenerator(*parts, weights, threshold, reader).generate("Why is that?", context)
+    *pieces, draft = QuoteGenerator(*parts, weights, threshold, lambda _: reader).generate("Why is that?", context)
     assert isinstance(draft, Draft) and 0 <= draft.confidence <= 1
     assert "".join(pieces) == ("" if draft.abstained else draft.text)
     for one in draft.supports:
@@ -83,8 +85,8 @@ def test_the_sentence_then_the_answer_on_its_own_line(parts: Parts, pool: Contex
 
 
 def test_it_is_another_generator_than_without_a_reader(parts: Parts, pool: Context) -> None:
-    assert QuoteGenerator(*parts, BY_SPAN).name == "quote" and QuoteGenerator(*parts, BY_SPAN, reader=votes("x")).name == "embedded"
-    generator = QuoteGenerator(*parts, BY_SPAN, 0.125, votes("28", "degrees")).over(parts[1])
+    assert QuoteGenerator(*parts, BY_SPAN).name == "quote" and QuoteGenerator(*parts, BY_SPAN, reader_of=lambda _: votes("x")).name == "embedded"
+    generator = QuoteGenerator(*parts, BY_SPAN, 0.125, lambda _: votes("28", "degrees")).over(parts[1])
     *_, draft = generator.generate("Why?", pool)
     assert draft.text.endswith("\n28 degrees") and draft.details["threshold"] == 0.125
 
@@ -193,11 +195,11 @@ WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "thresho
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
+    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
-    weights = Weights.beside(Shipped("0", WHOLE, Path("w", "model")))
+    weights = Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model")))
     assert [weights.threshold_of(risk) for risk in (0.1, 0.15, 0.2, 1.0)] == [0.8, 0.8, 0.6, 0.6]
     with pytest.raises(ConfigError, match=r"risk 0.05 cannot be kept: the least that can is 0.1"):
         weights.threshold_of(0.05)
@@ -208,4 +210,4 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
 @pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
-        Weights.beside(Shipped("0", wrong, Path("w", "model")))
+        Weights.beside(Shipped("0", 2, wrong, Path("w", "model")))
