@@ -22,10 +22,13 @@ from tqdm import tqdm
 
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
-from models import shipped
+from models import base, shipped
+from models.grid import coordinates
+from models.int8 import Encoder
+from models.layout import WINDOW, collate
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
-from models.reader import Reader
+from models.reader import Reader, open_tokenizer, starts, window
 from rag import context, support
 from rag.generators.quote import Attempt, Weights, read
 from rag.pipeline import RagPipeline
@@ -52,6 +55,25 @@ def collection(data: Path, work: Path, name: str) -> Path:
     return folder / "index"
 
 
+def least_worth(encoder: Encoder, data: Path, lost: float) -> float:
+    """The router's threshold: of the questions that are fitted on, this share has an own passage that is not read."""
+    tokenizer, logits = open_tokenizer(), []
+    for name in SETS:
+        rows = [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span and fitted(row)]
+        for row in random.Random(2).sample(rows, min(QUESTIONS, len(rows))):
+            question, title, context = (tokenizer.encode(base.encodable(text), add_special_tokens=False) for text in (row.question, row.title, row.context))
+            grid = coordinates(base.encodable(row.context), context.offsets)
+            at = next(i for i, (_, end) in enumerate(context.offsets) if end > row.span.start)
+            first = next(first for first in starts(len(context.ids)) if first <= at < first + WINDOW)
+            [pair] = encoder.pairs(collate([window(question.ids, title.ids, context.ids, grid, first)]))
+            logits.append(encoder.router.logit(*pair))
+    return float(np.quantile(logits, lost))
+
+
+def fitted(row: QaRow) -> bool:
+    return int(key(row.context)[:2], 16) % 2 == 0
+
+
 def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) -> Attempt:
     found = rag.search(row.question, rag.config.top_k)
     if without_own:
@@ -75,7 +97,7 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
                 tried = attempt(indexes[asked], row, reader, without_own=kind == "removed")
                 if tried.spans:
                     right = correct(tried, asdict(row)) if kind == "answerable" else np.zeros(len(tried.spans), bool)
-                    made.append(Case(name, "fitted" if int(key(row.context)[:2], 16) % 2 == 0 else "held", kind, tried, right))
+                    made.append(Case(name, "fitted" if fitted(row) else "held", kind, tried, right))
     rng = random.Random(3)
     return made + [few(case, rng) for case in made if rng.random() < 0.4]
 
@@ -129,16 +151,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--lost", type=float, help="let the router skip blocks, at the cost of this share of the right ones")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
     layers = json.loads((options.model / "config.json").read_text())["memory_cached_layers"]
     shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
+    router = {}
+    if options.lost is not None:
+        router = {"router": round(least_worth(shipped.encoder(shipped.describe(options.out)), options.data, options.lost), 4)}
+        shipped.save(state, layers, options.out, router)
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
-    fitted, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
-    weights = fitted_weights(fitted)
-    shipped.save(state, layers, options.out, asdict(weights))
-    print(json.dumps(asdict(weights)))
+    known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
+    weights = fitted_weights(known)
+    shipped.save(state, layers, options.out, asdict(weights) | router)
+    print(json.dumps(asdict(weights) | router))
     report(held, weights)
+    read = [np.isfinite([finding.span for finding, mine in zip(case.attempt.findings, case.attempt.owner, strict=True) if mine == owner]).any()
+            for case in held for owner in dict.fromkeys(case.attempt.owner)]  # fmt: skip
+    print("share of the blocks that are read", mean(np.array(read)))
 
 
 if __name__ == "__main__":

@@ -64,21 +64,25 @@ class Encoder:
 
     def __call__(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """-> start and end logits (B, S, 2), answerable and evidence (B, 2). Of a block that is not worth it: surely nothing."""
-        lengths = rows.attention_mask.sum(1)
-        asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1)  # tokens of each row's question
-        questions = self.alone(rows, [(i, 0, int(asked[i])) for i in range(len(lengths))], {})
-        blocks = self.alone(rows, [(i, int(asked[i]), int(lengths[i])) for i in range(len(lengths))], {} if self.kept is None else self.kept)
-        pairs = list(zip(questions, blocks, strict=True))
+        pairs = self.pairs(rows)
         live = [i for i, pair in enumerate(pairs) if self.router is None or self.router.logit(*pair) >= self.router.least]
         spans, judged = np.zeros((*rows.input_ids.shape, 2), np.float32), np.full((len(pairs), 2), -np.inf, np.float32)
         spans[:, 0] = np.inf
         if live:
-            joint = np.zeros((len(live), rows.input_ids.shape[1], blocks[0].shape[1]), np.float16)  # (live, S, W)
+            joint = np.zeros((len(live), rows.input_ids.shape[1], pairs[0][0].shape[1]), np.float16)  # (live, S, W)
             for at, i in enumerate(live):
-                joint[at, : lengths[i]] = np.concatenate(pairs[i])
+                joint[at, : sum(map(len, pairs[i]))] = np.concatenate(pairs[i])
             mask = rows.attention_mask[live].astype(np.int32)
             spans[live], judged[live] = self.upper.run(["spans", "judged"], {"states": joint, "attention_mask": mask})
         return spans, judged
+
+    def pairs(self, rows: Sequences) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The lower states of each row's question and block, (tokens, W) each."""
+        lengths = rows.attention_mask.sum(1).tolist()
+        asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1).tolist()  # tokens of each row's question
+        questions = self.alone(rows, [(i, 0, first) for i, first in enumerate(asked)], {})
+        blocks = self.alone(rows, [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))], {} if self.kept is None else self.kept)
+        return list(zip(questions, blocks, strict=True))
 
     def alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> list[np.ndarray]:
         """The lower states (tokens, W) of parts (row, first, end) that see nothing else; each distinct part is computed once."""

@@ -90,17 +90,15 @@ def encoder(shipped: Shipped) -> Encoder:
     return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _router(shipped))
 
 
-def _router(shipped: Shipped) -> Router | None:
-    """None where no threshold is fitted: then every block is read."""
+def _router(shipped: Shipped) -> Router:
+    """Where no threshold is fitted yet, every block is read."""
     from safetensors import safe_open
 
-    if "router" not in shipped.calibration:
-        return None
     with safe_open(shipped.weights, "np") as file:
         question, block, weight, bias, scale = (
             file.get_tensor(f"{MEMORY}router.{name}").astype(np.float32) for name in ("question.weight", "block.weight", "weight.weight", "weight.bias", "scale")
         )
-    return Router(question.T, block.T, weight[0], float(bias[0]), scale, float(shipped.calibration["router"]))
+    return Router(question.T, block.T, weight[0], float(bias[0]), scale, float(shipped.calibration.get("router", -np.inf)))
 
 
 def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ class RagConfig:
     answers that may be wrong, from which the threshold follows.
     """
 
-    generator: str = "quote"
+    generator: str = "embedded"
     embedder: str = ""
     depth: int = 100
     top_k: int = 10

@@ -27,7 +27,7 @@ ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "agreement",
 )
-READER_FEATURES = ("span", "answerable", "evidence")  # of a sentence, where a trained reader read it; of the answer too
+READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
 SUREST = 20.0  # logits of the reader are kept within this
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
@@ -87,9 +87,13 @@ def chunk_features(
     return rows
 
 
-def reader_features(finding: Finding) -> list[float]:
-    """READER_FEATURES of a sentence: log-odds of its best answer, and what was judged of its chunk."""
-    return [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
+def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
+    """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
+    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES.
+    """
+    values = dict(zip(SENTENCE_FEATURES, row, strict=True))
+    read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
+    return [*read, values["row"] * values["coverage"]]
 
 
 def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:

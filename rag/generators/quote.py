@@ -17,7 +17,7 @@ from indexing.reader import IndexReader
 from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
-from models.reader import Finding, Passage
+from models.reader import NOTHING, Finding, Passage
 from rag import quotes, support
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
@@ -105,7 +105,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     owner = [rank for rank, found in enumerate(spans) for _ in found]
     findings = [finding for found in _findings(question, evidence, openings, spans, reader) for finding in found] if reader else []
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
-    rows = [row + support.reader_features(finding) for row, finding in zip(rows, findings, strict=True)] if reader else rows
+    rows = [row + support.reader_features(finding, row) for row, finding in zip(rows, findings, strict=True)] if reader else rows
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
     return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings)
 
@@ -117,10 +117,10 @@ def _findings(
 
     A chunk is read under its headings and the opening of its document, rows also under their table's header.
     """
-    before = [f"{header}\n" if (header := quotes.table_header(piece)) else "" for piece in evidence]
+    before = [f"{header}\n" if (header := quotes.table_header(piece)) and not piece.text.startswith(header) else "" for piece in evidence]
     titles = [
-        " - ".join([*(heading for heading in piece.headings if heading != head.rstrip("\n")), *([opening] if opening else [])])
-        for piece, head, opening in zip(evidence, before, openings, strict=True)
+        " - ".join([*(heading for heading in piece.headings if heading != quotes.table_header(piece)), *([opening] if opening else [])])
+        for piece, opening in zip(evidence, openings, strict=True)
     ]
     passages = [Passage(head + piece.text, title) for piece, head, title in zip(evidence, before, titles, strict=True)]
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
@@ -158,7 +158,7 @@ class QuoteGenerator:
         best = int(np.argmax(scores))
         shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
-        details = {"threshold": self._threshold, "sentences": len(scores)}
+        details = {"threshold": self._threshold, "sentences": len(scores), **_blocks(attempt)}
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
@@ -193,6 +193,14 @@ class QuoteGenerator:
         if piece.modality is not Modality.IMAGE or share < 0.5:
             return Draft(ABSTENTION, (), 0.0, abstained=True)
         return Draft(piece.headings[-1] if piece.headings else piece.document, (Support(0, 0, 0),), round(share, 4), abstained=False)
+
+
+def _blocks(attempt: Attempt) -> dict[str, object]:
+    """How many chunks a reader read with the question, and how many its router let go; nothing without one."""
+    if not attempt.findings:
+        return {}
+    read = {owner for owner, finding in zip(attempt.owner, attempt.findings, strict=True) if finding != NOTHING}
+    return {"blocks": {"live": len(read), "skipped": len(set(attempt.owner) - read)}}
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:

@@ -146,9 +146,7 @@ def test_a_block_that_is_not_worth_it_is_not_read(encoder: Encoder) -> None:
     router = Router(question, block, np.ones(384, np.float32), 0.0, np.array([8, -4], np.float32), -np.inf)
     rows = collate(parts())
     everything = encoder(rows)
-    ends = [[(i, 0, len(part.question) + 2), (i, len(part.question) + 2, len(part))] for i, part in enumerate(parts())]
-    questions, blocks = (encoder.alone(rows, [pair[which] for pair in ends], {}) for which in (0, 1))
-    logits = [router.logit(*pair) for pair in zip(questions, blocks, strict=True)]
+    logits = [router.logit(*pair) for pair in encoder.pairs(rows)]
     spans, judged = replace(encoder, router=replace(router, least=sorted(logits)[3]))(rows)
     live = np.array(logits) >= sorted(logits)[3]
     assert np.allclose(spans[live], everything[0][live], atol=1e-3) and np.allclose(judged[live], everything[1][live], atol=1e-3)
