@@ -106,7 +106,7 @@ def test_add_and_delete(client: Any, tmp_path: Path) -> None:
     assert told["documents"]["added"] == 1
     assert told["failures"] == [{"file": str(tmp_path / "empty.txt"), "reason": "empty file"}]
     name = next(file["name"] for file in client.predict(api_name="/status")["files"] if file["name"].endswith("boat.txt"))
-    assert client.predict("What is the boat called?", None, api_name="/ask")["text"] == "The boat is called Kittiwake."
+    assert client.predict("What is the boat called?", None, api_name="/ask")["text"] == "The boat is called Kittiwake.\nKittiwake"
     assert client.predict(name, api_name="/delete") == {"removed": 1}
     assert client.predict(str(tmp_path / "empty.txt"), api_name="/delete") == {"removed": 0}
     assert name not in {file["name"] for file in client.predict(api_name="/status")["files"]}

@@ -118,7 +118,7 @@ def test_an_empty_library_is_no_hindrance_to_dropped_files(tmp_path: Path, dropp
     build((), tmp_path / "empty")
     talk = Conversation(RagPipeline.from_index(tmp_path / "empty"))
     turn = last(talk.take("What is the boat called?", [dropped]))
-    assert not turn.problem and turn.reply.answer.text == "The boat is called Kittiwake."
+    assert not turn.problem and turn.reply.answer.text == "The boat is called Kittiwake.\nKittiwake"
 
 
 def test_a_stopped_turn_says_so_unless_it_was_answered(index: Path) -> None:
@@ -140,4 +140,4 @@ def test_another_index_is_asked_with_the_same_models(index: Path, tmp_path: Path
     assert rag.over(tmp_path / "other")._generator is said
     quoting = RagPipeline.from_index(index)
     other = quoting.over(tmp_path / "other")
-    assert other.ask("What is the boat called?").text == "The boat is called Kittiwake."
+    assert other.ask("What is the boat called?").text == "The boat is called Kittiwake.\nKittiwake"

@@ -175,8 +175,9 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
     index, embedder = IndexReader(tmp_path / "index"), MiniLM()
     (place,) = open_tokenizer().encode("seattle", add_special_tokens=False).ids
 
-    def compute(ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (types == 1)).any(1)[:, None], 2, 1).astype(np.float32)
+    def compute(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        ids = rows.input_ids
+        return np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (rows.token_type_ids == 1)).any(1)[:, None], 2, 1).astype(np.float32)
 
     rows = [index.matching('"flare"', 10)[at][0] for at in (0, 1)]
     pieces = [evidence(chunk.text, chunk.locator.document, headings=chunk.headings) for chunk in index.chunks(rows).values()]
