@@ -24,7 +24,7 @@ from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, k
 from indexing.build import build
 from models import base, shipped
 from models.grid import coordinates
-from models.int8 import Encoder
+from models.int8 import Encoder, Router
 from models.layout import WINDOW, collate
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
@@ -55,7 +55,7 @@ def collection(data: Path, work: Path, name: str) -> Path:
     return folder / "index"
 
 
-def least_worth(encoder: Encoder, data: Path, lost: float) -> float:
+def least_worth(encoder: Encoder, router: Router, data: Path, lost: float) -> float:
     """The router's threshold: of the questions that are fitted on, this share has an own passage that is not read."""
     tokenizer, logits = open_tokenizer(), []
     for name in SETS:
@@ -66,7 +66,7 @@ def least_worth(encoder: Encoder, data: Path, lost: float) -> float:
             at = next(i for i, (_, end) in enumerate(context.offsets) if end > row.span.start)
             first = next(first for first in starts(len(context.ids)) if first <= at < first + WINDOW)
             [pair] = encoder.pairs(collate([window(question.ids, title.ids, context.ids, grid, first)]))
-            logits.append(encoder.router.logit(*pair))
+            logits.append(router.logit(*pair))
     return float(np.quantile(logits, lost))
 
 
@@ -158,7 +158,8 @@ def main() -> None:
     shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
     router = {}
     if options.lost is not None:
-        router = {"router": round(least_worth(shipped.encoder(shipped.describe(options.out)), options.data, options.lost), 4)}
+        unfitted = shipped.describe(options.out)
+        router = {"router": round(least_worth(shipped.encoder(unfitted), shipped.router(unfitted), options.data, options.lost), 4)}
         shipped.save(state, layers, options.out, router)
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))

@@ -24,10 +24,11 @@ from models import base, command, grid
 from models.errors import DataError
 from models.excerpts import excerpt, openings
 from models.layout import QUESTION, TITLE, WINDOW
-from models.lookups import lookups, read_tables
+from models.lookups import lookups
 from models.qa import QaRow, read_qa
 from models.reader import open_tokenizer
 from models.recurring import recurring
+from models.tables import read_tables
 
 EXAMPLE = np.dtype([
     ("group", "u4"),  # examples of one question follow each other under one number

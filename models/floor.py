@@ -62,14 +62,14 @@ def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
     spans = spans.float().masked_fill(~batch.span_mask[..., None], float("-inf"))  # (B, S, 2)
     places = torch.stack((batch.start, batch.end), 1)  # (B, 2)
     known = places >= 0
-    span = _mean(F.cross_entropy(spans.transpose(1, 2)[known], places[known], reduction="none"))
+    span = average(F.cross_entropy(spans.transpose(1, 2)[known], places[known], reduction="none"))
     answerable = F.binary_cross_entropy_with_logits(judged[:, 0].float(), batch.answerable)
     seen = batch.evidence >= 0
-    evidence = _mean(F.binary_cross_entropy_with_logits(judged[seen, 1].float(), batch.evidence[seen], reduction="none"))
+    evidence = average(F.binary_cross_entropy_with_logits(judged[seen, 1].float(), batch.evidence[seen], reduction="none"))
     return {"loss": span + 0.5 * answerable + 0.5 * evidence, "span": span, "answerable": answerable, "evidence": evidence}
 
 
-def _mean(values: torch.Tensor) -> torch.Tensor:
+def average(values: torch.Tensor) -> torch.Tensor:
     return values.sum() / max(1, values.numel())
 
 

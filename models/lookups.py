@@ -14,9 +14,7 @@ from itertools import product
 
 from models.phrasing import Lookup, question, sort
 from models.qa import QaRow, Span
-from models.tables import CELL, LEAST, WORD, YEAR, Table, key_columns, lettered, read_tables, said, stands, words
-
-__all__ = ["Table", "lookups", "read_tables"]
+from models.tables import CELL, LEAST, WORD, YEAR, Table, key_columns, lettered, said, stands, words
 
 ROWS, LONGEST = (LEAST, 15), 900  # rows of an excerpt; characters of a context
 KEY, ANSWER = 60, 100  # characters of a cell that is named or asked for, at most

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from models.floor import average
 from models.grounded import LEAST, GroundedForCausalLM
 from models.layout import IGNORED
 from models.memory import Live, Memory
@@ -40,7 +41,7 @@ def routing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch
         questions = model.memory.lower(batch.question_ids, batch.question_mask)
     logits = model.memory.router(questions[batch.owner], batch.question_mask[batch.owner], blocks, batch.block_mask)
     known = batch.evidence >= 0
-    return {"loss": _mean(F.binary_cross_entropy_with_logits(logits[known].float(), batch.evidence[known], reduction="none"))}
+    return {"loss": average(F.binary_cross_entropy_with_logits(logits[known].float(), batch.evidence[known], reduction="none"))}
 
 
 def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:
@@ -57,7 +58,7 @@ def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -
     copied = (copy[:, 1:].exp() * same).sum(-1).clamp_min(LEAST).log()
     known = slots != IGNORED
     pointing = F.nll_loss(copy[known], slots[known] + 1, reduction="none")
-    return {"answer": -_mean(torch.logaddexp(written, copied)), "pointing": _mean(pointing)}
+    return {"answer": -average(torch.logaddexp(written, copied)), "pointing": average(pointing)}
 
 
 def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
@@ -72,8 +73,4 @@ def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
     answerable = F.binary_cross_entropy_with_logits(judged[asked, 0], batch.answerable[asked], reduction="none")
     seen = (batch.evidence >= 0) & asked
     evidence = F.binary_cross_entropy_with_logits(judged[seen, 1], batch.evidence[seen], reduction="none")
-    return {"span": _mean(span), "answerable": _mean(answerable), "evidence": _mean(evidence)}
-
-
-def _mean(values: torch.Tensor) -> torch.Tensor:
-    return values.sum() / max(1, values.numel())
+    return {"span": average(span), "answerable": average(answerable), "evidence": average(evidence)}

@@ -87,11 +87,11 @@ def encoder(shipped: Shipped) -> Encoder:
         open_session(f"reader-{half}-{shipped.digest}-int8-{GRAPH_VERSION}", graph(make))
         for half, make in (("lower", bert_graph.lower), ("upper", bert_graph.upper))
     )
-    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _router(shipped))
+    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", router(shipped) if "router" in shipped.calibration else None)
 
 
-def _router(shipped: Shipped) -> Router:
-    """Where no threshold is fitted yet, every block is read."""
+def router(shipped: Shipped) -> Router:
+    """The router of these weights; without a fitted threshold it lets every block through."""
     from safetensors import safe_open
 
     with safe_open(shipped.weights, "np") as file:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from indexing.sentences import CELL, sentences
+from indexing.sentences import sentences
 from indexing.types import Modality
+from models.grid import CELL
 from rag.types import Evidence
 
 LONGEST = 500  # characters of a quoted sentence

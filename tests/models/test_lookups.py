@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qa_files import row, write_jsonl
 
-from models.lookups import LONGEST, PER_TABLE, Table, lookups, read_tables
-from models.tables import stands
+from models.lookups import LONGEST, PER_TABLE, lookups
+from models.tables import Table, read_tables, stands
 
 MILLS = Table(
     "Mills of the valley", ("Mill", "River", "Built", "Wheels"),
