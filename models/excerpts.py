@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 
-from models.grid import CELL
+from models.cell import CELL
 from models.qa import QaRow, Span
 
 LONGEST = 800  # characters of a part of a table, about those of a chunk

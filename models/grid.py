@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-CELL = " | "  # between the cells of a row, as the loaders join them
+from models.cell import CELL
+
 ROWS, COLUMNS = 64, 32  # numbers that there are, 0 among them: "in no table"; what stands beyond gets the last one
 HEADER = 1  # the number of a header's row
 

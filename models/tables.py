@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.grid import CELL
+from models.cell import CELL
 from models.qa import read_qa
 
 LEAST = 3  # rows of a table

@@ -6,7 +6,7 @@ import re
 
 from indexing.sentences import sentences
 from indexing.types import Modality
-from models.grid import CELL
+from models.cell import CELL
 from rag.types import Evidence
 
 LONGEST = 500  # characters of a quoted sentence

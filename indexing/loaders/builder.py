@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from indexing.loaders.decode import clean
 from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
-from models.grid import CELL
+from models.cell import CELL
 
 BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
 TABLE = (BlockKind.HEADER, BlockKind.ROW)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import TOKENIZER
 
-from models.grid import CELL, COLUMNS, ROWS, coordinates
+from models.cell import CELL
+from models.grid import COLUMNS, ROWS, coordinates
 
 
 def places(text: str) -> list[tuple[str, int, int]]:
