@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,10 @@ from tqdm import tqdm
 
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
-from models import base, shipped
-from models.grid import coordinates
-from models.int8 import Encoder, Router
-from models.layout import WINDOW, collate
+from models import shipped
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
-from models.reader import Reader, open_tokenizer, starts, window
+from models.reader import GROUP, Reader
 from rag import context, support
 from rag.generators.quote import Attempt, Weights, read
 from rag.pipeline import RagPipeline
@@ -38,6 +36,8 @@ PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
 LEAST = 40
+ENOUGH = (*np.arange(-1.0, 8.0, 0.5).tolist(), math.inf)
+LOST = 0.005  # of the right quotes, for reading fewer chunks
 QUESTIONS = 60  # of each set and kind
 
 
@@ -55,21 +55,6 @@ def collection(data: Path, work: Path, name: str) -> Path:
     return folder / "index"
 
 
-def least_worth(encoder: Encoder, router: Router, data: Path, lost: float) -> float:
-    """The router's threshold: of the questions that are fitted on, this share has an own passage that is not read."""
-    tokenizer, logits = open_tokenizer(), []
-    for name in SETS:
-        rows = [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span and fitted(row)]
-        for row in random.Random(2).sample(rows, min(QUESTIONS, len(rows))):
-            question, title, context = (tokenizer.encode(base.encodable(text), add_special_tokens=False) for text in (row.question, row.title, row.context))
-            grid = coordinates(base.encodable(row.context), context.offsets)
-            at = next(i for i, (_, end) in enumerate(context.offsets) if end > row.span.start)
-            first = next(first for first in starts(len(context.ids)) if first <= at < first + WINDOW)
-            [pair] = encoder.pairs(collate([window(question.ids, title.ids, context.ids, grid, first)]))
-            logits.append(router.logit(*pair))
-    return float(np.quantile(logits, lost))
-
-
 def fitted(row: QaRow) -> bool:
     return int(key(row.context)[:2], 16) % 2 == 0
 
@@ -78,7 +63,8 @@ def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) 
     found = rag.search(row.question, rag.config.top_k)
     if without_own:
         found = tuple(piece for piece in found if not piece.document.endswith(key(row.context)))
-    return read(row.question, context.pack(found, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
+    tried = read(row.question, context.pack(found, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
+    return replace(tried, windows=[], heads=[])  # states are large, and nothing here asks a decoder
 
 
 def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
@@ -122,6 +108,29 @@ def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float],
     return tuple((risk, at) for risk, at in found if at is not None)
 
 
+def stopped(case: Case, enough: float) -> tuple[Case, float]:
+    """The case as it is when reading stops at `enough` (models.reader), and the share of its chunks that are read."""
+    tried = case.attempt
+    answerable = np.full(len(tried.evidence), -np.inf)
+    np.maximum.at(answerable, tried.owner, [finding.answerable for finding in tried.findings])
+    sure = np.flatnonzero(answerable >= enough)
+    read = min(len(answerable), GROUP * (1 + int(sure[0]) // GROUP)) if len(sure) else len(answerable)
+    features = tried.features.copy()
+    unread = np.array(tried.owner) >= read
+    features[unread, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
+    return replace(case, attempt=replace(tried, features=features)), read / len(answerable)
+
+
+def fit_enough(chosen: list[Case], weights: Weights) -> float:
+    """The lowest logit at which no more than LOST of the right quotes are lost."""
+    def share(cases: list[Case]) -> float:
+        return float(answer_rows(cases, np.array(weights.sentence))[1].mean())
+
+    whole = share(chosen)
+    kept = [enough for enough in ENOUGH if share([stopped(case, enough)[0] for case in chosen]) >= whole - LOST]
+    return min(kept, default=math.inf)
+
+
 def report(held: list[Case], weights: Weights) -> None:
     rows, right = answer_rows(held, np.array(weights.sentence))
     sure = support.probability(rows, weights.answer, weights.bias)
@@ -151,25 +160,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--lost", type=float, help="let the router skip blocks, at the cost of this share of the right ones")
+    parser.add_argument("--stop", action="store_true", help="let reading stop where it has enough, and fit again for that")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
     layers = json.loads((options.model / "config.json").read_text())["memory_cached_layers"]
     shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
-    router = {}
-    if options.lost is not None:
-        unfitted = shipped.describe(options.out)
-        router = {"router": round(least_worth(shipped.encoder(unfitted), shipped.router(unfitted), options.data, options.lost), 4)}
-        shipped.save(state, layers, options.out, router)
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
-    shipped.save(state, layers, options.out, asdict(weights) | router)
-    print(json.dumps(asdict(weights) | router))
     report(held, weights)
-    read = [np.isfinite([finding.span for finding, mine in zip(case.attempt.findings, case.attempt.owner, strict=True) if mine == owner]).any()
-            for case in held for owner in dict.fromkeys(case.attempt.owner)]  # fmt: skip
-    print("share of the blocks that are read", mean(np.array(read)))
+    if options.stop:
+        enough = fit_enough([case for case in known if case.kind == "answerable"], weights)
+        weights = replace(fitted_weights([stopped(case, enough)[0] for case in known]), enough=enough)
+        for kind in ("answerable", "removed", "marked", "elsewhere"):
+            read = [stopped(case, enough)[1] for case in held if case.kind == kind]
+            print(f"stopping at {enough}, {kind}: share of the chunks that are read", mean(np.array(read)))
+        report([stopped(case, enough)[0] for case in held], weights)
+    calibration = {name: value for name, value in asdict(weights).items() if value != math.inf}
+    shipped.save(state, layers, options.out, calibration)
+    print(json.dumps(calibration))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from models.grid import coordinates
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
-from models.questions import padded
+from models.questions import coded_pairs, padded
 from models.reader import BATCH, LONGEST, NOTHING, Finding, Passage, open_tokenizer, starts
 
 if TYPE_CHECKING:
@@ -98,13 +98,14 @@ class GroundedReader:
         owner = [block.owner for block in blocks]
         most = max(owner.count(i) for i in range(len(asked)))
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
-        question_ids, question_mask = (torch.from_numpy(array).to(device) for array in padded(asked))
-        block_ids, block_mask = (torch.from_numpy(array).to(device) for array in padded([block.tokens for block in blocks]))
-        grid = np.stack([np.pad(block.grid, ((0, block_ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks])
+        (asked_ids, asked_mask), (ids, mask) = padded(asked), padded([block.tokens for block in blocks])
+        grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
+        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner))
+        question_ids, question_mask, block_ids, block_mask, places, coded = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
         questions = model.memory.lower(question_ids, question_mask)[owned]
-        lower = model.memory.lower(block_ids, block_mask, torch.from_numpy(grid).long().to(device))
-        live = model.memory.live(questions, question_mask[owned], lower, block_mask)
+        lower = model.memory.lower(block_ids, block_mask, places)
+        live = model.memory.live(questions, question_mask[owned], lower, block_mask, coded)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
         return memory, live, block_ids.shape[1]
 

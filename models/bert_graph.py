@@ -1,59 +1,23 @@
 """A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in two and under a reader's heads.
 
-Written straight from the weights, so neither torch nor an exporter is needed. The contrib operators are ONNX
-Runtime's own fused ones (com.microsoft). Activations are quantised per token row, not per tensor, so that a
-result does not depend on what else stands in its batch; weights per output channel, to 7 bits, because AVX2
-without VNNI saturates on the eighth. Knows nothing of tokenizers or files. Legend: B texts, S tokens.
+Knows nothing of tokenizers or files. Legend: B texts, S tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
+from models.graph import MS, Graph
 from models.grid import HEADER
 
-MS = "com.microsoft"
 HEADS = 12
 EPSILON = 1e-12  # of BERT's layer norms
-ACTIVATION_LEVELS = 127.0  # of uint8 around the zero point 128
-WEIGHT_LEVELS = 64.0
-
-
-class _Graph:
-    """Nodes and constants of a graph that is being written; `node` returns the name of the node's first output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def constant(self, name: str, values: np.ndarray) -> str:
-        self.constants[name] = numpy_helper.from_array(np.asarray(values, order="C"), name)
-        return name
-
-    def node(self, kind: str, inputs: list[str], name: str, outputs: list[str] | None = None, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, outputs or [name], name=name, **attributes))
-        return (outputs or [name])[0]
-
-    def linear(self, x: str, weight: np.ndarray, name: str) -> str:
-        """x (B, S, in) times weight (in, out) in int8, back in float32 (B, S, out)."""
-        scale = np.maximum(np.abs(weight).max(0), 1e-9) / WEIGHT_LEVELS  # (out,)
-        levels = np.round(weight / scale).astype(np.int8)  # (in, out)
-        largest = self.node("ReduceMax", [self.node("Abs", [x], f"{name}.abs"), "last_axis"], f"{name}.max", keepdims=1)
-        largest = self.node("Max", [largest, "tiny"], f"{name}.largest")
-        step = self.node("Mul", [largest, "per_level"], f"{name}.step")  # (B, S, 1)
-        scaled = self.node("Div", [x, step], f"{name}.scaled")
-        quantised = self.node("QuantizeLinear", [scaled, "one", "zero_point"], f"{name}.quantised")
-        product = self.node(
-            "MatMulIntegerToFloat",
-            [quantised, self.constant(f"{name}.weight", levels), "one",
-             self.constant(f"{name}.scale", scale.astype(np.float32)), "zero_point"],
-            f"{name}.product", domain=MS,
-        )
-        return self.node("Mul", [product, step], name)
+TOKENS = TensorProto.INT32, ("batch", "tokens")
+STATES = TensorProto.FLOAT16, ("batch", "tokens", "width")
 
 
 def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
@@ -61,8 +25,7 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
 
     weights: the state dict of a transformers BertModel, float32.
     """
-    graph = _Graph()
-    _constants(graph)
+    graph = Graph()
     width = weights["embeddings.LayerNorm.weight"].shape[0]
     segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
     tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"]
@@ -79,8 +42,8 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     # the mean's divisor would cancel in the norm, so the sum is enough
     pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
     graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
-    inputs = dict.fromkeys(("input_ids", "attention_mask"), TensorProto.INT32)
-    return _model(graph, inputs, {"embedding": (TensorProto.FLOAT, ["batch", width])})
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), TOKENS)
+    return graph.model(inputs, {"embedding": (TensorProto.FLOAT, ["batch", width])})
 
 
 def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
@@ -88,24 +51,23 @@ def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], la
 
     The first `layers` layers over texts alone, see models.memory. heads: `grid.*` as there. Half precision is what is kept of a block.
     """
-    graph = _Graph()
-    _constants(graph)
+    graph = Graph()
     hidden = _embed(graph, weights, heads)
     for layer in range(layers):
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
     graph.node("Cast", [hidden], "states", to=TensorProto.FLOAT16)
     inputs = ("input_ids", "token_type_ids", "attention_mask", "position_ids", "rows", "columns")
-    return _model(graph, dict.fromkeys(inputs, TensorProto.INT32), {"states": (TensorProto.FLOAT16, ["batch", "tokens", "width"])})
+    return graph.model(dict.fromkeys(inputs, TOKENS), {"states": STATES})
 
 
 def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
-    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits.
+    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits,
+    and `memory` (B, S, width) float16, the states that a decoder reads.
 
     The layers after the first `layers`, over question and block at once. heads: weight and bias of the linear layers `span` (over
     every state) and `judge` (over the first one).
     """
-    graph = _Graph()
-    _constants(graph)
+    graph = Graph()
     hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
     for layer in range(layers, _layers(weights)):
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
@@ -113,11 +75,12 @@ def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], la
     for name, states, output in (("span", hidden, "spans"), ("judge", first, "judged")):
         product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
         graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
-    inputs = {"attention_mask": TensorProto.INT32, "states": TensorProto.FLOAT16}
-    return _model(graph, inputs, {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2])})
+    graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
+    outputs = {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2]), "memory": STATES}
+    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs)
 
 
-def _embed(graph: _Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> str:
+def _embed(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> str:
     """Words with what models.memory.GridEmbeddings adds to them, positions and segments, normalised: (B, S, width)."""
 
     def look_up(name: str, table: np.ndarray, places: str) -> str:
@@ -150,33 +113,11 @@ def _embed(graph: _Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str,
     return graph.node("LayerNormalization", [total, *norm], "embed", axis=-1, epsilon=EPSILON)
 
 
-def _constants(graph: _Graph) -> None:
-    graph.constant("zero_point", np.array(128, np.uint8))
-    graph.constant("one", np.array(1, np.float32))
-    graph.constant("tiny", np.array(1e-6, np.float32))
-    graph.constant("per_level", np.array(1 / ACTIVATION_LEVELS, np.float32))
-    graph.constant("last_axis", np.array([-1], np.int64))
-
-
 def _layers(weights: Mapping[str, np.ndarray]) -> int:
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
 
 
-def _model(graph: _Graph, inputs: Mapping[str, int], outputs: Mapping[str, tuple[int, Sequence[str | int]]]) -> onnx.ModelProto:
-    """inputs: name -> type, all (batch, tokens), half precision with a width; outputs: name -> type and shape."""
-    shapes = {name: ["batch", "tokens", *(["width"] if kind == TensorProto.FLOAT16 else [])] for name, kind in inputs.items()}
-    return helper.make_model(
-        helper.make_graph(
-            graph.nodes, "encoder",
-            [helper.make_tensor_value_info(name, kind, shapes[name]) for name, kind in inputs.items()],
-            [helper.make_tensor_value_info(name, kind, list(shape)) for name, (kind, shape) in outputs.items()],
-            list(graph.constants.values()),
-        ),
-        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=8,
-    )
-
-
-def _layer(graph: _Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
+def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
     """One post-norm transformer layer: x (B, S, width) -> (B, S, width)."""
     parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
@@ -191,7 +132,7 @@ def _layer(graph: _Graph, weights: Mapping[str, np.ndarray], x: str, layer: str)
     return _project(graph, weights, inner, x, f"{layer}.output")
 
 
-def _project(graph: _Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
+def _project(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
     """layer_norm(linear(x) + residual)."""
     projected = graph.linear(x, weights[f"{name}.dense.weight"].T, f"{name}.dense")
     constants = [

@@ -29,6 +29,7 @@ from models.qa import QaRow, read_qa
 from models.reader import open_tokenizer
 from models.recurring import recurring
 from models.tables import read_tables
+from models.twins import names, twin
 
 EXAMPLE = np.dtype([
     ("group", "u4"),  # examples of one question follow each other under one number
@@ -41,6 +42,7 @@ HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
 NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
 STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
+TWINS = 0.6  # share of the questions that are put to their passage again with something changed, where that can be done
 OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
 TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
 MADE = ("lookups", "recurring")  # sets that are made here: whether they are answerable is settled
@@ -215,6 +217,7 @@ def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Can
     """The questions of a set, each perhaps beside a passage that does not answer it. No passage that is held out is such a one in training."""
     held = {row.context: is_held(row.context) for row in rows}
     texts = "\n\n".join(context for context in held if held[context])
+    strange = names(rows) if name not in MADE else []
     above = openings(row for row in rows if not held[row.context])
     most, spans = MIXTURE[name]
     picked = list(range(len(rows)))
@@ -223,7 +226,8 @@ def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Can
         row, mine = rows[i], held[rows[i].context]
         opened, opening = above.get(row.title, ("", ""))
         under = f"{row.title} - {opening}" if opening and opened != row.context and writer.rng.random() < OPENED else ""
-        writer.add(excerpt(row, writer.rng) if spans else row, spans=spans, held=mine, above=under)
+        seen = excerpt(row, writer.rng) if spans else row
+        writer.add(seen, spans=spans, held=mine, above=under)
         candidates = [one for one in beside[i] if mine or one.text not in texts]
         if candidates and writer.rng.random() < NEGATIVES:
             writer.add_negative(row, writer.rng.choice(candidates), held=mine)
@@ -231,6 +235,8 @@ def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Can
             other = writer.rng.choice(rows)
             if other.context != row.context and (mine or not held[other.context]):
                 writer.add_negative(row, Candidate(other.context, other.title), held=mine)
+        if strange and spans and writer.rng.random() < TWINS and (near := twin(seen, strange, writer.rng)):
+            writer.add(near, spans=spans, held=mine, above=under)
 
 
 def main() -> None:

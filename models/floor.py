@@ -6,7 +6,6 @@ Everything later is measured against it, and learns from it. The span head is BE
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from models import base
 from models.batches import Batch
 from models.layout import Sequences
-from models.reader import Compute
+from models.reader import Compute, Computed
 from models.torchvision_ops import ensure_operators
 
 ensure_operators()
@@ -76,10 +75,10 @@ def average(values: torch.Tensor) -> torch.Tensor:
 def compute(model: FloorReader) -> Compute:
     """The model as what models.reader computes with."""
 
-    def run(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    def run(rows: Sequences) -> Computed:
         arrays = (rows.input_ids, rows.token_type_ids, rows.attention_mask)
         with torch.inference_mode():
             spans, judged = model(*(torch.from_numpy(array).to(model.device) for array in arrays))
-        return spans.float().cpu().numpy(), judged.float().cpu().numpy()
+        return Computed(spans.float().cpu().numpy(), judged.float().cpu().numpy())
 
     return run

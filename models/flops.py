@@ -10,7 +10,7 @@ def layers(count: int, tokens: int) -> int:
     return count * (2 * tokens * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER) + 4 * tokens * tokens * WIDTH)
 
 
-def reading(question: int, block: int, *, cached_layers: int, all_layers: int = 6, live: bool = True, kept: bool = False) -> int:
-    """Of a block of so many tokens for a question of so many; kept: its states below are there already; not live: it is skipped."""
+def reading(question: int, block: int, *, cached_layers: int, all_layers: int = 6, kept: bool = False) -> int:
+    """Of a block of so many tokens for a question of so many; kept: its states below are there already."""
     lower = 0 if kept else layers(cached_layers, block)
-    return lower + (layers(all_layers - cached_layers, question + block) if live else 0)
+    return lower + layers(all_layers - cached_layers, question + block)

@@ -80,11 +80,11 @@ class GroundedForCausalLM(LlamaForCausalLM):
         self.post_init()
 
     def begin_with(self, reader: FloorReader) -> None:
-        """Take over a trained floor's encoder and heads. Word vectors stay the base's, so they need not be shipped again."""
+        """Take over a trained floor's encoder and heads. Its word vectors are the base's: frozen, they need not be shipped again."""
         self.memory.bert.load_state_dict(reader.encoder.state_dict())
         self.memory.span.load_state_dict(reader.span.state_dict())
         self.memory.judge.load_state_dict(reader.judge.state_dict())
-        self.memory.bert.embeddings.requires_grad_(False)
+        nn.init.zeros_(self.memory.matches.weight)  # seen by layers that were trained without
         nn.init.eye_(self.memory.grid.header.weight)  # a cell's words and its header's, as if they stood together
 
     def remember(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None) -> Memory:

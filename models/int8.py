@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from models.layout import PAD, ROUND, Sequences
+from models.matches import codes
+from models.reader import Computed
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -27,54 +29,29 @@ class Kept(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Router:
-    """The weights of a models.router.BlockRouter; blocks of a lower logit than `least` are not read."""
-
-    question: np.ndarray  # (W, size)
-    block: np.ndarray  # (W, size)
-    weight: np.ndarray  # (W,)
-    bias: float
-    scale: np.ndarray  # (2,)
-    least: float
-
-    def logit(self, question: np.ndarray, block: np.ndarray) -> float:
-        """Lower states (Q, W) and (T, W) of a question and a block -> how likely it is that the block holds evidence."""
-        question, block = question.astype(np.float32), block.astype(np.float32)
-        asked, held = unit(question @ self.question), unit(block @ self.block)
-        weight = np.logaddexp(0, question @ self.weight + self.bias)  # (Q,)
-        return float(self.scale[0] * (weight @ (asked @ held.T).max(1)) / max(weight.sum(), 1e-6) + self.scale[1])
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-@dataclass(frozen=True, slots=True)
 class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
-    lower, upper: the graphs of models.bert_graph; name: of their weights, part of the keys; router: None = every block is read.
+    lower, upper: the graphs of models.bert_graph; name: of their weights, part of the keys; matches: what is added at each code of
+    models.matches, (CODES, W).
     """
 
     lower: InferenceSession
     upper: InferenceSession
     name: str
-    router: Router | None = None
+    matches: np.ndarray
     kept: Kept | None = None
 
-    def __call__(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """-> start and end logits (B, S, 2), answerable and evidence (B, 2). Of a block that is not worth it: surely nothing."""
+    def __call__(self, rows: Sequences) -> Computed:
         pairs = self.pairs(rows)
-        live = [i for i, pair in enumerate(pairs) if self.router is None or self.router.logit(*pair) >= self.router.least]
-        spans, judged = np.zeros((*rows.input_ids.shape, 2), np.float32), np.full((len(pairs), 2), -np.inf, np.float32)
-        spans[:, 0] = np.inf
-        if live:
-            joint = np.zeros((len(live), rows.input_ids.shape[1], pairs[0][0].shape[1]), np.float16)  # (live, S, W)
-            for at, i in enumerate(live):
-                joint[at, : sum(map(len, pairs[i]))] = np.concatenate(pairs[i])
-            mask = rows.attention_mask[live].astype(np.int32)
-            spans[live], judged[live] = self.upper.run(["spans", "judged"], {"states": joint, "attention_mask": mask})
-        return spans, judged
+        joint = np.zeros((*rows.input_ids.shape, self.matches.shape[1]), np.float16)  # (B, S, W)
+        for row, (question, block) in enumerate(pairs):
+            asked, length = len(question), len(question) + len(block)
+            ids, grid = rows.input_ids[row, :length], rows.grid[row, asked:length]
+            coded = np.concatenate(codes(ids[:asked], ids[asked:], grid))
+            joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
+        inputs = {"states": joint, "attention_mask": rows.attention_mask.astype(np.int32)}
+        return Computed(*self.upper.run(["spans", "judged", "memory"], inputs))
 
     def pairs(self, rows: Sequences) -> list[tuple[np.ndarray, np.ndarray]]:
         """The lower states of each row's question and block, (tokens, W) each."""

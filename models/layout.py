@@ -12,6 +12,7 @@ import numpy as np
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
 IGNORED = -100  # a label that counts for nothing
+CLOSED = -1e4  # added to the score of what attention may not read
 QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
 BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
 ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
@@ -29,6 +30,11 @@ class Parts:
     context: Sequence[int]
     title_grid: np.ndarray = field(default_factory=_nowhere)
     context_grid: np.ndarray = field(default_factory=_nowhere)
+
+    @property
+    def block(self) -> int:
+        """Where the title begins in its row, and with it what can be read without the question."""
+        return len(self.question) + 2
 
     @property
     def place(self) -> int:
@@ -55,7 +61,7 @@ def collate(rows: Sequence[Parts]) -> Sequences:
     ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
     grid = np.zeros((*shape, 2), np.int64)
     for i, row in enumerate(rows):
-        first, length = len(row.question) + 2, len(row)
+        first, length = row.block, len(row)
         ids[i, :length] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])
         mask[i, :length], types[i, first:length] = 1, 1
         positions[i, :first], positions[i, first:length] = np.arange(first), BLOCK_POSITION + np.arange(length - first)

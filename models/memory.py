@@ -3,7 +3,7 @@
 The encoder's lower layers see a block alone, so that their states can be kept; its upper layers see the block with the question
 ("live"; DeFormer, arXiv 2005.00697), or again the block alone ("cached"; LUMEN, arXiv 2301.10448, has the cost of each).
 Tokens of tables carry embeddings of their row and column and the mean word vector of their column's header (rows and columns after
-TAPAS, arXiv 2004.02349). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
+TAPAS, arXiv 2004.02349); the upper layers also see which tokens stand in the question (models.matches). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
 S slots of a memory, L cross layers, G key-value heads, D width of a head, P width of the pointer.
 """
 
@@ -27,7 +27,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 from models.config import GroundedConfig  # noqa: E402
 from models.grid import COLUMNS, HEADER, ROWS  # noqa: E402
 from models.layout import BLOCK_POSITION  # noqa: E402
-from models.router import BlockRouter  # noqa: E402
+from models.matches import CODES  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class MemoryEncoder(nn.Module):
         self.cached_layers = config.memory_cached_layers
         self.bert = BertModel(self.config, add_pooling_layer=False)
         self.grid = GridEmbeddings(self.config.hidden_size)
+        self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
-        self.router = BlockRouter(self.config.hidden_size)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
         """ids, mask (N, T) of blocks with their grid (N, T, 2), or of questions without -> states (N, T, W), each text seen alone."""
@@ -110,12 +110,14 @@ class MemoryEncoder(nn.Module):
         states = self.bert.embeddings(inputs_embeds=words, token_type_ids=torch.full_like(ids, int(first > 0)), position_ids=positions)
         return self._run(states, mask, slice(0, self.cached_layers))
 
-    def live(self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor) -> Live:
-        """Lower states of questions (N, Q, W) and of their blocks (N, T, W), masks (N, Q) and (N, T).
+    def live(
+        self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor, codes: torch.Tensor
+    ) -> Live:
+        """Lower states of questions (N, Q, W) and of their blocks (N, T, W), masks (N, Q) and (N, T), codes of models.matches (N, Q + T).
 
-        Where a question is masked whole, its block's states are those of `cached`.
+        Where a question is masked whole and all codes are 0, its block's states are those of `cached`.
         """
-        joint = torch.cat((question, block), 1)  # (N, Q + T, W)
+        joint = torch.cat((question, block), 1) + self.matches(codes)  # (N, Q + T, W)
         joint = self._run(joint, torch.cat((question_mask, block_mask), 1), slice(self.cached_layers, None))
         first, states = joint[:, 0], joint[:, question.shape[1] :]
         return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first))

@@ -22,7 +22,7 @@ def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Li
     blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)  # (N, T, W)
     questions = model.memory.lower(batch.question_ids, batch.question_mask)  # (B, Q, W)
     seen = batch.question_mask[batch.owner] * ~batch.cached[:, None]  # (N, Q)
-    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask)
+    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes)
     memory = model.remember(live.states, batch.block_ids, batch.block_mask)
     return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
 
@@ -32,16 +32,6 @@ def loss(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Te
     memory, live = recall(model, batch)
     parts = _writing(model, batch, memory) | _reading(live, batch)
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
-
-
-def routing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
-    """What the router learns by itself: from the states that the lower layers have of question and block, whether the block is evidence."""
-    with torch.no_grad():
-        blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)
-        questions = model.memory.lower(batch.question_ids, batch.question_mask)
-    logits = model.memory.router(questions[batch.owner], batch.question_mask[batch.owner], blocks, batch.block_mask)
-    known = batch.evidence >= 0
-    return {"loss": average(F.binary_cross_entropy_with_logits(logits[known].float(), batch.evidence[known], reduction="none"))}
 
 
 def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from models.batches import Examples
-from models.checkpoint import open_model
-from models.errors import TrainError
+from models.checkpoint import model_type, open_model
 from models.floor import FloorReader
 from models.loop import TrainConfig
 from models.questions import Questions
@@ -45,35 +44,23 @@ def floor(data: Path, start: Path | None) -> Task:
 
 
 def embedded(data: Path, start: Path | None) -> Task:
-    """start: a trained floor, whose encoder and judging head the memory begins with."""
+    """start: a trained floor, whose encoder and heads the memory begins with, or a model of this preset, which is trained on."""
     from models.answering import GroundedReader
     from models.config import embedded as configuration
     from models.grounded import GroundedForCausalLM
     from models.objective import loss
 
-    model = GroundedForCausalLM(configuration())
+    further = start is not None and model_type(start) == "grounded"
+    model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
     if not torch.cuda.is_available():
         model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU
-    model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
-    return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid."))
-
-
-def router(data: Path, start: Path | None) -> Task:
-    """start: a trained model, of which only the router is trained on."""
-    from models.answering import GroundedReader
-    from models.grounded import GroundedForCausalLM
-    from models.objective import routing
-
-    if start is None:
-        raise TrainError("a router is trained into a model: give --start RUN/model")
-    model = open_model(GroundedForCausalLM, start)
-    model.requires_grad_(False)
-    model.memory.router.requires_grad_(True)
-    return Task(model, Questions(data), routing, GroundedReader)
+    if not further:
+        model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
+    model.memory.bert.embeddings.requires_grad_(False)
+    return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid.", "memory.matches."))
 
 
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
     "embedded": (TrainConfig(epochs=1), embedded),
-    "router": (TrainConfig(epochs=1, tokens=12288, learning_rate=2e-3), router),
 }

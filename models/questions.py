@@ -14,6 +14,7 @@ import torch
 
 from models.batches import Examples, shuffled_batches
 from models.layout import CLS, IGNORED, PAD, ROUND, SEP
+from models.matches import codes
 
 ANSWER = 24  # tokens of an answer that are learned word for word
 CACHED = 0.12  # share of the blocks that are learned from as if the question were not there
@@ -28,6 +29,7 @@ class QuestionBatch:
     block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP]
     block_mask: torch.Tensor  # (N, T) long
     grid: torch.Tensor  # (N, T, 2) long: where tokens of blocks stand in a table, models.grid
+    codes: torch.Tensor  # (N, Q + T) long: which words stand in the question, models.matches; 0 in blocks of `cached`
     context_mask: torch.Tensor  # (N, T) bool: where an answer may stand
     start: torch.Tensor  # (N,) long: 1 + place of the answer's first token in its block; 0 = not in it; -100 = not known
     end: torch.Tensor  # (N,) long
@@ -82,11 +84,13 @@ class Questions:
         unmarked = np.where(flat["answerable"] == 1, IGNORED, 0)
         ends = [np.where(flat["start"] >= 0, 1 + left + flat[side], unmarked) for side in ("start", "end")]
         cached = np.random.default_rng(indices).random(len(flat)) < CACHED
+        question_ids, question_mask = padded(questions)
+        coded = coded_pairs(question_ids, block_ids, grid, owner) * ~cached[:, None]
         answers = [_answer(question, mine, at, self.examples, most, block_ids.shape[1]) for at, (question, mine) in enumerate(zip(questions, rows, strict=True))]
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            *padded(questions), block_ids, block_mask, grid, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
+            question_ids, question_mask, block_ids, block_mask, grid, coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))
@@ -107,6 +111,12 @@ def _answer(question: np.ndarray, rows: np.ndarray, at: int, examples: Examples,
             return np.concatenate([question, answer]), np.concatenate([ignored, answer]), np.concatenate([ignored, slots])
     known = not examples.rows[rows]["answerable"].any()  # else it has an answer that is no span: nothing to write is learned
     return np.append(question, SEP), np.append(ignored, SEP if known else IGNORED), np.append(ignored, IGNORED)
+
+
+def coded_pairs(question_ids: np.ndarray, block_ids: np.ndarray, grid: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """The codes of each block and its question, (N, Q + T) int64: (B, Q), (N, T), (N, T, 2), (N,). What is padded has code 0."""
+    pairs = [codes(question_ids[mine], block, places) for mine, block, places in zip(owner, block_ids, grid, strict=True)]
+    return np.stack([np.concatenate(pair) for pair in pairs]).astype(np.int64)
 
 
 def padded(rows: list[np.ndarray], fill: int = PAD) -> tuple[np.ndarray, np.ndarray]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from models import base
 from models.grid import HEADER, coordinates
 from models.layout import QUESTION, TITLE, WINDOW, Parts, Sequences, collate
+from models.verifying import Block, Verifier
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
+DRAFTS = 5  # answers that a verifier looks at
+GROUP = 2  # passages that are read before it is asked whether they are enough
+RIVALS = 2  # windows of other passages that it reads beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,16 @@ class ReadsPairs(Protocol):
 
 NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was nothing to read
 
-# start and end logits (B, S, 2), answerable and evidence (B, 2)
-Compute = Callable[[Sequences], tuple[np.ndarray, np.ndarray]]
+
+class Computed(NamedTuple):
+    """states: what a decoder reads, where one can."""
+
+    spans: np.ndarray  # (B, S, 2): logits of start and end
+    judged: np.ndarray  # (B, 2): of answerable and evidence
+    states: np.ndarray | None = None  # (B, S, W) float16
+
+
+Compute = Callable[[Sequences], Computed]
 
 
 def open_tokenizer() -> Tokenizer:
@@ -70,47 +82,139 @@ def open_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-class Reader:
-    """Thread-safe where `compute` is."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was made of a part of a passage: its best answers can be looked for once more, and a decoder can read it."""
 
-    def __init__(self, compute: Compute) -> None:
-        self._compute, self._tokenizer = compute, open_tokenizer()
+    passage: int
+    first: int  # token of the passage
+    offsets: Sequence[tuple[int, int]]  # characters of each token
+    ids: Sequence[int]
+    spans: np.ndarray  # (tokens, 2), against "not here"
+    judged: np.ndarray  # (2,)
+    block: Block | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """An answer that the decoder would write: `text[start:end]`, its log-probability, and the same without the passage it stands in."""
+
+    start: int
+    end: int
+    chance: float
+    without: float
+
+
+class Reader:
+    """Thread-safe where `compute` is. verifier: what looks at the best answers once more, where there is one.
+
+    enough: passages are read in their order, GROUP at a time, until one is judged answerable by such a logit: the rest is not worth it.
+    """
+
+    def __init__(self, compute: Compute, verifier: Verifier | None = None, enough: float = math.inf) -> None:
+        self._compute, self._verifier, self._enough, self._tokenizer = compute, verifier, enough, open_tokenizer()
 
     def read(self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]) -> list[list[Finding]]:
         """For each passage the best answer within each of its units, which are spans of characters: sentences, cells."""
-        return self._read([(question, passage) for passage in passages], units)
+        return self.study(question, passages, units)[0]
+
+    def study(
+        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
+    ) -> tuple[list[list[Finding]], list[Window]]:
+        """As `read`, and what `confirm` needs. A unit without a token gives NOTHING, and so does what is not read."""
+        windows: list[Window] = []
+        group = len(passages) if self._enough == math.inf else GROUP
+        for first in range(0, len(passages), group or 1):
+            read = self._windows([(question, passage) for passage in passages[first : first + group]])
+            windows += [replace(one, passage=first + one.passage, block=one.block and replace(one.block, passage=first + one.passage)) for one in read]
+            if any(one.judged[0] >= self._enough for one in read):
+                break
+        return [[best(windows, i, unit) for unit in mine] for i, mine in enumerate(units)], windows
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """The best answer to each question anywhere in its own passage."""
-        return [found for (found,) in self._read(pairs, [[(0, len(passage.text))] for _, passage in pairs])]
+        own: dict[int, list[Window]] = {}
+        for one in self._windows(pairs):
+            own.setdefault(one.passage, []).append(one)
+        found = []
+        for i, (question, passage) in enumerate(pairs):
+            whole, windows = (0, len(passage.text)), own.get(i, [])
+            finding = best(windows, i, whole)
+            answer = self.confirm(question, windows, i, whole)
+            found.append(replace(finding, start=answer.start, end=answer.end) if answer else finding)
+        return found
 
-    def _read(self, pairs: Sequence[tuple[str, Passage]], units: Sequence[Sequence[tuple[int, int]]]) -> list[list[Finding]]:
-        """A unit without a token gives NOTHING."""
+    def confirm(self, question: str, windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> Confirmed | None:
+        """Of the DRAFTS best answers within a unit of a passage the one of the highest score and log-probability together.
+
+        None without a verifier, or where there is no draft.
+        """
+        drafts = drafted(windows, passage, unit)
+        if self._verifier is None or not drafts:
+            return None
+        others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
+        memory = [one.block for one in windows if one.passage == passage] + [one.block for one in others[:RIVALS]]
+        [asked] = self._tokens([question])
+        answers = [window.ids[left : right + 1] for _, window, left, right in drafts]
+        chances, without = self._verifier.chances(asked.ids, answers, [block for block in memory if block], passage)
+        at = int(np.argmax(chances + [score for score, *_ in drafts]))
+        _, window, left, right = drafts[at]
+        return Confirmed(window.offsets[left][0], window.offsets[right][1], float(chances[at]), float(without[at]))
+
+    def _windows(self, pairs: Sequence[tuple[str, Passage]]) -> list[Window]:
         asked = self._tokens([question for question, _ in pairs])
         titles = self._tokens([passage.title for _, passage in pairs])
         contexts = self._tokens([passage.text for _, passage in pairs])
         grids = [coordinates(base.encodable(passage.text), context.offsets) for (_, passage), context in zip(pairs, contexts, strict=True)]
-        windows = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
-        parts = [window(asked[i].ids, titles[i].ids, contexts[i].ids, grids[i], first) for i, first in windows]
-        found = [[NOTHING] * len(mine) for mine in units]
+        places = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
+        parts = [window(asked[i].ids, titles[i].ids, contexts[i].ids, grids[i], first) for i, first in places]
+        made: dict[int, Window] = {}
         order = sorted(range(len(parts)), key=lambda at: len(parts[at]))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
-            spans, judged = self._compute(collate([parts[at] for at in chosen]))
+            rows = collate([parts[at] for at in chosen])
+            computed = self._compute(rows)
             for row, at in enumerate(chosen):
-                i, first = windows[at]
-                offsets, shift = contexts[i].offsets[first : first + WINDOW], parts[at].place
-                for unit, (left, right) in enumerate(token_ranges(offsets, units[i])):
-                    if left == right:
-                        continue
-                    span, start, end = best_span(spans[row], shift + left, shift + right)
-                    if span > found[i][unit].span:
-                        characters = offsets[start - shift][0], offsets[end - shift][1]
-                        found[i][unit] = Finding(*characters, span, float(judged[row, 0]), float(judged[row, 1]))
-        return found
+                i, first = places[at]
+                block, context = slice(parts[at].block, len(parts[at])), slice(parts[at].place, len(parts[at]) - 1)
+                made[at] = Window(
+                    i, first, contexts[i].offsets[first : first + WINDOW], contexts[i].ids[first : first + WINDOW],
+                    computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
+                    None if computed.states is None else Block(i, rows.input_ids[row, block], computed.states[row, block]),
+                )  # fmt: skip
+        return [made[at] for at in range(len(parts))]
 
     def _tokens(self, texts: list[str]) -> list:
         return self._tokenizer.encode_batch([base.encodable(text) for text in texts], add_special_tokens=False)
+
+
+def best(windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> Finding:
+    """The best answer within a unit of a passage; where two windows find it alike, the first one's."""
+    found = NOTHING
+    for one in windows:
+        if one.passage == passage:
+            for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1):
+                if score > found.span:
+                    found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged))
+    return found
+
+
+def drafted(windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> list[tuple[float, Window, int, int]]:
+    """The DRAFTS best answers within a unit, each once: (score, window, first token of it, last token)."""
+    found: dict[tuple[int, int], tuple[float, Window, int, int]] = {}
+    for one in windows:
+        if one.passage == passage:
+            for score, left, right in best_spans(one.spans, *tokens_of(one, unit), DRAFTS):
+                key = one.first + left, one.first + right
+                if key not in found or found[key][0] < score:
+                    found[key] = score, one, left, right
+    return sorted(found.values(), key=lambda draft: -draft[0])[:DRAFTS]
+
+
+def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
+    """(first, one past the last) of the tokens that begin within a unit."""
+    begins = [left for left, _ in one.offsets]
+    return bisect_left(begins, unit[0]), bisect_left(begins, unit[1])
 
 
 def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:
@@ -127,12 +231,6 @@ def window(question: Sequence[int], title: Sequence[int], context: Sequence[int]
     return Parts(question[:QUESTION], heading, context[first : first + WINDOW], grid[above], grid[first : first + WINDOW])
 
 
-def token_ranges(offsets: Sequence[tuple[int, int]], units: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(first, one past the last) of the tokens that begin within each unit; offsets and units ascend."""
-    begins = [left for left, _ in offsets]
-    return [(bisect_left(begins, start), bisect_left(begins, end)) for start, end in units]
-
-
 def starts(length: int) -> list[int]:
     """Where the windows of a context of so many tokens begin; the last one ends with the context."""
     if length <= WINDOW:
@@ -140,15 +238,17 @@ def starts(length: int) -> list[int]:
     return [*range(0, length - WINDOW, STRIDE), length - WINDOW]
 
 
-def best_span(logits: np.ndarray, left: int, right: int) -> tuple[float, int, int]:
-    """The best answer within the tokens left..right-1: (log-odds against [CLS], first token, last token).
+def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tuple[float, int, int]]:
+    """The `count` best answers within the tokens left..right-1, best first: (log-odds, first token, last token).
 
-    logits: (S, 2), start and end. An answer has at most LONGEST tokens. The log-odds are of BERT's start times end probability.
+    logits: (tokens, 2), start and end, against those of [CLS]; so that the sum is the log-odds of BERT's start times end probability. An answer
+    has at most LONGEST tokens.
     """
+    if right <= left:
+        return []
     start, end = logits[left:right, 0], logits[left:right, 1]
-    n = right - left
-    scores = start[:, None] + end[None, :]  # (n, n)
-    reach = np.arange(n)[None, :] - np.arange(n)[:, None]
-    scores = np.where((reach >= 0) & (reach < LONGEST), scores, -np.inf)
-    first, last = divmod(int(np.argmax(scores)), n)
-    return float(scores[first, last] - logits[0].sum()), left + first, left + last
+    reach = np.arange(right - left)[None, :] - np.arange(right - left)[:, None]
+    scores = np.where((reach >= 0) & (reach < LONGEST), start[:, None] + end[None, :], -np.inf)  # (n, n)
+    order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
+    places = [divmod(at, right - left) for at in order]
+    return [(float(scores[place]), left + place[0], left + place[1]) for place in places if np.isfinite(scores[place])]

@@ -1,7 +1,8 @@
 """The reader whose weights come with Folio, in int8 through ONNX Runtime. Imports no torch.
 
-A folder of weights holds `model.safetensors` (the grounded model's memory encoder with its heads in float16; the word vectors are the
-base's own and not there again), `config.json` (what they are, how their confidence is calibrated) and a model card.
+A folder of weights holds `model.safetensors` (a GroundedForCausalLM: large matrices as the int8 levels that its graphs compute with and what
+a level is worth, the rest in float16; the word vectors are the base's own and not there again), `config.json` (what they are, how their
+confidence is calibrated) and a model card.
 """
 
 from __future__ import annotations
@@ -17,20 +18,27 @@ import numpy as np
 
 from models import base
 from models.errors import WeightsError
+from models.graph import quantised
 from models.graph_file import open_session
 from models.grid import COLUMNS, ROWS
-from models.int8 import Encoder, Router
+from models.int8 import Encoder
+from models.matches import CODES
+from models.verifying import Verifier
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from onnxruntime import InferenceSession
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
-FORMAT = 2  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 2  # raised when bert_graph changes what it writes
+FORMAT = 3  # of the folder; raised when an older Folio could not read it rightly
+GRAPH_VERSION = 3  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT
 EMBEDDINGS = MEMORY + ENCODER + "embeddings."
+DECODER = ("model.", "projector.", "copy.")
+LARGE = 64  # a matrix of more rows and columns is kept as int8 levels
+WORTH = ".worth"  # of a level in each row: ends the name of what stands beside them
 WORDS, TIED_WORDS = EMBEDDINGS + "word_embeddings.weight", "model.embed_tokens.weight"
 
 
@@ -77,42 +85,55 @@ def describe(folder: Path = FOLDER) -> Shipped:
 
 
 def encoder(shipped: Shipped) -> Encoder:
-    """The shipped weights as what models.reader computes with. Raises WeightsError."""
+    """The memory encoder as what models.reader computes with. Raises WeightsError."""
     from models import bert_graph
 
     def graph(make: Callable[..., ModelProto]) -> Callable[[], ModelProto]:
-        return lambda: make(*_weights(shipped), shipped.cached_layers)
+        return lambda: make(*_encoder_weights(shipped), shipped.cached_layers)
 
-    lower, upper = (
-        open_session(f"reader-{half}-{shipped.digest}-int8-{GRAPH_VERSION}", graph(make))
-        for half, make in (("lower", bert_graph.lower), ("upper", bert_graph.upper))
-    )
-    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", router(shipped) if "router" in shipped.calibration else None)
+    lower, upper = (_session(shipped, half, graph(make)) for half, make in (("lower", bert_graph.lower), ("upper", bert_graph.upper)))
+    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"])
 
 
-def router(shipped: Shipped) -> Router:
-    """The router of these weights; without a fitted threshold it lets every block through."""
-    from safetensors import safe_open
+def verifier(shipped: Shipped) -> Verifier:
+    """The decoder as what looks at drafted answers. Raises WeightsError."""
+    from safetensors.numpy import load_file
 
-    with safe_open(shipped.weights, "np") as file:
-        question, block, weight, bias, scale = (
-            file.get_tensor(f"{MEMORY}router.{name}").astype(np.float32) for name in ("question.weight", "block.weight", "weight.weight", "weight.bias", "scale")
-        )
-    return Router(question.T, block.T, weight[0], float(bias[0]), scale, float(shipped.calibration.get("router", -np.inf)))
+    from models.decoder_graph import decoder
+
+    def make() -> ModelProto:
+        words = load_file(base.folder() / BASE_WEIGHTS)[WORDS.removeprefix(MEMORY + ENCODER)]
+        try:
+            return decoder(_read(shipped, *DECODER), words)
+        except KeyError as error:
+            raise WeightsError(f"{shipped.weights} is not a reader's: its decoder lacks {error}") from error
+
+    return Verifier(_session(shipped, "decoder", make))
+
+
+def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> InferenceSession:
+    return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
 def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:
-    """Write the memory of a GroundedForCausalLM. Raises WeightsError for trained word vectors: those shipped are the base's own."""
+    """Write a GroundedForCausalLM. Raises WeightsError for trained word vectors: those shipped are the base's own."""
     from safetensors.numpy import load_file, save_file
 
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
-    memory = {name: values for name, values in state.items() if name.startswith(MEMORY)}
     words = [(WORDS, state[TIED_WORDS])] if TIED_WORDS in state else []  # of weights that are tied a file has only one
-    for name, values in [*memory.items(), *words]:
+    for name, values in [*state.items(), *words]:
         if name.startswith(EMBEDDINGS) and not np.array_equal(values, base_weights.get(name.removeprefix(MEMORY + ENCODER))):
             raise WeightsError(f"{name} is not the base's: train with the word vectors frozen")
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {name: values.astype(np.float16) for name, values in memory.items() if not name.startswith(EMBEDDINGS)}
+    kept: dict[str, np.ndarray] = {}
+    for name, values in state.items():
+        if name == TIED_WORDS or name.startswith(EMBEDDINGS) or not name.startswith((MEMORY, *DECODER)):
+            continue
+        if values.ndim == 2 and min(values.shape) > LARGE:
+            levels, kept[name + WORTH] = quantised(values.T)
+            kept[name] = np.ascontiguousarray(levels.T)
+        else:
+            kept[name] = values.astype(np.float16)
     save_file(kept, folder / WEIGHTS)
     config = {
         "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "cached_layers": cached_layers,
@@ -121,25 +142,33 @@ def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, cali
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _read(shipped: Shipped, *begins: str) -> dict[str, np.ndarray]:
+    """The weights whose names begin so, float32. Raises WeightsError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(shipped.weights, "np") as file:
+            there = file.keys()
+            found = {name: file.get_tensor(name) for name in there if name.startswith(begins)}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{shipped.weights} is damaged ({error}): restore it from the repository") from error
+    plain = {name: values.astype(np.float32) for name, values in found.items() if not name.endswith(WORTH)}
+    return {name: values * found[name + WORTH][:, None] if name + WORTH in found else values for name, values in plain.items()}
+
+
+def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What models.bert_graph makes its graphs of: the weights of the BERT, and of what stands around it."""
-    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
-    try:
-        trained = {name.removeprefix(MEMORY): values.astype(np.float32) for name, values in load_file(shipped.weights).items()}
-    except SafetensorError as error:
-        raise WeightsError(f"{shipped.weights} is damaged ({error}): restore it from the repository") from error
+    trained = {name.removeprefix(MEMORY): values for name, values in _read(shipped, "").items() if not name.startswith(DECODER)}
     encoder = {name.removeprefix(ENCODER): values for name, values in trained.items() if name.startswith(ENCODER)}
     heads = {name: values for name, values in trained.items() if not name.startswith(ENCODER)}
     width = base_weights["embeddings.word_embeddings.weight"].shape[1]
     wanted = {name: values.shape for name, values in base_weights.items() if name.startswith("encoder.layer.")}
     wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
-    size = heads.get("router.block.weight", np.empty((0, 0))).shape[0]
-    wanted |= {f"router.{part}.weight": (size, width) for part in ("question", "block")}
-    wanted |= {"router.weight.weight": (1, width), "router.weight.bias": (1,), "router.scale": (2,)}
     wanted |= {"grid.rows.weight": (ROWS, width), "grid.columns.weight": (COLUMNS, width), "grid.header.weight": (width, width)}
+    wanted |= {"matches.weight": (CODES, width)}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")
     embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}

@@ -49,7 +49,7 @@ def _citation(support: Support, context: Context, reader: IndexReader) -> Citati
     if not boxes and evidence.modality is Modality.IMAGE:
         boxes = at.boxes  # a picture without words is cited whole
     quote = evidence.text[support.start : support.end]
-    return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, support.claim_start, support.claim_end)
+    return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, support.claim_start, support.claim_end, support.ablation)
 
 
 def markers(text: str, count: int) -> tuple[Marker, ...]:

@@ -49,7 +49,8 @@ class Context:
 class Support:
     """A span of the evidence that supports a span of the answer.
 
-    The quote is `context.evidence[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer.
+    The quote is `context.evidence[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer. ablation: by how much
+    the claim's log-probability falls when the evidence is taken from the model that makes it; None where that was not tried.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Support:
     end: int
     claim_start: int = 0
     claim_end: int = 0
+    ablation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Citation:
     chunk_id: str
     claim_start: int = 0
     claim_end: int = 0
+    ablation: float | None = None  # as of Support: above 0 the citation bears its claim
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ features of every sentence, and the answer that it finds within the quoted sente
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from indexing.reader import IndexReader
 from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
-from models.reader import NOTHING, Finding, Passage
+from models.reader import Finding, Passage, Window
 from rag import quotes, support
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
@@ -39,6 +40,7 @@ class Weights:
     """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
 
     risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted.
+    enough: see models.reader.Reader.
     """
 
     sentence: tuple[float, ...]
@@ -46,6 +48,7 @@ class Weights:
     bias: float
     threshold: float
     risks: tuple[tuple[float, float], ...] = ()
+    enough: float = math.inf
 
     @classmethod
     def beside(cls, reader: Shipped) -> Weights:
@@ -53,7 +56,7 @@ class Weights:
         values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
         try:
             made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
-                       tuple((float(risk), float(at)) for risk, at in values["risks"]))
+                       tuple((float(risk), float(at)) for risk, at in values["risks"]), float(values.get("enough", math.inf)))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
         features = [len(names) + len(support.READER_FEATURES) for names in (support.SENTENCE_FEATURES, support.ANSWER_FEATURES)]
@@ -84,6 +87,18 @@ class Attempt:
     features: np.ndarray  # (n, SENTENCE_FEATURES, and READER_FEATURES where a reader read)
     vectors: np.ndarray  # (n, d) of the sentences alone
     findings: list[Finding]  # of the reader, one for each sentence; empty without one
+    windows: list[Window]  # of the reader over the evidence, each under its headings
+    heads: list[int]  # characters that stand before each evidence's text there
+
+
+@dataclass(frozen=True, slots=True)
+class Bearing:
+    """The answer within a sentence, in its chunk's text; short: it is worth saying by itself. ablation: see rag.types.Support."""
+
+    start: int = 0
+    end: int = 0
+    short: bool = False
+    ablation: float | None = None
 
 
 def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
@@ -103,17 +118,17 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
         rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings = [finding for found in _findings(question, evidence, openings, spans, reader) for finding in found] if reader else []
+    findings, windows, heads = _findings(question, evidence, openings, spans, reader) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
     rows = [row + support.reader_features(finding, row) for row, finding in zip(rows, findings, strict=True)] if reader else rows
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
-    return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings)
+    return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings, windows, heads)
 
 
 def _findings(
     question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader
-) -> list[list[Finding]]:
-    """The reader's best answer within each candidate of each chunk, counted in the chunk's text.
+) -> tuple[list[Finding], list[Window], list[int]]:
+    """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
     A chunk is read under its headings and the opening of its document, rows also under their table's header.
     """
@@ -126,11 +141,12 @@ def _findings(
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
     findings = []
-    for head, found, answers in zip(before, parts, reader.read(question, passages, units), strict=True):
+    studied, windows = reader.study(question, passages, units)
+    for head, found, answers in zip(before, parts, studied, strict=True):
         rest = iter(answers)
         best = [max((next(rest) for _ in part), key=lambda finding: finding.span) for part in found]
-        findings.append([replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best])
-    return findings
+        findings += [replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best]
+    return findings, windows, [len(head) for head in before]
 
 
 class QuoteGenerator:
@@ -162,21 +178,32 @@ class QuoteGenerator:
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
-        text, supports = "", []
+        text, supports, bearing = "", [], self._confirmed(question, attempt, best)
         for i in self._choose(attempt, support.shares(scores), best):
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
             lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
-            supports.append(Support(attempt.owner[i], start, end, at, at + end - start))
+            supports.append(Support(attempt.owner[i], start, end, at, at + end - start, bearing.ablation if i == best else None))
             yield lead + piece.text[start:end]
             text += lead + piece.text[start:end]
-        if short := _short(attempt, best):
-            start, end = short
+        start, end = bearing.start, bearing.end
+        if bearing.short:
             said = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
-            supports.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(said)))
+            supports.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(said), bearing.ablation))
             yield said
             text += said
         yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
+
+    def _confirmed(self, question: str, attempt: Attempt, best: int) -> Bearing:
+        """The answer within the best sentence, and what its evidence bears of it. Of a table's row none is said: it mistakes the column."""
+        if self._reader is None:
+            return Bearing()
+        (start, end), finding, owner = attempt.spans[best], attempt.findings[best], attempt.owner[best]
+        first, last, ablation, head = finding.start, finding.end, None, attempt.heads[owner]
+        if answer := self._reader.confirm(question, attempt.windows, owner, (head + start, head + end)):
+            first, last, ablation = answer.start - head, answer.end - head, round(answer.chance - answer.without, 2)
+        whole = len(quotes.parts(attempt.evidence[owner].text, start, end)) == 1
+        return Bearing(first, last, whole and 0 < last - first <= LONGEST_SHORT * (end - start), ablation)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
         """The best sentence, and a second one that is nearly as good and says something else."""
@@ -196,18 +223,8 @@ class QuoteGenerator:
 
 
 def _blocks(attempt: Attempt) -> dict[str, object]:
-    """How many chunks a reader read with the question, and how many its router let go; nothing without one."""
+    """How many of the chunks a reader read with the question, and how many it found needless; nothing without one."""
     if not attempt.findings:
         return {}
-    read = {owner for owner, finding in zip(attempt.owner, attempt.findings, strict=True) if finding != NOTHING}
-    return {"blocks": {"live": len(read), "skipped": len(set(attempt.owner) - read)}}
-
-
-def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter; none of a table's row: it mistakes the column."""
-    if not attempt.findings:
-        return None
-    finding, (start, end) = attempt.findings[best], attempt.spans[best]
-    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
-        return None
-    return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None
+    read = len({window.passage for window in attempt.windows})
+    return {"blocks": {"live": read, "skipped": len(attempt.evidence) - read}}

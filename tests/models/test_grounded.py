@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.config import GroundedConfig, tiny
 from models.grounded import GroundedForCausalLM, mixture
+from models.matches import CODES
 from models.memory import Memory
 
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM  # isort: skip - after models.config, which mends torchvision
@@ -39,7 +40,8 @@ def blocks(model: GroundedForCausalLM, count: int = 3, length: int = 9, seed: in
     with torch.no_grad():
         seen = model.memory.lower(question, torch.ones_like(question))
         lower = model.memory.lower(ids, mask, torch.zeros(*ids.shape, 2, dtype=torch.long))
-        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask).states, ids, mask)
+        codes = torch.randint(0, CODES, (count, 5 + length))
+        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask, codes).states, ids, mask)
 
 
 def one(memory: Memory, order: list[int]) -> Memory:
@@ -179,9 +181,11 @@ def test_lower_layers_see_no_question_and_upper_ones_do(model: GroundedForCausal
     mask, seen = torch.ones_like(ids), torch.ones(1, 4, dtype=torch.long)
     lower = model.memory.lower(ids, mask, torch.zeros(1, 9, 2, dtype=torch.long))
     asked = [model.memory.lower(torch.tensor([question]), seen) for question in ([1, 7, 8, 2], [1, 9, 9, 2])]
-    live = [model.memory.live(question, seen, lower, mask) for question in asked]
+    codes = torch.zeros(1, 13, dtype=torch.long)
+    model.memory.matches.weight[0] = 0  # as a new model has it
+    live = [model.memory.live(question, seen, lower, mask, codes) for question in asked]
     assert (live[0].states - live[1].states).abs().max() > 0.01
-    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask).states  # a question that is masked
+    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask, codes).states  # a question that is masked
     torch.testing.assert_close(blind, model.memory.cached(lower, mask), atol=1e-5, rtol=1e-5)
 
 

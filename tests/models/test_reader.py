@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
 from models.layout import TITLE, WINDOW, Sequences
-from models.reader import LONGEST, NOTHING, STRIDE, Finding, Passage, Reader, best_span, starts
+from models.reader import LONGEST, NOTHING, STRIDE, Computed, Finding, Passage, Reader, best_spans, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
 
@@ -26,14 +26,14 @@ class Votes:
         self.rows: list[list[int]] = []
         self.grids: list[list[list[int]]] = []
 
-    def __call__(self, rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, rows: Sequences) -> Computed:
         ids, mask = rows.input_ids, rows.attention_mask
         assert ids.shape == rows.token_type_ids.shape == mask.shape and (ids[mask == 0] == 0).all()
         self.rows += [row[kept == 1].tolist() for row, kept in zip(ids, mask, strict=True)]
         self.grids += [grid[kept == 1].tolist() for grid, kept in zip(rows.grid, mask, strict=True)]
         spans = np.stack((6.0 * (ids == self.start), 5.0 * (ids == self.end)), -1).astype(np.float32)
         spans[:, 0] = 1.0
-        return spans, np.stack((mask.sum(1), -mask.sum(1)), -1).astype(np.float32)
+        return Computed(spans, np.stack((mask.sum(1), -mask.sum(1)), -1).astype(np.float32))
 
 
 def find(votes: Votes, question: str, passages: list[Passage]) -> list[Finding]:
@@ -45,15 +45,15 @@ def text_of(passage: str, finding: Finding) -> str:
 
 
 @given(arrays(np.float32, st.tuples(st.integers(2, 90), st.just(2)), elements=st.floats(-9, 9, width=32)), st.data())
-def test_the_best_span_is_that_of_brute_force(logits: np.ndarray, data: st.DataObject) -> None:
-    left = data.draw(st.integers(1, len(logits) - 1))
+def test_the_best_spans_are_those_of_brute_force(logits: np.ndarray, data: st.DataObject) -> None:
+    left = data.draw(st.integers(0, len(logits) - 1))
     right = data.draw(st.integers(left + 1, len(logits)))
     allowed = [(first, last) for first in range(left, right) for last in range(first, min(right, first + LONGEST))]
-    best = max(logits[first, 0] + logits[last, 1] for first, last in allowed)
-    score, first, last = best_span(logits, left, right)
-    assert (first, last) in allowed
-    assert logits[first, 0] + logits[last, 1] == best
-    assert score == pytest.approx(best - logits[0].sum(), abs=1e-4)
+    scores = sorted((logits[first, 0] + logits[last, 1] for first, last in allowed), reverse=True)
+    for count in (1, 5):
+        found = best_spans(logits, left, right, count)
+        assert len({(first, last) for _, first, last in found} & set(allowed)) == len(found) == min(count, len(allowed))
+        assert [score for score, *_ in found] == [logits[first, 0] + logits[last, 1] for _, first, last in found] == scores[: len(found)]
 
 
 @given(st.integers(0, 6 * WINDOW))
@@ -178,3 +178,16 @@ def test_a_long_table_is_read_under_its_header() -> None:
     [row] = [at for at, row in enumerate(votes.rows) if votes.start in row and tokens("end")[0] in row]
     grid = votes.grids[row]
     assert grid[votes.rows[row].index(votes.start)][1] == 1 and grid[-2] == [0, 0]
+
+
+def test_what_is_enough_ends_the_reading() -> None:
+    """Passages that are judged by their length: the third one is long enough, and the fourth is of its group."""
+    passages = [Passage(FILLER), Passage(FILLER), Passage(FILLER * 4), Passage("zebra"), Passage("zebra"), Passage("zebra")]
+    units = [[(0, len(passage.text))] for passage in passages]
+    enough = (len(tokens(FILLER)) + len(tokens(FILLER * 4))) / 2
+    whole, _ = Reader(Votes("zebra", "zebra")).study("Why?", passages, units)
+    found, windows = Reader(Votes("zebra", "zebra"), enough=enough).study("Why?", passages, units)
+    assert found[:4] == whole[:4] and found[4:] == [[NOTHING]] * 2 != whole[4:]
+    assert {one.passage for one in windows} == {0, 1, 2, 3}
+    votes = Votes("zebra", "zebra")
+    assert Reader(votes, enough=1000).study("Why?", passages, units)[0] == whole

@@ -22,9 +22,10 @@ from models.config import embedded
 from models.errors import WeightsError
 from models.floor import FloorReader
 from models.grounded import GroundedForCausalLM
-from models.int8 import Encoder, Router
+from models.int8 import Encoder
 from models.layout import CLS, SEP, Parts, collate
-from models.reader import NOTHING, Passage, Reader
+from models.questions import coded_pairs
+from models.reader import Passage, Reader
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
@@ -46,7 +47,7 @@ def trained() -> GroundedForCausalLM:
         for head in (model.memory.span, model.memory.judge):
             head.weight.normal_(0, 0.5)
             head.bias.normal_(0, 0.5)
-        for table in (model.memory.grid.rows, model.memory.grid.columns):
+        for table in (model.memory.grid.rows, model.memory.grid.columns, model.memory.matches):
             table.weight[1:].normal_(0, 0.05)
     return model
 
@@ -88,7 +89,9 @@ def parts() -> list[Parts]:
     for i in range(1, 7):
         grid = np.zeros((30 * i, 2), np.uint8)
         grid[: 15 * i] = [(1 + at // 8, 1 + at % 8) for at in range(15 * i)]
-        made.append(Parts(rng.integers(2000, 20000, 8), rng.integers(2000, 20000, i), rng.integers(2000, 20000, 30 * i), context_grid=grid))
+        context = rng.integers(2000, 20000, 30 * i)
+        question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])  # three words of it stand in the context
+        made.append(Parts(question, rng.integers(2000, 20000, i), context, context_grid=grid))
     return made
 
 
@@ -99,12 +102,13 @@ def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.nd
     grid[0, len(part.title) + 1 : -1] = torch.from_numpy(part.context_grid.astype(np.int64))
     seen = torch.ones_like(question), torch.ones_like(block)
     lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid)
-    live = model.memory.live(lower[0], seen[0], lower[1], seen[1])
+    coded = torch.from_numpy(coded_pairs(question.numpy(), block.numpy(), grid.numpy(), np.zeros(1, int)))
+    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded)
     return live.spans[0].numpy(), live.judged[0].numpy()
 
 
 def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:
-    spans, judged = encoder(collate(parts()))
+    spans, judged, _ = encoder(collate(parts()))
     theirs = [by_torch(trained, part) for part in parts()]
     for i, (part, (their_spans, _)) in enumerate(zip(parts(), theirs, strict=True)):
         mine = np.concatenate([spans[i, :1], spans[i, len(part.question) + 2 : len(part)]])  # [CLS], then the block
@@ -119,6 +123,11 @@ def test_a_table_is_read_as_one(encoder: Encoder) -> None:
     whole = encoder(collate(parts()))[0]
     flat = encoder(collate([replace(part, context_grid=np.zeros_like(part.context_grid)) for part in parts()]))[0]
     assert np.abs(whole - flat).max() > 0.3
+
+
+def test_words_of_the_question_are_seen(encoder: Encoder) -> None:
+    seeing, blind = (one(collate(parts()))[0] for one in (encoder, replace(encoder, matches=np.zeros_like(encoder.matches))))
+    assert np.abs(seeing - blind).max() > 0.3
 
 
 def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
@@ -138,21 +147,6 @@ def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
     before = keeping(collate(parts()))[0]
     kept |= dict(zip(kept, [bytes(len(states)) for states in kept.values()], strict=True))
     assert np.abs(keeping(collate(parts()))[0] - before).max() > 0.3
-
-
-def test_a_block_that_is_not_worth_it_is_not_read(encoder: Encoder) -> None:
-    """The others are read as before; of it nothing is found."""
-    question, block = np.random.default_rng(0).normal(size=(2, 384, 8)).astype(np.float32)
-    router = Router(question, block, np.ones(384, np.float32), 0.0, np.array([8, -4], np.float32), -np.inf)
-    rows = collate(parts())
-    everything = encoder(rows)
-    logits = [router.logit(*pair) for pair in encoder.pairs(rows)]
-    spans, judged = replace(encoder, router=replace(router, least=sorted(logits)[3]))(rows)
-    live = np.array(logits) >= sorted(logits)[3]
-    assert np.allclose(spans[live], everything[0][live], atol=1e-3) and np.allclose(judged[live], everything[1][live], atol=1e-3)
-    assert np.isneginf(judged[~live]).all() and np.isposinf(spans[~live, 0]).all()
-    pairs = [("How fast does the wheel turn?", passage) for passage in PASSAGES]
-    assert Reader(replace(encoder, router=replace(router, least=np.inf))).read_pairs(pairs) == [NOTHING] * len(pairs)
 
 
 def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
@@ -208,7 +202,7 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 1}, "is in format 1, this Folio reads 2"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
+    [({"format": 1}, "is in format 1, this Folio reads 3"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
     config = json.loads((copy / shipped.CONFIG).read_text())
@@ -240,6 +234,10 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
     kept = load_file(weights)
     shape = {**kept, "memory.span.weight": kept["memory.span.weight"][:, :5]}
     fewer = {name: values for name, values in kept.items() if name != "memory.judge.bias"}
+    undecided = {name: values for name, values in kept.items() if name != "copy.sentinel.bias"}
+    save_file(undecided, weights)
+    with pytest.raises(WeightsError, match=r"its decoder lacks .copy\.sentinel\.bias."):
+        shipped.verifier(resealed(copy))
     for other in (fewer, {**kept, "more": np.zeros(1)}, {}, shape):
         save_file({name: np.ascontiguousarray(values) for name, values in other.items()}, weights)
         with pytest.raises(WeightsError, match=re.escape(f"{weights} is not a reader's")):
@@ -252,7 +250,7 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Passage, Reader\n"
-        f"reader = Reader(shipped.encoder(shipped.describe(Path({str(folder)!r}))))\n"
+        f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.verifier(weights))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)

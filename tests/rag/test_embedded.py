@@ -15,12 +15,13 @@ from indexing.reader import IndexReader
 from indexing.types import Modality
 from models.errors import WeightsError
 from models.layout import Sequences
-from models.reader import Reader, open_tokenizer
+from models.reader import Computed, Reader, open_tokenizer
 from models.shipped import Shipped
 from rag import support
 from rag.config import ConfigError, RagConfig
 from rag.generator import ABSTENTION
 from rag.generators.quote import QuoteGenerator, Weights, read
+from rag.pipeline import RagPipeline
 from rag.types import Context, Draft, Evidence
 
 HEADER = "Year | Visitors"
@@ -38,11 +39,11 @@ def votes(start: str, end: str = "", loud: float = 6.0) -> Reader:
     tokenizer = open_tokenizer()
     first, last = (tokenizer.encode(word, add_special_tokens=False).ids for word in (start, end or start))
 
-    def compute(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    def compute(rows: Sequences) -> Computed:
         ids = rows.input_ids
         spans = np.stack((loud * (ids == first[0]), loud * (ids == last[-1])), -1).astype(np.float32)
         spans[:, 0] = 2.0
-        return spans, np.zeros((len(ids), 2), np.float32)
+        return Computed(spans, np.zeros((len(ids), 2), np.float32))
 
     return Reader(compute)
 
@@ -166,6 +167,17 @@ def test_the_same_piece_twice_and_pictures_between(parts: Parts, pool: Context) 
     assert quotes(asked(parts, context, votes("June")), context) == [(1, "It peaks in June."), (1, "June")]
 
 
+def test_a_citation_says_whether_it_bears_the_answer(tmp_path: Path) -> None:
+    """With the weights that come with Folio: without the cited chunk the decoder would not write what only that says."""
+    for name, text in (("gate", "The south gate is 1.85 m wide in the clear."), ("wall", "The north wall is 3 m high and was mended in 1901.")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    build([tmp_path], tmp_path / "index")
+    answer = RagPipeline.from_index(tmp_path / "index").ask("How wide is the south gate?")
+    sentence, short = answer.citations
+    assert sentence.document == short.document == str(tmp_path / "gate.txt") and "1.85 m" in short.quote
+    assert sentence.ablation == short.ablation and short.ablation > 2
+
+
 def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> None:
     """Of reports of one form, the passage with the cause does not say which accident it is of; the reader is told."""
     for place in ("Houston", "Seattle"):
@@ -175,9 +187,9 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
     index, embedder = IndexReader(tmp_path / "index"), MiniLM()
     (place,) = open_tokenizer().encode("seattle", add_special_tokens=False).ids
 
-    def compute(rows: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    def compute(rows: Sequences) -> Computed:
         ids = rows.input_ids
-        return np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (rows.token_type_ids == 1)).any(1)[:, None], 2, 1).astype(np.float32)
+        return Computed(np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (rows.token_type_ids == 1)).any(1)[:, None], 2, 1).astype(np.float32))
 
     rows = [index.matching('"flare"', 10)[at][0] for at in (0, 1)]
     pieces = [evidence(chunk.text, chunk.locator.document, headings=chunk.headings) for chunk in index.chunks(rows).values()]

@@ -1,0 +1,72 @@
+"""How the time to read grows with the number of retrieved blocks, their lower states kept on disk and not.
+
+    python bench/blocks.py DATA [--json]
+
+Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and verifying the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from models import shipped
+from models.flops import reading
+from models.int8 import Encoder
+from models.kept import Kept
+from models.qa import read_qa
+from models.reader import Passage, Reader, open_tokenizer
+from models.verifying import Verifier
+
+BLOCKS = (1, 4, 16, 64)
+QUESTIONS = 9
+
+
+def measure(encoder: Encoder, verifier: Verifier, questions: list[str], passages: list[Passage], cached_layers: int) -> dict[str, float]:
+    """Seconds; and operations of the encoder, in thousand millions, which do not count the decoder's."""
+    reader, times, operations = Reader(encoder, verifier), [], []
+    units = [[(0, len(passage.text))] for passage in passages]
+    for question in questions:
+        started = time.perf_counter()
+        findings, windows = reader.study(question, passages, units)
+        best = max(range(len(findings)), key=lambda i: findings[i][0].span)
+        reader.confirm(question, windows, best, units[best][0])
+        times.append(time.perf_counter() - started)
+        asked = len(open_tokenizer().encode(question, add_special_tokens=False).ids) + 2
+        kept = encoder.kept is not None
+        operations.append(sum(reading(asked, len(window.block.ids), cached_layers=cached_layers, kept=kept) for window in windows if window.block))
+    return {"seconds": statistics.median(times), "gflop": statistics.median(operations) / 1e9}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = read_qa(options.data / "qa" / "dev" / "squad2_dev.jsonl.gz")
+    passages = [Passage(text, title) for text, title in {row.context: row.title for row in rows}.items()]
+    questions = [row.question for row in rows[:: len(rows) // QUESTIONS][:QUESTIONS]]
+    weights = shipped.describe()
+    encoder, verifier = shipped.encoder(weights), shipped.verifier(weights)
+    measured = {}
+    for count in BLOCKS:
+        chosen = passages[:count]
+        with tempfile.TemporaryDirectory() as folder:
+            keeping = replace(encoder, kept=Kept(Path(folder)))
+            measure(keeping, verifier, questions[:1], chosen, weights.cached_layers)
+            ways = {"kept": keeping, "not kept": encoder}
+            measured[count] = {name: measure(way, verifier, questions, chosen, weights.cached_layers) for name, way in ways.items()}
+    if options.json:
+        print(json.dumps(measured))
+        return
+    for count, times in measured.items():
+        print(f"{count:>3} blocks: " + ", ".join(f"{name} {1000 * one['seconds']:.0f} ms, {one['gflop']:.1f} GFLOP" for name, one in times.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Drafts verified in one pass, in int8: what the grounded model says of each alone, and of a memory without the cited block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import embedded
+from models.decoder_graph import decoder
+from models.graph import quantised
+from models.grounded import GroundedForCausalLM
+from models.layout import CLS, SEP
+from models.verifying import Block, Verifier
+
+QUESTION = [2001, 2010, 3000]
+ANSWERS = [[5001, 5002], [5002], [5003, 5004, 5005], []]
+
+
+@pytest.fixture(scope="module")
+def model() -> GroundedForCausalLM:
+    torch.manual_seed(0)
+    config = embedded()
+    config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers = 2, [0, 1], 1, 1
+    model = GroundedForCausalLM(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.startswith(("model.layers", "projector", "copy")) and weight.ndim == 2:
+                weight.normal_(0, 0.05)
+            elif name.endswith("sink"):
+                weight.normal_(0, 1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def verifier(model: GroundedForCausalLM) -> Verifier:
+    import onnxruntime
+
+    state = {name: values.numpy() for name, values in model.state_dict().items()}
+    graph = decoder({name: values for name, values in state.items() if name.startswith(("model.", "projector.", "copy."))}, state["model.embed_tokens.weight"])
+    return Verifier(onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"]))
+
+
+def blocks() -> list[Block]:
+    rng = np.random.default_rng(0)
+    ids = [np.array([7001, 5001, 5002, 6000, SEP]), np.array([7002, 5003, 5004, 5005, 5001, 6001, SEP]), np.array([7003, 6002, SEP])]
+    return [Block(passage, tokens, rng.normal(0, 0.6, (len(tokens), 384)).astype(np.float16)) for passage, tokens in zip((0, 1, 1), ids, strict=True)]
+
+
+@torch.inference_mode()
+def by_torch(model: GroundedForCausalLM, answer: list[int], memory: list[Block]) -> float:
+    parts = []
+    for block in memory:
+        ids = torch.from_numpy(block.ids)[None]
+        parts.append(model.remember(torch.from_numpy(block.states)[None].float(), ids, torch.ones_like(ids)))
+    joined = {
+        "memory_kv": torch.cat([part.memory_kv for part in parts], 4), "memory_keys": torch.cat([part.memory_keys for part in parts], 1),
+        "memory_ids": torch.cat([part.memory_ids for part in parts], 1), "memory_mask": torch.cat([part.memory_mask for part in parts], 1),
+    }
+    prompt = [CLS, *QUESTION, SEP]
+    logits = model(torch.tensor([[*prompt, *answer]]), **joined).logits[0, len(prompt) - 1 :]
+    return float(logits.gather(-1, torch.tensor([*answer, SEP])[:, None]).sum())
+
+
+def test_each_draft_is_as_likely_as_alone(model: GroundedForCausalLM, verifier: Verifier) -> None:
+    whole, without = verifier.chances(QUESTION, ANSWERS, blocks(), cited=1)
+    theirs = np.array([by_torch(model, answer, blocks()) for answer in ANSWERS])
+    assert np.ptp(theirs) > 5
+    assert np.abs(whole - theirs).max() < 0.1 * np.ptp(theirs)
+    fewer = np.array([by_torch(model, answer, blocks()[:1]) for answer in ANSWERS])
+    assert np.abs(without - fewer).max() < 0.1 * np.ptp(theirs)
+    assert whole[2] - without[2] > 1 > abs(whole[1] - without[1])  # only the cited passage has the third one's words
+
+
+def test_what_is_drafted_beside_does_not_matter(verifier: Verifier) -> None:
+    together = verifier.chances(QUESTION, ANSWERS, blocks(), cited=0)
+    for at, answer in enumerate(ANSWERS):
+        assert verifier.chances(QUESTION, [answer], blocks(), cited=0)[:, 0] == pytest.approx(together[:, at], abs=1e-4)
+
+
+def test_without_the_only_block_nothing_is_copied(verifier: Verifier) -> None:
+    whole, without = verifier.chances(QUESTION, ANSWERS[:1], blocks()[:1], cited=0)
+    assert np.isfinite(without).all() and whole[0] > without[0] + 1
+
+
+def test_levels_made_again_are_the_same() -> None:
+    levels, worth = quantised(np.random.default_rng(0).normal(size=(70, 90)).astype(np.float32))
+    again, same = quantised(levels * worth)
+    assert np.array_equal(levels, again) and np.allclose(worth, same, rtol=1e-6)
