@@ -20,12 +20,11 @@ from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
 from models.questions import coded_pairs, padded
-from models.reader import BATCH, LONGEST, NOTHING, Finding, Passage, open_tokenizer, starts
+from models.reader import BATCH, DRAFTS, LONGEST, NOTHING, Finding, Passage, best_spans, open_tokenizer, starts
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-DRAFTS = 5  # answers of the span head that the decoder looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +167,10 @@ def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[D
         length = len(block.tokens) - block.title - 1  # of the context
         if block.owner != question or not length:
             continue
-        start, end = spans[number, 1 + block.title : 1 + block.title + length].T
-        reach = np.arange(length)[None, :] - np.arange(length)[:, None]
-        scores = np.where((reach >= 0) & (reach < LONGEST), start[:, None] + end[None, :], -np.inf) - spans[number, 0].sum()
-        for at in np.argsort(-scores, axis=None, kind="stable")[:DRAFTS]:
-            first, last = divmod(int(at), length)
-            draft = Draft(float(scores[first, last]), number, block.first + first, block.first + last)
+        logits = spans[number, 1 + block.title : 1 + block.title + length] - spans[number, 0]
+        for score, first, last in best_spans(logits, 0, length, DRAFTS):
+            draft = Draft(score, number, block.first + first, block.first + last)
             key = draft.first, draft.last
-            if np.isfinite(draft.score) and (key not in found or found[key].score < draft.score):
+            if key not in found or found[key].score < draft.score:
                 found[key] = draft
     return sorted(found.values(), key=lambda draft: -draft.score)[:DRAFTS]
