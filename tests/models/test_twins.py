@@ -13,7 +13,7 @@ from models.twins import changeable, names, twin
 
 CONTEXT = "Josiah Pask built the south gate in 1786 for 40 pounds. It was opened on 3 May by Anne Bell."
 ROW = QaRow("1", "squad2_dev", "Who paid Josiah Pask 40 pounds in May 1786?", CONTEXT, "Mill", (Span("Anne Bell", 82),), False, "extractive")
-POOL = ["Tom Reed", "Ada Crane", "Crane", "Harwich"]
+POOL = ["Tom Reed", "Anne Bell", "Crane", "Harwich"]  # one of them stands in the passage
 
 
 def test_what_can_be_changed() -> None:
