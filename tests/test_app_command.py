@@ -47,7 +47,9 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
     }
     environment.pop("GRADIO_ANALYTICS_ENABLED", None)
     code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
-    with subprocess.Popen([sys.executable, "-c", code, "--index", str(tmp_path / "index")], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, "-c", code, "--index", str(tmp_path / "index")]
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell starts background jobs deaf to it
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as run:
         try:
             line = run.stdout.readline()
             assert f"http://127.0.0.1:{port}/" in line and "0 chunks" in line
