@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
 
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """A window of a passage as it is encoded: `title [SEP] context [SEP]`, the context's tokens from `first` on."""

@@ -28,7 +28,7 @@ def decoder(weights: Mapping[str, np.ndarray], words: np.ndarray) -> onnx.ModelP
     of these, 0 where there is none; `bias` (R, S) float32, 0 or CLOSED. weights: model.*, projector.* and copy.* of a GroundedForCausalLM; words: its word vectors (V, C).
     """
     graph = _Decoder(weights, words)
-    hidden = graph.node("Expand", [graph.gather("words", "input_ids"), "rows"], "embedded")  # (R, A, C)
+    hidden = graph.node("Expand", [graph.spoken("input_ids"), "rows"], "embedded")  # (R, A, C)
     graph.memory()
     for at in range(1 + max(int(name.split(".")[2]) for name in weights if name.startswith("model.layers."))):
         hidden = graph.layer(hidden, f"model.layers.{at}")
@@ -47,7 +47,7 @@ class _Decoder(Graph):
         self._weights, self._words, self._reads = weights, words, 0
         self.head = weights["projector.key_norm.weight"].shape[0]
         self.groups = weights["model.layers.0.self_attn.k_proj.weight"].shape[0] // self.head
-        self.constant("words", words)
+        self.constant("words", words.astype(np.float16))  # half: they are the largest part
         for value in (-1, 1):
             self.constant(str(value), np.array([value], np.int64))
         self.node("Concat", [self.node("Shape", ["bias"], "rows.count", start=0, end=1), "1", "1"], "rows", axis=0)
@@ -58,6 +58,10 @@ class _Decoder(Graph):
 
     def gather(self, table: str, places: str, name: str = "", axis: int = 0) -> str:
         return self.node("Gather", [table, places], name or f"{table}[{places}]", axis=axis)
+
+    def spoken(self, ids: str) -> str:
+        """The word vectors of tokens, (., C) float32."""
+        return self.node("Cast", [self.gather("words", ids)], f"{ids}.words", to=FLOAT)
 
     def times(self, x: str, name: str) -> str:
         """A linear layer by its name, with its bias where it has one."""
@@ -137,7 +141,7 @@ class _Decoder(Graph):
             if keys:
                 self.norm(one, "projector.key_norm", name)
         there = self.node("Cast", [self.node("Greater", ["before", self.constant("none", np.array(0, np.int32))], "before.is")], "before.there", to=FLOAT)
-        previous = self.node("Mul", [self.gather("words", "before"), self.node("Unsqueeze", [there, "1"], "before.mask")], "before.words")
+        previous = self.node("Mul", [self.spoken("before"), self.node("Unsqueeze", [there, "1"], "before.mask")], "before.there.words")
         previous = self.times(previous, "projector.before")
         self.node("Add", [self.times(states, "projector.pointer"), previous], "pointer")
         sink = self.node("Pad", ["bias", self.constant("bias.pads", np.array([0, 1, 0, 0], np.int64))], "bias.padded")  # (R, 1 + S)

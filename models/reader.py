@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -114,14 +115,13 @@ class Reader:
     def __init__(self, compute: Compute, verifier: Verifier | None = None, enough: float = math.inf) -> None:
         self._compute, self._verifier, self._enough, self._tokenizer = compute, verifier, enough, open_tokenizer()
 
-    def read(self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]) -> list[list[Finding]]:
-        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells."""
-        return self.study(question, passages, units)[0]
-
     def study(
         self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
     ) -> tuple[list[list[Finding]], list[Window]]:
-        """As `read`, and what `confirm` needs. A unit without a token gives NOTHING, and so does what is not read."""
+        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `confirm` needs.
+
+        A unit without a token gives NOTHING, and so does what is not read.
+        """
         windows: list[Window] = []
         group = len(passages) if self._enough == math.inf else GROUP
         for first in range(0, len(passages), group or 1):
@@ -129,17 +129,15 @@ class Reader:
             windows += [replace(one, passage=first + one.passage, block=one.block and replace(one.block, passage=first + one.passage)) for one in read]
             if any(one.judged[0] >= self._enough for one in read):
                 break
-        return [[best(windows, i, unit) for unit in mine] for i, mine in enumerate(units)], windows
+        own = by_passage(windows)
+        return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """The best answer to each question anywhere in its own passage."""
-        own: dict[int, list[Window]] = {}
-        for one in self._windows(pairs):
-            own.setdefault(one.passage, []).append(one)
-        found = []
+        own, found = by_passage(self._windows(pairs)), []
         for i, (question, passage) in enumerate(pairs):
             whole, windows = (0, len(passage.text)), own.get(i, [])
-            finding = best(windows, i, whole)
+            finding = best(windows, whole)
             answer = self.confirm(question, windows, i, whole)
             found.append(replace(finding, start=answer.start, end=answer.end) if answer else finding)
         return found
@@ -149,11 +147,12 @@ class Reader:
 
         None without a verifier, or where there is no draft.
         """
-        drafts = drafted(windows, passage, unit)
+        mine = [one for one in windows if one.passage == passage]
+        drafts = drafted(mine, unit)
         if self._verifier is None or not drafts:
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
-        memory = [one.block for one in windows if one.passage == passage] + [one.block for one in others[:RIVALS]]
+        memory = [one.block for one in (*mine, *others[:RIVALS])]
         [asked] = self._tokens([question])
         answers = [window.ids[left : right + 1] for _, window, left, right in drafts]
         chances, without = self._verifier.chances(asked.ids, answers, [block for block in memory if block], passage)
@@ -188,33 +187,37 @@ class Reader:
         return self._tokenizer.encode_batch([base.encodable(text) for text in texts], add_special_tokens=False)
 
 
-def best(windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> Finding:
-    """The best answer within a unit of a passage; where two windows find it alike, the first one's."""
+def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:
+    own: dict[int, list[Window]] = {}
+    for one in windows:
+        own.setdefault(one.passage, []).append(one)
+    return own
+
+
+def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
+    """The best answer within a unit of the windows' passage; where two find it alike, the first one's."""
     found = NOTHING
     for one in windows:
-        if one.passage == passage:
-            for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1):
-                if score > found.span:
-                    found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged))
+        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1):
+            if score > found.span:
+                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged))
     return found
 
 
-def drafted(windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> list[tuple[float, Window, int, int]]:
-    """The DRAFTS best answers within a unit, each once: (score, window, first token of it, last token)."""
+def drafted(windows: Sequence[Window], unit: tuple[int, int]) -> list[tuple[float, Window, int, int]]:
+    """The DRAFTS best answers within a unit of the windows' passage, each once: (score, window, first token of it, last token)."""
     found: dict[tuple[int, int], tuple[float, Window, int, int]] = {}
     for one in windows:
-        if one.passage == passage:
-            for score, left, right in best_spans(one.spans, *tokens_of(one, unit), DRAFTS):
-                key = one.first + left, one.first + right
-                if key not in found or found[key][0] < score:
-                    found[key] = score, one, left, right
+        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), DRAFTS):
+            key = one.first + left, one.first + right
+            if key not in found or found[key][0] < score:
+                found[key] = score, one, left, right
     return sorted(found.values(), key=lambda draft: -draft[0])[:DRAFTS]
 
 
 def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
     """(first, one past the last) of the tokens that begin within a unit."""
-    begins = [left for left, _ in one.offsets]
-    return bisect_left(begins, unit[0]), bisect_left(begins, unit[1])
+    return bisect_left(one.offsets, unit[0], key=itemgetter(0)), bisect_left(one.offsets, unit[1], key=itemgetter(0))
 
 
 def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
 FORMAT = 3  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 3  # raised when bert_graph or decoder_graph changes what it writes
+GRAPH_VERSION = 4  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT

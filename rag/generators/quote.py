@@ -178,21 +178,22 @@ class QuoteGenerator:
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
-        text, supports, bearing = "", [], self._confirmed(question, attempt, best)
+        text, said = "", []
         for i in self._choose(attempt, support.shares(scores), best):
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
             lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
-            supports.append(Support(attempt.owner[i], start, end, at, at + end - start, bearing.ablation if i == best else None))
+            said.append(Support(attempt.owner[i], start, end, at, at + end - start))
             yield lead + piece.text[start:end]
             text += lead + piece.text[start:end]
-        start, end = bearing.start, bearing.end
+        bearing = self._confirmed(question, attempt, best)  # after the sentences, which do not wait for it
+        said[0] = replace(said[0], ablation=bearing.ablation)
         if bearing.short:
-            said = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
-            supports.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(said), bearing.ablation))
-            yield said
-            text += said
-        yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
+            short = "\n" + attempt.evidence[attempt.owner[best]].text[bearing.start : bearing.end]
+            said.append(Support(attempt.owner[best], bearing.start, bearing.end, len(text) + 1, len(text) + len(short), bearing.ablation))
+            yield short
+            text += short
+        yield Draft(text, tuple(said), confidence, abstained=False, details=details)
 
     def _confirmed(self, question: str, attempt: Attempt, best: int) -> Bearing:
         """The answer within the best sentence, and what its evidence bears of it. Of a table's row none is said: it mistakes the column."""

@@ -95,7 +95,7 @@ def test_an_answer_is_not_longer_than_it_may_be() -> None:
 
 def test_nothing_to_read() -> None:
     votes = Votes("zebra", "lion")
-    assert find(votes, "Why?", []) == [] == Reader(votes).read("Why?", [], [])
+    assert find(votes, "Why?", []) == [] == Reader(votes).study("Why?", [], [])[0]
     assert find(votes, "Why?", [Passage(""), Passage(" \n"), Passage("\u200b\x00\ufeff"), Passage("", "zebra")]) == [NOTHING] * 4
     found = find(votes, "", [Passage(""), Passage("a zebra")])
     assert found[0] == NOTHING and text_of("a zebra", found[1]) == "zebra"
@@ -107,7 +107,7 @@ def test_each_unit_has_its_own_answer() -> None:
     units = [(0, 12), (14, 29), (30, 31), (32, 50), (50, 50)]
     assert [text[a:b] for a, b in units] == ["A zebra ran.", "The lion slept.", "\u200b", "A zebra met a lion", ""]
     votes = Votes("zebra", "lion")
-    found, none, two = Reader(votes).read("x", [Passage(text), Passage(""), Passage("lion zebra")], [units, [(0, 0)], [(0, 4), (5, 10)]])
+    found, none, two = Reader(votes).study("x", [Passage(text), Passage(""), Passage("lion zebra")], [units, [(0, 0)], [(0, 4), (5, 10)]])[0]
     assert [text_of(text, one) for one in found[:2]] == ["zebra", "The lion"] and found[2] == found[4] == NOTHING
     assert text_of(text, found[3]) == "zebra met a lion"
     assert [one.span for one in found if one != NOTHING] == [4, 3, 9]
@@ -122,7 +122,7 @@ def test_units_of_a_long_passage() -> None:
     for sentence in sentences:
         units.append((text.index(sentence, units[-1][1] if units else 0), 0))
         units[-1] = (units[-1][0], units[-1][0] + len(sentence))
-    [found] = Reader(Votes("zebra", "zebra")).read("x", [Passage(text)], [units])
+    [found] = Reader(Votes("zebra", "zebra")).study("x", [Passage(text)], [units])[0]
     assert {text_of(text, one) for one in found} == {"zebra"} and {one.span for one in found} == {9.0}
     assert all(start <= one.start < one.end <= end for one, (start, end) in zip(found, units, strict=True))
     assert find(Votes("zebra", "zebra"), "x", [Passage(text)])[0] in found
