@@ -2,7 +2,7 @@
 
     python bench/blocks.py DATA [--json]
 
-Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and verifying the answer.
+Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and ablating the best one.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from models import shipped
+from models.ablation import Decoder
 from models.flops import reading
 from models.int8 import Encoder
 from models.kept import Kept
 from models.qa import read_qa
 from models.reader import Passage, Reader, open_tokenizer
-from models.verifying import Verifier
 
 BLOCKS = (1, 4, 16, 64)
 QUESTIONS = 9
 
 
-def measure(encoder: Encoder, verifier: Verifier, questions: list[str], passages: list[Passage], cached_layers: int) -> dict[str, float]:
+def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: list[Passage], cached_layers: int) -> dict[str, float]:
     """Seconds; and operations of the encoder, in thousand millions, which do not count the decoder's."""
-    reader, times, operations = Reader(encoder, verifier), [], []
+    reader, times, operations = Reader(encoder, decoder), [], []
     units = [[(0, len(passage.text))] for passage in passages]
     for question in questions:
         started = time.perf_counter()
         findings, windows = reader.study(question, passages, units)
         best = max(range(len(findings)), key=lambda i: findings[i][0].span)
-        reader.confirm(question, windows, best, units[best][0])
+        reader.ablation(question, windows, best, (findings[best][0].start, findings[best][0].end))
         times.append(time.perf_counter() - started)
         asked = len(open_tokenizer().encode(question, add_special_tokens=False).ids) + 2
         kept = encoder.kept is not None
@@ -52,15 +52,15 @@ def main() -> None:
     passages = [Passage(text, title) for text, title in {row.context: row.title for row in rows}.items()]
     questions = [row.question for row in rows[:: len(rows) // QUESTIONS][:QUESTIONS]]
     weights = shipped.describe()
-    encoder, verifier = shipped.encoder(weights), shipped.verifier(weights)
+    encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
     measured = {}
     for count in BLOCKS:
         chosen = passages[:count]
         with tempfile.TemporaryDirectory() as folder:
             keeping = replace(encoder, kept=Kept(Path(folder)))
-            measure(keeping, verifier, questions[:1], chosen, weights.cached_layers)
+            measure(keeping, decoder, questions[:1], chosen, weights.cached_layers)
             ways = {"kept": keeping, "not kept": encoder}
-            measured[count] = {name: measure(way, verifier, questions, chosen, weights.cached_layers) for name, way in ways.items()}
+            measured[count] = {name: measure(way, decoder, questions, chosen, weights.cached_layers) for name, way in ways.items()}
     if options.json:
         print(json.dumps(measured))
         return

@@ -85,8 +85,7 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPai
     greedy: a grounded model writes its answers itself. Raises WeightsError.
     """
     if folder is None or shipped.is_shipped(folder):
-        weights = shipped.describe(folder or shipped.FOLDER)
-        return Reader(shipped.encoder(weights), shipped.verifier(weights))
+        return Reader(shipped.encoder(shipped.describe(folder or shipped.FOLDER)))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from models import base
+from models.ablation import Block, Decoder
 from models.grid import HEADER, coordinates
 from models.layout import QUESTION, TITLE, WINDOW, Parts, Sequences, collate
-from models.verifying import Block, Verifier
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
-DRAFTS = 5  # answers that a verifier looks at
 GROUP = 2  # passages that are read before it is asked whether they are enough
 RIVALS = 2  # windows of other passages that it reads beside
 
@@ -85,10 +84,9 @@ def open_tokenizer() -> Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was made of a part of a passage: its best answers can be looked for once more, and a decoder can read it."""
+    """What was made of a part of a passage; a decoder can read its block."""
 
     passage: int
-    first: int  # token of the passage
     offsets: Sequence[tuple[int, int]]  # characters of each token
     ids: Sequence[int]
     spans: np.ndarray  # (tokens, 2), against "not here"
@@ -96,29 +94,19 @@ class Window:
     block: Block | None
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """An answer that the decoder would write: `text[start:end]`, its log-probability, and the same without the passage it stands in."""
-
-    start: int
-    end: int
-    chance: float
-    without: float
-
-
 class Reader:
-    """Thread-safe where `compute` is. verifier: what looks at the best answers once more, where there is one.
+    """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one.
 
     enough: passages are read in their order, GROUP at a time, until one is judged answerable by such a logit: the rest is not worth it.
     """
 
-    def __init__(self, compute: Compute, verifier: Verifier | None = None, enough: float = math.inf) -> None:
-        self._compute, self._verifier, self._enough, self._tokenizer = compute, verifier, enough, open_tokenizer()
+    def __init__(self, compute: Compute, decoder: Decoder | None = None, enough: float = math.inf) -> None:
+        self._compute, self._decoder, self._enough, self._tokenizer = compute, decoder, enough, open_tokenizer()
 
     def study(
         self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
     ) -> tuple[list[list[Finding]], list[Window]]:
-        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `confirm` needs.
+        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `ablation` needs.
 
         A unit without a token gives NOTHING, and so does what is not read.
         """
@@ -134,31 +122,22 @@ class Reader:
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """The best answer to each question anywhere in its own passage."""
-        own, found = by_passage(self._windows(pairs)), []
-        for i, (question, passage) in enumerate(pairs):
-            whole, windows = (0, len(passage.text)), own.get(i, [])
-            finding = best(windows, whole)
-            answer = self.confirm(question, windows, i, whole)
-            found.append(replace(finding, start=answer.start, end=answer.end) if answer else finding)
-        return found
+        own = by_passage(self._windows(pairs))
+        return [best(own.get(i, []), (0, len(passage.text))) for i, (_, passage) in enumerate(pairs)]
 
-    def confirm(self, question: str, windows: Sequence[Window], passage: int, unit: tuple[int, int]) -> Confirmed | None:
-        """Of the DRAFTS best answers within a unit of a passage the one of the highest score and log-probability together.
+    def ablation(self, question: str, windows: Sequence[Window], passage: int, span: tuple[int, int]) -> float | None:
+        """By how much the log-probability of an answer, characters `span` of a passage, falls without that passage.
 
-        None without a verifier, or where there is no draft.
+        None without a decoder, or where no window holds the answer.
         """
         mine = [one for one in windows if one.passage == passage]
-        drafts = drafted(mine, unit)
-        if self._verifier is None or not drafts:
+        answer = next((one.ids[left:right] for one in mine for left, right in [tokens_of(one, span)] if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]), None)
+        if self._decoder is None or not answer:
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
-        memory = [one.block for one in (*mine, *others[:RIVALS])]
         [asked] = self._tokens([question])
-        answers = [window.ids[left : right + 1] for _, window, left, right in drafts]
-        chances, without = self._verifier.chances(asked.ids, answers, [block for block in memory if block], passage)
-        at = int(np.argmax(chances + [score for score, *_ in drafts]))
-        _, window, left, right = drafts[at]
-        return Confirmed(window.offsets[left][0], window.offsets[right][1], float(chances[at]), float(without[at]))
+        chance, without = self._decoder.chances(asked.ids, answer, [one.block for one in (*mine, *others[:RIVALS]) if one.block], passage)
+        return chance - without
 
     def _windows(self, pairs: Sequence[tuple[str, Passage]]) -> list[Window]:
         asked = self._tokens([question for question, _ in pairs])
@@ -177,7 +156,7 @@ class Reader:
                 i, first = places[at]
                 block, context = slice(parts[at].block, len(parts[at])), slice(parts[at].place, len(parts[at]) - 1)
                 made[at] = Window(
-                    i, first, contexts[i].offsets[first : first + WINDOW], contexts[i].ids[first : first + WINDOW],
+                    i, contexts[i].offsets[first : first + WINDOW], contexts[i].ids[first : first + WINDOW],
                     computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
                     None if computed.states is None else Block(i, rows.input_ids[row, block], computed.states[row, block]),
                 )  # fmt: skip
@@ -202,17 +181,6 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
             if score > found.span:
                 found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged))
     return found
-
-
-def drafted(windows: Sequence[Window], unit: tuple[int, int]) -> list[tuple[float, Window, int, int]]:
-    """The DRAFTS best answers within a unit of the windows' passage, each once: (score, window, first token of it, last token)."""
-    found: dict[tuple[int, int], tuple[float, Window, int, int]] = {}
-    for one in windows:
-        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), DRAFTS):
-            key = one.first + left, one.first + right
-            if key not in found or found[key][0] < score:
-                found[key] = score, one, left, right
-    return sorted(found.values(), key=lambda draft: -draft[0])[:DRAFTS]
 
 
 def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:

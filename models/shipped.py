@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models import base
+from models.ablation import Decoder
 from models.errors import WeightsError
 from models.graph import quantised
 from models.graph_file import open_session
 from models.grid import COLUMNS, ROWS
 from models.int8 import Encoder
 from models.matches import CODES
-from models.verifying import Verifier
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -95,20 +95,20 @@ def encoder(shipped: Shipped) -> Encoder:
     return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"])
 
 
-def verifier(shipped: Shipped) -> Verifier:
-    """The decoder as what looks at drafted answers. Raises WeightsError."""
+def decoder(shipped: Shipped) -> Decoder:
+    """The decoder, which tells whether a citation bears its answer. Raises WeightsError."""
     from safetensors.numpy import load_file
 
-    from models.decoder_graph import decoder
+    from models import decoder_graph
 
     def make() -> ModelProto:
         words = load_file(base.folder() / BASE_WEIGHTS)[WORDS.removeprefix(MEMORY + ENCODER)]
         try:
-            return decoder(_read(shipped, *DECODER), words)
+            return decoder_graph.decoder(_read(shipped, *DECODER), words)
         except KeyError as error:
             raise WeightsError(f"{shipped.weights} is not a reader's: its decoder lacks {error}") from error
 
-    return Verifier(_session(shipped, "decoder", make))
+    return Decoder(_session(shipped, "decoder", make))
 
 
 def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> InferenceSession:

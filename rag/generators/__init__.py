@@ -26,9 +26,9 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         weights = shipped.describe()
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
-        encoder, verifier = shipped.encoder(weights), shipped.verifier(weights)
+        encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
         return QuoteGenerator(
-            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)), verifier, fitted.enough)
+            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)), decoder, fitted.enough)
         )
     if kind == "quote" and not rest:
         from rag import quote_weights

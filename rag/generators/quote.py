@@ -91,16 +91,6 @@ class Attempt:
     heads: list[int]  # characters that stand before each evidence's text there
 
 
-@dataclass(frozen=True, slots=True)
-class Bearing:
-    """The answer within a sentence, in its chunk's text; short: it is worth saying by itself. ablation: see rag.types.Support."""
-
-    start: int = 0
-    end: int = 0
-    short: bool = False
-    ablation: float | None = None
-
-
 def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
     """Compare the question with each sentence of the context."""
     evidence = context.evidence[:CHUNKS]
@@ -186,25 +176,24 @@ class QuoteGenerator:
             said.append(Support(attempt.owner[i], start, end, at, at + end - start))
             yield lead + piece.text[start:end]
             text += lead + piece.text[start:end]
-        bearing = self._confirmed(question, attempt, best)  # after the sentences, which do not wait for it
-        said[0] = replace(said[0], ablation=bearing.ablation)
-        if bearing.short:
-            short = "\n" + attempt.evidence[attempt.owner[best]].text[bearing.start : bearing.end]
-            said.append(Support(attempt.owner[best], bearing.start, bearing.end, len(text) + 1, len(text) + len(short), bearing.ablation))
-            yield short
-            text += short
+        ablation = self._ablation(question, attempt, best)  # after the sentences, which do not wait for it
+        said[0] = replace(said[0], ablation=ablation)
+        if short := _short(attempt, best):
+            start, end = short
+            again = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
+            said.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(again), ablation))
+            yield again
+            text += again
         yield Draft(text, tuple(said), confidence, abstained=False, details=details)
 
-    def _confirmed(self, question: str, attempt: Attempt, best: int) -> Bearing:
-        """The answer within the best sentence, and what its evidence bears of it. Of a table's row none is said: it mistakes the column."""
+    def _ablation(self, question: str, attempt: Attempt, best: int) -> float | None:
+        """What the best sentence's evidence bears of the answer in it, see rag.types.Support."""
         if self._reader is None:
-            return Bearing()
-        (start, end), finding, owner = attempt.spans[best], attempt.findings[best], attempt.owner[best]
-        first, last, ablation, head = finding.start, finding.end, None, attempt.heads[owner]
-        if answer := self._reader.confirm(question, attempt.windows, owner, (head + start, head + end)):
-            first, last, ablation = answer.start - head, answer.end - head, round(answer.chance - answer.without, 2)
-        whole = len(quotes.parts(attempt.evidence[owner].text, start, end)) == 1
-        return Bearing(first, last, whole and 0 < last - first <= LONGEST_SHORT * (end - start), ablation)
+            return None
+        finding, owner = attempt.findings[best], attempt.owner[best]
+        head = attempt.heads[owner]
+        fall = self._reader.ablation(question, attempt.windows, owner, (head + finding.start, head + finding.end))
+        return None if fall is None else round(fall, 2)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
         """The best sentence, and a second one that is nearly as good and says something else."""
@@ -229,3 +218,13 @@ def _blocks(attempt: Attempt) -> dict[str, object]:
         return {}
     read = len({window.passage for window in attempt.windows})
     return {"blocks": {"live": read, "skipped": len(attempt.evidence) - read}}
+
+
+def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
+    """The reader's answer within the quoted sentence, where it is clearly shorter; none of a table's row: it mistakes the column."""
+    if not attempt.findings:
+        return None
+    finding, (start, end) = attempt.findings[best], attempt.spans[best]
+    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
+        return None
+    return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None

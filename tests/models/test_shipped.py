@@ -237,7 +237,7 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
     undecided = {name: values for name, values in kept.items() if name != "copy.sentinel.bias"}
     save_file(undecided, weights)
     with pytest.raises(WeightsError, match=r"its decoder lacks .copy\.sentinel\.bias."):
-        shipped.verifier(resealed(copy))
+        shipped.decoder(resealed(copy))
     for other in (fewer, {**kept, "more": np.zeros(1)}, {}, shape):
         save_file({name: np.ascontiguousarray(values) for name, values in other.items()}, weights)
         with pytest.raises(WeightsError, match=re.escape(f"{weights} is not a reader's")):
@@ -250,7 +250,7 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Passage, Reader\n"
-        f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.verifier(weights))\n"
+        f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)

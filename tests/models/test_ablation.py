@@ -1,4 +1,4 @@
-"""Drafts verified in one pass, in int8: what the grounded model says of each alone, and of a memory without the cited block."""
+"""The decoder in int8: what the grounded model says of an answer, with all of its memory and without the cited block."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.ablation import Block, Decoder
 from models.config import embedded
 from models.decoder_graph import decoder
 from models.graph import quantised
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, SEP
-from models.verifying import Block, Verifier
 
 QUESTION = [2001, 2010, 3000]
 ANSWERS = [[5001, 5002], [5002], [5003, 5004, 5005], []]
@@ -33,12 +33,12 @@ def model() -> GroundedForCausalLM:
 
 
 @pytest.fixture(scope="module")
-def verifier(model: GroundedForCausalLM) -> Verifier:
+def int8(model: GroundedForCausalLM) -> Decoder:
     import onnxruntime
 
     state = {name: values.numpy() for name, values in model.state_dict().items()}
     graph = decoder({name: values for name, values in state.items() if name.startswith(("model.", "projector.", "copy."))}, state["model.embed_tokens.weight"])
-    return Verifier(onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"]))
+    return Decoder(onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"]))
 
 
 def blocks() -> list[Block]:
@@ -62,8 +62,8 @@ def by_torch(model: GroundedForCausalLM, answer: list[int], memory: list[Block])
     return float(logits.gather(-1, torch.tensor([*answer, SEP])[:, None]).sum())
 
 
-def test_each_draft_is_as_likely_as_alone(model: GroundedForCausalLM, verifier: Verifier) -> None:
-    whole, without = verifier.chances(QUESTION, ANSWERS, blocks(), cited=1)
+def test_an_answer_is_as_likely_as_torch_says(model: GroundedForCausalLM, int8: Decoder) -> None:
+    whole, without = np.array([int8.chances(QUESTION, answer, blocks(), cited=1) for answer in ANSWERS]).T
     theirs = np.array([by_torch(model, answer, blocks()) for answer in ANSWERS])
     assert np.ptp(theirs) > 5
     assert np.abs(whole - theirs).max() < 0.1 * np.ptp(theirs)
@@ -72,15 +72,9 @@ def test_each_draft_is_as_likely_as_alone(model: GroundedForCausalLM, verifier: 
     assert whole[2] - without[2] > 1 > abs(whole[1] - without[1])  # only the cited passage has the third one's words
 
 
-def test_what_is_drafted_beside_does_not_matter(verifier: Verifier) -> None:
-    together = verifier.chances(QUESTION, ANSWERS, blocks(), cited=0)
-    for at, answer in enumerate(ANSWERS):
-        assert verifier.chances(QUESTION, [answer], blocks(), cited=0)[:, 0] == pytest.approx(together[:, at], abs=1e-4)
-
-
-def test_without_the_only_block_nothing_is_copied(verifier: Verifier) -> None:
-    whole, without = verifier.chances(QUESTION, ANSWERS[:1], blocks()[:1], cited=0)
-    assert np.isfinite(without).all() and whole[0] > without[0] + 1
+def test_without_the_only_block_nothing_is_copied(int8: Decoder) -> None:
+    whole, without = int8.chances(QUESTION, ANSWERS[0], blocks()[:1], cited=0)
+    assert np.isfinite(without) and whole > without + 1
 
 
 def test_levels_made_again_are_the_same() -> None:
