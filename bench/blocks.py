@@ -17,17 +17,16 @@ from pathlib import Path
 
 from models import shipped
 from models.ablation import Decoder
-from models.flops import reading
 from models.int8 import Encoder
 from models.kept import Kept
 from models.qa import read_qa
-from models.reader import Passage, Reader, open_tokenizer
+from models.reader import Passage, Reader
 
 BLOCKS = (1, 4, 16, 64)
 QUESTIONS = 9
 
 
-def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: list[Passage], cached_layers: int) -> dict[str, float]:
+def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: list[Passage]) -> dict[str, float]:
     """Seconds; and operations of the encoder, in thousand millions, which do not count the decoder's."""
     reader, times, operations = Reader(encoder, decoder), [], []
     units = [[(0, len(passage.text))] for passage in passages]
@@ -37,9 +36,7 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
         best = max(range(len(findings)), key=lambda i: findings[i][0].span)
         reader.ablation(question, windows, best, (findings[best][0].start, findings[best][0].end))
         times.append(time.perf_counter() - started)
-        asked = len(open_tokenizer().encode(question, add_special_tokens=False).ids) + 2
-        kept = encoder.kept is not None
-        operations.append(sum(reading(asked, len(window.block.ids), cached_layers=cached_layers, kept=kept) for window in windows if window.block))
+        operations.append(sum(window.spent.flops for window in windows))
     return {"seconds": statistics.median(times), "gflop": statistics.median(operations) / 1e9}
 
 
@@ -58,9 +55,9 @@ def main() -> None:
         chosen = passages[:count]
         with tempfile.TemporaryDirectory() as folder:
             keeping = replace(encoder, kept=Kept(Path(folder)))
-            measure(keeping, decoder, questions[:1], chosen, weights.cached_layers)
+            measure(keeping, decoder, questions[:1], chosen)
             ways = {"kept": keeping, "not kept": encoder}
-            measured[count] = {name: measure(way, decoder, questions, chosen, weights.cached_layers) for name, way in ways.items()}
+            measured[count] = {name: measure(way, decoder, questions, chosen) for name, way in ways.items()}
     if options.json:
         print(json.dumps(measured))
         return

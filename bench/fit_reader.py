@@ -24,9 +24,10 @@ from tqdm import tqdm
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
 from models import shipped
+from models.cut import Layers
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
-from models.reader import GROUP, Reader
+from models.reader import Reader
 from rag import context, support
 from rag.generators.quote import Attempt, Weights, read
 from rag.pipeline import RagPipeline
@@ -36,7 +37,8 @@ PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
 LEAST = 40
-ENOUGH = (*np.arange(-1.0, 8.0, 0.5).tolist(), math.inf)
+LOOKED = 4
+LEAST_LOGITS = np.arange(-8.0, 2.0, 0.25).tolist()
 LOST = 0.005  # of the right quotes, for reading fewer chunks
 QUESTIONS = 60  # of each set and kind
 
@@ -108,27 +110,23 @@ def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float],
     return tuple((risk, at) for risk, at in found if at is not None)
 
 
-def stopped(case: Case, enough: float) -> tuple[Case, float]:
-    """The case as it is when reading stops at `enough` (models.reader), and the share of its chunks that are read."""
+def routed(case: Case, least: float) -> tuple[Case, float]:
+    """The case as it is when chunks below `least` at the first look are skipped (models.int8), and the share of its chunks that are read on."""
     tried = case.attempt
-    answerable = np.full(len(tried.evidence), -np.inf)
-    np.maximum.at(answerable, tried.owner, [finding.answerable for finding in tried.findings])
-    sure = np.flatnonzero(answerable >= enough)
-    read = min(len(answerable), GROUP * (1 + int(sure[0]) // GROUP)) if len(sure) else len(answerable)
+    skipped = np.array([finding.looked < least for finding in tried.findings])
     features = tried.features.copy()
-    unread = np.array(tried.owner) >= read
-    features[unread, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
-    return replace(case, attempt=replace(tried, features=features)), read / len(answerable)
+    features[skipped, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
+    live = {owner for owner, gone in zip(tried.owner, skipped, strict=True) if not gone}
+    return replace(case, attempt=replace(tried, features=features)), len(live) / len(tried.evidence)
 
 
-def fit_enough(chosen: list[Case], weights: Weights) -> float:
-    """The lowest logit at which no more than LOST of the right quotes are lost."""
+def fit_least(chosen: list[Case], weights: Weights) -> float:
+    """The highest logit at which no more than LOST of the right quotes are lost."""
     def share(cases: list[Case]) -> float:
         return float(answer_rows(cases, np.array(weights.sentence))[1].mean())
 
     whole = share(chosen)
-    kept = [enough for enough in ENOUGH if share([stopped(case, enough)[0] for case in chosen]) >= whole - LOST]
-    return min(kept, default=math.inf)
+    return max(least for least in (-math.inf, *LEAST_LOGITS) if share([routed(case, least)[0] for case in chosen]) >= whole - LOST)
 
 
 def report(held: list[Case], weights: Weights) -> None:
@@ -160,23 +158,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--stop", action="store_true", help="let reading stop where it has enough, and fit again for that")
+    parser.add_argument("--looked", type=int, default=LOOKED, help="layers after which it is decided whether to read on")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
-    layers = json.loads((options.model / "config.json").read_text())["memory_cached_layers"]
+    layers = Layers(json.loads((options.model / "config.json").read_text())["memory_cached_layers"], options.looked)
     shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
     report(held, weights)
-    if options.stop:
-        enough = fit_enough([case for case in known if case.kind == "answerable"], weights)
-        weights = replace(fitted_weights([stopped(case, enough)[0] for case in known]), enough=enough)
-        for kind in ("answerable", "removed", "marked", "elsewhere"):
-            read = [stopped(case, enough)[1] for case in held if case.kind == kind]
-            print(f"stopping at {enough}, {kind}: share of the chunks that are read", mean(np.array(read)))
-        report([stopped(case, enough)[0] for case in held], weights)
-    calibration = {name: value for name, value in asdict(weights).items() if value != math.inf}
+    least = fit_least([case for case in known if case.kind == "answerable"], weights)
+    weights = replace(fitted_weights([routed(case, least)[0] for case in known]), least=least)
+    print(f"skipping below {least}")
+    for kind in ("answerable", "removed", "marked", "elsewhere"):
+        read = [routed(case, least)[1] for case in held if case.kind == kind]
+        print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))
+    report([routed(case, least)[0] for case in held], weights)
+    calibration = {name: value for name, value in asdict(weights).items() if value != -math.inf}
     shipped.save(state, layers, options.out, calibration)
     print(json.dumps(calibration))
 

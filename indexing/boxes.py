@@ -25,6 +25,14 @@ def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
     return tuple((round(a, 5), round(b, 5), round(c, 5), round(d, 5)) for a, b, c, d in lines)
 
 
+def words_within(words: Words, start: int, end: int) -> tuple[tuple[int, int, float, float, float, float], ...]:
+    """(start, end, x0, y0, x1, y1) of each word of [start, end), its characters counted from `start`."""
+    first = int(np.searchsorted(words.ends, start, side="right"))
+    last = int(np.searchsorted(words.starts, end, side="left"))
+    places = zip((words.starts[first:last] - start).tolist(), (words.ends[first:last] - start).tolist(), words.boxes[first:last].tolist(), strict=True)
+    return tuple((a, b, *box) for a, b, box in places)
+
+
 def _same_line(line: list[float], x0: float, y0: float, y1: float) -> bool:
     overlap = min(line[3], y1) - max(line[1], y0)
     return overlap > 0.5 * min(line[3] - line[1], y1 - y0) and x0 >= line[0]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexing import schema
-from indexing.boxes import boxes_of, unpack_boxes, unpack_words
+from indexing.boxes import boxes_of, unpack_boxes, unpack_words, words_within
 from indexing.filters import Filter
 from indexing.store import FileRecord, StoreError, check_version, connect, file_records, meta
 from indexing.types import Box, Chunk, Locator, Modality, Page, Picture
@@ -167,6 +167,11 @@ class IndexReader:
         """The boxes of a span on its page; none where the format has no boxes."""
         found = self.page(document, number) if number is not None else None
         return boxes_of(found[0].words, start, end) if found and found[0].words else ()
+
+    def word_boxes(self, at: Locator) -> tuple[tuple[int, int, float, float, float, float], ...]:
+        """The words of a chunk with their boxes, see indexing.boxes.words_within; none where its format has no boxes."""
+        found = self.page(at.document, at.page) if at.page is not None else None
+        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words else ()
 
     def picture(self, document: str, page: int | None) -> Picture | None:
         row = self._db.execute(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models import base
-from models.grid import coordinates
+from models.grid import coordinates, kind
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
@@ -35,7 +35,7 @@ class Block:
     first: int
     title: int  # tokens before the context
     tokens: list[int]
-    grid: np.ndarray  # (tokens, 2)
+    grid: np.ndarray  # (tokens, PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class GroundedReader:
 
     def _blocks(self, owner: int, passage: Passage, context: Encoding) -> list[Block]:
         title = self._tokens(passage.title).ids[:TITLE]
-        grid = coordinates(base.encodable(passage.text), context.offsets)
+        grid = coordinates(base.encodable(passage.text), context.offsets, passage.boxes)
         return [
             Block(owner, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
             for first in starts(len(context.ids)) or [0]
@@ -99,12 +99,13 @@ class GroundedReader:
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
         (asked_ids, asked_mask), (ids, mask) = padded(asked), padded([block.tokens for block in blocks])
         grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
-        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner))
-        question_ids, question_mask, block_ids, block_mask, places, coded = (torch.from_numpy(array).to(device) for array in arrays)
+        kinds = np.array([kind(places) for places in grid], np.int64)
+        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds
+        question_ids, question_mask, block_ids, block_mask, places, coded, sorts = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
         questions = model.memory.lower(question_ids, question_mask)[owned]
         lower = model.memory.lower(block_ids, block_mask, places)
-        live = model.memory.live(questions, question_mask[owned], lower, block_mask, coded)
+        live = model.memory.live(questions, question_mask[owned], lower, block_mask, coded, sorts)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
         return memory, live, block_ids.shape[1]
 

@@ -16,6 +16,7 @@ import torch
 
 from models import base
 from models.errors import DataError
+from models.grid import PLACES
 from models.layout import Parts, collate
 
 SORTED = 64  # batches whose examples are sorted by length together
@@ -45,7 +46,7 @@ class Examples:
         try:
             made_with = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["base"]
             self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
-            self.grid = np.memmap(folder / "grid.u8", np.uint8, mode="r").reshape(-1, 2)
+            self.grid = np.memmap(folder / "grid.u8", np.uint8, mode="r").reshape(-1, PLACES)
             self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no prepared {split} ({error}): make it with python -m models.data") from error
@@ -82,7 +83,7 @@ class Examples:
         return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
 
     def places(self, row: np.void, part: str) -> np.ndarray:
-        """Where these tokens stand in a table: (n, 2), models.grid."""
+        """Where these tokens stand: (n, PLACES), models.grid."""
         first = int(row[part])
         return self.grid[first : first + int(row[f"{part}_length"])].astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in two and under a reader's heads.
+"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in three and under a reader's heads.
 
 Knows nothing of tokenizers or files. Legend: B texts, S tokens.
 """
@@ -11,13 +11,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from models.cut import Layers
 from models.graph import MS, Graph
-from models.grid import HEADER
+from models.grid import HEADER, Kind
 
 HEADS = 12
 EPSILON = 1e-12  # of BERT's layer norms
 TOKENS = TensorProto.INT32, ("batch", "tokens")
 STATES = TensorProto.FLOAT16, ("batch", "tokens", "width")
+INPUTS = ("input_ids", "token_type_ids", "attention_mask", "position_ids", "rows", "columns")
 
 
 def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
@@ -47,37 +49,77 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
 
 
 def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
-    """`input_ids`, `token_type_ids`, `attention_mask`, `position_ids`, `rows`, `columns` (B, S) int32 -> `states` (B, S, width) float16.
+    """INPUTS (B, S) and `sides` (B, S, 4), int32 -> `states` (B, S, width) float16.
 
-    The first `layers` layers over texts alone, see models.memory. heads: `grid.*` as there. Half precision is what is kept of a block.
+    The first `layers` layers over texts alone, see models.memory. heads: `grid.*` as there; sides: rows of `grid.sides`. Half precision is
+    what is kept of a block.
     """
     graph = Graph()
     hidden = _embed(graph, weights, heads)
     for layer in range(layers):
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
     graph.node("Cast", [hidden], "states", to=TensorProto.FLOAT16)
-    inputs = ("input_ids", "token_type_ids", "attention_mask", "position_ids", "rows", "columns")
-    return graph.model(dict.fromkeys(inputs, TOKENS), {"states": STATES})
+    sides = TensorProto.INT32, ("batch", "tokens", 4)
+    return graph.model({**dict.fromkeys(INPUTS, TOKENS), "sides": sides}, {"states": STATES})
 
 
-def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
-    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits,
-    and `memory` (B, S, width) float16, the states that a decoder reads.
+def look(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
+    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `looked` (B, 1) float32, a logit, and `seen`, states as they came.
 
-    The layers after the first `layers`, over question and block at once. heads: weight and bias of the linear layers `span` (over
-    every state) and `judge` (over the first one).
+    The first layers over question and block at once. heads: `looks.*` and `experts.*` of models.memory.
     """
     graph = Graph()
-    hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
-    for layer in range(layers, _layers(weights)):
-        hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
-    first = graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)  # (B, width)
-    for name, states, output in (("span", hidden, "spans"), ("judge", first, "judged")):
-        product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
-        graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
+    hidden = _live(graph, weights, heads, range(layers.cached, layers.looked), layers, kind)
+    first = _first(graph, hidden)
+    number = layers.looked - layers.cached - 1
+    _head(graph, heads, f"looks.{number}", first, "looked")
+    graph.node("Cast", [hidden], "seen", to=TensorProto.FLOAT16)
+    return graph.model({"attention_mask": TOKENS, "states": STATES}, {"looked": (TensorProto.FLOAT, ["batch", 1]), "seen": STATES})
+
+
+def rest(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
+    """`states` and `attention_mask` as of `look` -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, and `memory` (B, S, width)
+    float16, the states that a decoder reads.
+
+    The layers that `look` leaves. heads: weight and bias of the linear layers `span` (over every state) and `judge` (over the first one).
+    """
+    graph = Graph()
+    hidden = _live(graph, weights, heads, range(layers.looked, _layers(weights)), layers, kind)
+    _head(graph, heads, "span", hidden, "spans")
+    _head(graph, heads, "judge", _first(graph, hidden), "judged")
     graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
     outputs = {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2]), "memory": STATES}
     return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs)
+
+
+def _live(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], which: range, layers: Layers, kind: Kind) -> str:
+    hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
+    for layer in which:
+        name = f"encoder.layer.{layer}"
+        hidden = _layer(graph, with_expert(weights, heads, name, layer - layers.cached, kind), hidden, name)
+    return hidden
+
+
+def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layer: str, number: int, kind: Kind) -> Mapping[str, np.ndarray]:
+    """A layer's weights with the channels of its expert for this kind beside its own: what models.experts adds up, in one network."""
+    if kind is Kind.TEXT:
+        return weights
+    down, bias, up = (heads[f"experts.{number}.{part}"][kind - 1] for part in ("down", "bias", "up"))
+    inner, outer = f"{layer}.intermediate.dense", f"{layer}.output.dense.weight"
+    return {
+        **weights, f"{inner}.weight": np.concatenate([weights[f"{inner}.weight"], down.T]),
+        f"{inner}.bias": np.concatenate([weights[f"{inner}.bias"], bias]), outer: np.concatenate([weights[outer], up.T], 1),
+    }
+
+
+def _first(graph: Graph, hidden: str) -> str:
+    """The state of each sequence's first token: (B, width)."""
+    return graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)
+
+
+def _head(graph: Graph, heads: Mapping[str, np.ndarray], name: str, states: str, output: str) -> None:
+    product = graph.node("MatMul", [states, graph.constant(f"{name}.weight", heads[f"{name}.weight"].T)], f"{name}.product")
+    graph.node("Add", [product, graph.constant(f"{name}.bias", heads[f"{name}.bias"])], output)
 
 
 def _embed(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> str:
@@ -107,6 +149,7 @@ def _embed(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, 
         graph.node("MatMul", [below, means], "header"), look_up("row", heads["grid.rows.weight"], "rows"),
         look_up("column", heads["grid.columns.weight"], "columns"), look_up("position", weights["embeddings.position_embeddings.weight"], "position_ids"),
         look_up("segment", weights["embeddings.token_type_embeddings.weight"], "token_type_ids"),
+        graph.node("ReduceSum", [look_up("side", heads["grid.sides.weight"], "sides"), graph.constant("sides.axis", np.array([2], np.int64))], "box", keepdims=0),
     ]
     total = graph.node("Sum", [words, *added], "embed.sum")
     norm = [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]

@@ -19,7 +19,8 @@ class GroundedConfig(LlamaConfig):
 
     cross_attention_layers: after which decoder layers (from 0) memory is read. cross_gate: where the tanh gates of these start;
     0 = inserted into a trained decoder without changing it. pointer_size: width of the copy attention.
-    memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question.
+    memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
+    memory_expert_size more channels for tables and for pages.
     """
 
     model_type = "grounded"
@@ -30,6 +31,7 @@ class GroundedConfig(LlamaConfig):
     pointer_size: int = 128
     memory_config: dict | PreTrainedConfig | None = None
     memory_cached_layers: int = 3
+    memory_expert_size: int = 128
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.cross_attention_layers is None:
@@ -67,5 +69,5 @@ def tiny() -> GroundedConfig:
     return GroundedConfig(
         vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
         cross_attention_layers=[0, 2], max_position_embeddings=512, pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True,
-        pointer_size=16, memory_config=memory, memory_cached_layers=2,
+        pointer_size=16, memory_config=memory, memory_cached_layers=2, memory_expert_size=8,
     )

@@ -1,6 +1,6 @@
-"""Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR]`.
+"""Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR] [--pages FILE]`.
 
-OUT gets `tokens.u16`, every text's tokens one after the other; `grid.u8`, each token's row and column (models.grid);
+OUT gets `tokens.u16`, every text's tokens one after the other; `grid.u8`, where each token stands (models.grid);
 `examples.npy`, one EXAMPLE per question and passage window; and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
 training, also as passages that do not answer, and written to `held.npy`, to calibrate on. Deterministic with a seed.
 """
@@ -25,7 +25,7 @@ from models.errors import DataError
 from models.excerpts import excerpt, openings
 from models.layout import QUESTION, TITLE, WINDOW
 from models.lookups import lookups
-from models.qa import QaRow, read_qa
+from models.qa import QaRow, WordBox, read_qa
 from models.reader import open_tokenizer
 from models.recurring import recurring
 from models.tables import read_tables
@@ -42,10 +42,10 @@ HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
 NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
 STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
-TWINS = 0.6  # share of the questions that are put to their passage again with something changed, where that can be done
+TWINS = 0.3  # share of the questions that are put to their passage again with something changed, where that can be done
 OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
 TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
-MADE = ("lookups", "recurring")  # sets that are made here: whether they are answerable is settled
+MADE = ("lookups", "recurring", "rendered")  # sets that are made here: whether they are answerable is settled
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
 MIXTURE = {
@@ -53,7 +53,7 @@ MIXTURE = {
     "policyqa": (2000, True), "quac_1k": (700, True), "doc2dial_val": (900, True), "covidqa": (1200, True),
     "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1000, False),
     "tabfact": (800, False), "boolq_dev": (1200, False), "condaqa": (500, False), "pubmedqa": (500, False),
-    "medquad": (800, False), "qmsum_spans": (300, False), "lookups": (10000, True), "recurring": (5000, True),
+    "medquad": (800, False), "qmsum_spans": (300, False), "lookups": (10000, True), "recurring": (5000, True), "rendered": (12000, True),
 }
 SETS = tuple(MIXTURE)
 
@@ -63,24 +63,24 @@ class Texts:
 
     def __init__(self) -> None:
         self._tokenizer = open_tokenizer()
-        self._places: dict[str, tuple[int, list[tuple[int, int]]]] = {}
+        self._places: dict[tuple[str, tuple[WordBox, ...]], tuple[int, list[tuple[int, int]]]] = {}
         self._tokens: list[np.ndarray] = []
         self._grid: list[np.ndarray] = []
         self._length = 0
 
-    def add(self, text: str) -> tuple[int, list[tuple[int, int]]]:
+    def add(self, text: str, boxes: tuple[WordBox, ...] = ()) -> tuple[int, list[tuple[int, int]]]:
         """(where its tokens begin, the characters of each token)."""
-        if text not in self._places:
+        if (text, boxes) not in self._places:
             encoding = self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
-            self._places[text] = (self._length, encoding.offsets)
+            self._places[text, boxes] = (self._length, encoding.offsets)
             self._tokens.append(np.array(encoding.ids, np.uint16))
-            self._grid.append(grid.coordinates(base.encodable(text), encoding.offsets))
+            self._grid.append(grid.coordinates(base.encodable(text), encoding.offsets, boxes))
             self._length += len(encoding.ids)
-        return self._places[text]
+        return self._places[text, boxes]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """All tokens, and where each stands in a table: (n,), (n, 2)."""
-        return np.concatenate([np.empty(0, np.uint16), *self._tokens]), np.concatenate([np.empty((0, 2), np.uint8), *self._grid])
+        """All tokens, and where each stands: (n,), (n, PLACES)."""
+        return np.concatenate([np.empty(0, np.uint16), *self._tokens]), np.concatenate([np.empty((0, grid.PLACES), np.uint8), *self._grid])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Writer:
     def add(self, row: QaRow, *, spans: bool, held: bool, above: str = "") -> None:
         """above: the title that the passage is read under, the row's own where it is empty."""
         self._group += 1
-        _, offsets = self.texts.add(row.context)
+        at, offsets = self.texts.add(row.context, row.boxes)
         answer = row.span if spans else None
         span = token_span(offsets, answer.start, answer.start + len(answer.text)) if answer else None
         for first, length in windows(len(offsets), span, self.rng):
@@ -141,15 +141,15 @@ class Writer:
             answerable = not row.unanswerable and (span is None or (span[0] < first + length and first <= span[1]))
             start, end = (span[0] - first, span[1] - first) if inside else (-1, -1)
             evidence = -1 if row.unanswerable else int(answerable)
-            self._write(row, row.context, above or row.title, first, length, start, end, answerable, evidence, held)
+            self._write(row, at, above or row.title, first, length, start, end, answerable, evidence, held)
 
     def add_negative(self, row: QaRow, candidate: Candidate, *, held: bool) -> None:
         """Beside the row that was added last."""
-        _, offsets = self.texts.add(candidate.text)
-        self._write(row, candidate.text, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
+        at, offsets = self.texts.add(candidate.text)
+        self._write(row, at, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
 
     def _write(
-        self, row: QaRow, text: str, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool
+        self, row: QaRow, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool
     ) -> None:
         question, asked = self.texts.add(row.question)
         heading, words = self.texts.add(title)
@@ -157,7 +157,7 @@ class Writer:
             return
         self.rows["held" if held else "examples"].append((
             self._group, SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
-            self.texts.add(text)[0] + first, length, start, end, answerable, evidence,
+            context + first, length, start, end, answerable, evidence,
         ))
 
 
@@ -170,14 +170,14 @@ def read_negatives(path: Path) -> list[list[Candidate]]:
         raise DataError(f"{path} is damaged ({error}): run bench/hard_negatives.py again") from error
 
 
-def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, int]:
+def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, int]:
     """Write the arrays; returns how many examples each set gave. limit: questions of a set at most (for a quick try).
 
     Sets that are not there are left out. Raises DataError where none is, or a file cannot be read.
     """
     writer = Writer(Texts(), seed)
     counts = {}
-    for name, rows, beside in _sets(data, negatives, seed):
+    for name, rows, beside in _sets(data, negatives, pages, seed):
         before = len(writer.rows["examples"])
         _add_set(writer, name, rows, beside, limit)
         counts[name] = len(writer.rows["examples"]) - before
@@ -193,7 +193,7 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, *, seed: int =
     return counts
 
 
-def _sets(data: Path, negatives: Path | None, seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
+def _sets(data: Path, negatives: Path | None, pages: Path | None, seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
     """(name, questions, what was found beside each) of the sets that are there, then of those that are made of texts and tables."""
     files = {name: data / "qa" / "train" / f"{name}.jsonl.gz" for name in MIXTURE}
     for name, path in files.items():
@@ -208,6 +208,7 @@ def _sets(data: Path, negatives: Path | None, seed: int) -> Iterator[tuple[str, 
     tables = [table for table in read_tables([files[name] for name in TABLES if files[name].exists()]) if not is_held(table.context)]
     made = {"lookups": lookups(tables, MIXTURE["lookups"][0], seed) if tables else []}
     made["recurring"] = recurring(data / "text", MIXTURE["recurring"][0], seed) if (data / "text").exists() else []
+    made["rendered"] = read_qa(pages) if pages else []
     for name, rows in made.items():
         if rows:
             yield name, rows, [[] for _ in rows]
@@ -244,10 +245,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with qa/train")
     parser.add_argument("out", type=Path)
     parser.add_argument("--negatives", type=Path, help="what bench/hard_negatives.py wrote")
+    parser.add_argument("--pages", type=Path, help="what bench/make_pages.py wrote")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="questions of a set at most")
     options = parser.parse_args()
-    counts = prepare(options.data, options.out, options.negatives, seed=options.seed, limit=options.limit)
+    counts = prepare(options.data, options.out, options.negatives, options.pages, seed=options.seed, limit=options.limit)
     print(f"{sum(counts.values())} examples: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

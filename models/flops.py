@@ -1,8 +1,15 @@
-"""How many floating point operations a reading takes, by the shapes of what is multiplied; a multiplication and its addition are two."""
+"""What a reading costs: floating point operations by the shapes of what is multiplied, a multiplication and its addition being two; and bytes read."""
 
 from __future__ import annotations
 
-WIDTH, INNER = 384, 1536  # of MiniLM's layers
+from typing import NamedTuple
+
+WIDTH, INNER, LAYERS = 384, 1536, 6  # of MiniLM
+
+
+class Spent(NamedTuple):
+    flops: int = 0
+    bytes: int = 0  # of weights in int8 and of states in float16
 
 
 def layers(count: int, tokens: int) -> int:
@@ -10,7 +17,11 @@ def layers(count: int, tokens: int) -> int:
     return count * (2 * tokens * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER) + 4 * tokens * tokens * WIDTH)
 
 
-def reading(question: int, block: int, *, cached_layers: int, all_layers: int = 6, kept: bool = False) -> int:
-    """Of a block of so many tokens for a question of so many; kept: its states below are there already."""
-    lower = 0 if kept else layers(cached_layers, block)
-    return lower + layers(all_layers - cached_layers, question + block)
+def weights(count: int) -> int:
+    """Bytes of so many layers' matrices in int8."""
+    return count * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER)
+
+
+def states(tokens: int) -> int:
+    """Bytes of so many tokens' states in float16."""
+    return 2 * tokens * WIDTH

@@ -1,4 +1,4 @@
-"""Where tokens stand in a table: rows and columns, read off the text. Imports no torch.
+"""Where tokens stand: in a row and a column of a table, read off the text, and on a page, where its words have boxes. Imports no torch.
 
 A line with cells is a row; lines of cells that follow each other are a table, whose first row is its header.
 """
@@ -7,19 +7,37 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from enum import IntEnum
+from operator import itemgetter
 
 import numpy as np
 
 from models.cell import CELL
+from models.qa import WordBox
 
 ROWS, COLUMNS = 64, 32  # numbers that there are, 0 among them: "in no table"; what stands beyond gets the last one
 HEADER = 1  # the number of a header's row
+SIDES = 64  # numbers of a place along a side of the page, 0 among them: "on no page"
+PLACES = 6  # of each token: row, column; left, top, right, bottom of its word
 
 
-def coordinates(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(row, column) of each token from 1, (0, 0) outside of tables: (tokens, 2) uint8. What stands between two cells has a row only.
+class Kind(IntEnum):
+    """What a block is to the encoder, by which its experts are chosen."""
 
-    offsets: each token's characters.
+    TEXT = 0
+    TABLE = 1
+    PAGE = 2
+
+
+def kind(places: np.ndarray) -> Kind:
+    """Of a block whose tokens stand there: (tokens, PLACES)."""
+    return Kind.PAGE if places[:, 2:].any() else Kind.TABLE if places[:, 0].any() else Kind.TEXT
+
+
+def coordinates(text: str, offsets: Sequence[tuple[int, int]], boxes: Sequence[WordBox] = ()) -> np.ndarray:
+    """(row, column, left, top, right, bottom) of each token from 1, 0 outside of tables and off pages: (tokens, PLACES) uint8.
+
+    What stands between two cells has a row only. offsets: each token's characters; boxes: of the text's words, in their order.
     """
     begins, numbers, borders, number, at = [], [], [], 0, 0
     for line in text.split("\n"):
@@ -28,11 +46,14 @@ def coordinates(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
         numbers.append(min(number, ROWS - 1))
         borders.append([at + i for i in range(len(line)) if line.startswith(CELL, i)] if number else [])
         at += len(line) + 1
-    places = np.zeros((len(offsets), 2), np.uint8)
+    places = np.zeros((len(offsets), PLACES), np.uint8)
     for token, (start, _) in enumerate(offsets):
         line = bisect_right(begins, start) - 1
         if numbers[line]:
             before = bisect_right(borders[line], start)
             between = before > 0 and start < borders[line][before - 1] + len(CELL)
-            places[token] = numbers[line], 0 if between else min(1 + before, COLUMNS - 1)
+            places[token, :2] = numbers[line], 0 if between else min(1 + before, COLUMNS - 1)
+        word = bisect_right(boxes, start, key=itemgetter(0)) - 1
+        if word >= 0 and start < boxes[word][1]:
+            places[token, 2:] = [1 + round((SIDES - 2) * min(max(side, 0.0), 1.0)) for side in boxes[word][2:]]
     return places

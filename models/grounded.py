@@ -84,7 +84,8 @@ class GroundedForCausalLM(LlamaForCausalLM):
         self.memory.bert.load_state_dict(reader.encoder.state_dict())
         self.memory.span.load_state_dict(reader.span.state_dict())
         self.memory.judge.load_state_dict(reader.judge.state_dict())
-        nn.init.zeros_(self.memory.matches.weight)  # seen by layers that were trained without
+        nn.init.zeros_(self.memory.matches.weight)  # seen by layers that were trained without, as are the sides of boxes
+        nn.init.zeros_(self.memory.grid.sides.weight)
         nn.init.eye_(self.memory.grid.header.weight)  # a cell's words and its header's, as if they stood together
 
     def remember(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None) -> Memory:

@@ -1,4 +1,5 @@
-"""The memory encoder in int8 through ONNX Runtime: what a block is without a question is kept, the rest is computed live.
+"""The memory encoder in int8 through ONNX Runtime: what a block is without a question is kept, the rest is computed live,
+of blocks that are worth it.
 
 Imports no torch. Legend: B rows, S tokens, W width.
 """
@@ -6,12 +7,17 @@ Imports no torch. Legend: B rows, S tokens, W width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from models import flops
+from models.cut import Layers
+from models.flops import Spent
+from models.grid import PLACES, SIDES, Kind, kind
 from models.layout import PAD, ROUND, Sequences
 from models.matches import codes
 from models.reader import Computed
@@ -32,37 +38,69 @@ class Kept(Protocol):
 class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
-    lower, upper: the graphs of models.bert_graph; name: of their weights, part of the keys; matches: what is added at each code of
-    models.matches, (CODES, W).
+    lower, look, rest: the graphs of models.bert_graph, the latter two of each kind of block; name: of their weights, part of the keys;
+    matches: what is added at each code of models.matches, (CODES, W). least: a block is read to its end when the first look gives it at
+    least this logit, else it is skipped: easy questions, and questions that have no answer here, cost less. That depends on the question and this
+    block alone.
     """
 
     lower: InferenceSession
-    upper: InferenceSession
+    look: Callable[[Kind], InferenceSession]
+    rest: Callable[[Kind], InferenceSession]
     name: str
     matches: np.ndarray
+    layers: Layers
+    least: float = -math.inf
     kept: Kept | None = None
 
     def __call__(self, rows: Sequences) -> Computed:
-        pairs = self.pairs(rows)
-        joint = np.zeros((*rows.input_ids.shape, self.matches.shape[1]), np.float16)  # (B, S, W)
+        asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1)  # tokens of each row's question
+        pairs, found = self.pairs(rows, asked.tolist())
+        shape = rows.input_ids.shape
+        joint = np.zeros((*shape, self.matches.shape[1]), np.float16)  # (B, S, W)
         for row, (question, block) in enumerate(pairs):
-            asked, length = len(question), len(question) + len(block)
-            ids, grid = rows.input_ids[row, :length], rows.grid[row, asked:length]
-            coded = np.concatenate(codes(ids[:asked], ids[asked:], grid))
+            first, length = len(question), len(question) + len(block)
+            ids, grid = rows.input_ids[row, :length], rows.grid[row, first:length]
+            coded = np.concatenate(codes(ids[:first], ids[first:], grid))
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
-        inputs = {"states": joint, "attention_mask": rows.attention_mask.astype(np.int32)}
-        return Computed(*self.upper.run(["spans", "judged", "memory"], inputs))
+        mask, kinds = rows.attention_mask.astype(np.int32), np.array([kind(grid) for grid in rows.grid])
+        made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.zeros(len(kinds), np.float32), kinds == -1)
+        for one in sorted(set(kinds.tolist())):
+            mine = np.flatnonzero(kinds == one)
+            looked, seen = self.look(Kind(one)).run(["looked", "seen"], {"states": joint[mine], "attention_mask": mask[mine]})
+            made.looked[mine] = looked[:, 0]
+            on = looked[:, 0] >= self.least
+            if on.any():
+                live = mine[on]
+                made.live[live] = True
+                inputs = {"states": seen[on], "attention_mask": mask[live]}
+                made.spans[live], made.judged[live], joint[live] = self.rest(Kind(one)).run(["spans", "judged", "memory"], inputs)
+        return made._replace(spent=self._spent(rows, asked, found, made.live))
 
-    def pairs(self, rows: Sequences) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The lower states of each row's question and block, (tokens, W) each."""
+    def _spent(self, rows: Sequences, asked: np.ndarray, found: list[bool], live: np.ndarray) -> list[Spent]:
+        """What each row cost. What rows share, a question and the weights, is counted with the first one."""
+        lengths, questions, spent = rows.attention_mask.sum(1), set(), []
+        cached, looked = self.layers
+        shared = flops.weights((0 if all(found) else cached) + looked - cached + (flops.LAYERS - looked if live.any() else 0))
+        for row, (length, first) in enumerate(zip(lengths.tolist(), asked.tolist(), strict=True)):
+            text = rows.input_ids[row, :first].tobytes()
+            alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
+            questions.add(text)
+            upper = flops.layers((flops.LAYERS if live[row] else looked) - cached, length)
+            spent.append(Spent(alone + upper, flops.states(length) + shared))
+            shared = 0
+        return spent
+
+    def pairs(self, rows: Sequences, asked: list[int]) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[bool]]:
+        """The lower states of each row's question and block, (tokens, W) each, and of which blocks they had been kept."""
         lengths = rows.attention_mask.sum(1).tolist()
-        asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1).tolist()  # tokens of each row's question
-        questions = self.alone(rows, [(i, 0, first) for i, first in enumerate(asked)], {})
-        blocks = self.alone(rows, [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))], {} if self.kept is None else self.kept)
-        return list(zip(questions, blocks, strict=True))
+        questions, _ = self.alone(rows, [(i, 0, first) for i, first in enumerate(asked)], {})
+        ends = [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))]
+        blocks, found = self.alone(rows, ends, {} if self.kept is None else self.kept)
+        return list(zip(questions, blocks, strict=True)), found
 
-    def alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> list[np.ndarray]:
-        """The lower states (tokens, W) of parts (row, first, end) that see nothing else; each distinct part is computed once."""
+    def alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> tuple[list[np.ndarray], list[bool]]:
+        """The lower states (tokens, W) of parts (row, first, end) that see nothing else, and which had been kept; each distinct part is computed once."""
         keys = [self._key(rows, part) for part in parts]
         found = {key: np.frombuffer(states, np.float16) for key in dict.fromkeys(keys) if (states := kept.get(key)) is not None}
         missing = {key: part for key, part in zip(keys, parts, strict=True) if key not in found}
@@ -71,7 +109,7 @@ class Encoder:
             for key, (_, first, end), mine in zip(missing, missing.values(), states, strict=True):
                 found[key] = mine[: end - first].reshape(-1)
                 kept[key] = found[key].tobytes()
-        return [found[key].reshape(end - first, -1) for key, (_, first, end) in zip(keys, parts, strict=True)]
+        return [found[key].reshape(end - first, -1) for key, (_, first, end) in zip(keys, parts, strict=True)], [key not in missing for key in keys]
 
     def _key(self, rows: Sequences, part: tuple[int, int, int]) -> str:
         row, first, end = part
@@ -88,4 +126,8 @@ class Encoder:
         for at, (row, first, end) in enumerate(parts):
             for name, values in named.items():
                 inputs[name][at, : end - first] = values[row, first:end]
+        sides = np.zeros((len(parts), width, PLACES - 2), np.int32)
+        for at, (row, first, end) in enumerate(parts):
+            sides[at, : end - first] = rows.grid[row, first:end, 2:]
+        inputs["sides"] = np.where(sides > 0, SIDES * np.arange(PLACES - 2, dtype=np.int32) + sides, 0)
         return self.lower.run(["states"], inputs)[0]

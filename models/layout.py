@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.grid import PLACES
+
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
 IGNORED = -100  # a label that counts for nothing
 CLOSED = -1e4  # added to the score of what attention may not read
@@ -18,12 +20,12 @@ BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of
 ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
 
 def _nowhere() -> np.ndarray:
-    return np.zeros((0, 2), np.uint8)
+    return np.zeros((0, PLACES), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Tokens of question, title and context; and where those of the last two stand in a table, (n, 2) each, models.grid."""
+    """Tokens of question, title and context; and where those of the last two stand, (n, PLACES) each, models.grid."""
 
     question: Sequence[int]
     title: Sequence[int]
@@ -53,13 +55,13 @@ class Sequences:
     token_type_ids: np.ndarray  # (B, S): 1 from the title on
     attention_mask: np.ndarray  # (B, S)
     position_ids: np.ndarray  # (B, S): those of the block begin at BLOCK_POSITION
-    grid: np.ndarray  # (B, S, 2)
+    grid: np.ndarray  # (B, S, PLACES)
 
 
 def collate(rows: Sequence[Parts]) -> Sequences:
     shape = len(rows), -(-max(map(len, rows)) // ROUND) * ROUND
     ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
-    grid = np.zeros((*shape, 2), np.int64)
+    grid = np.zeros((*shape, PLACES), np.int64)
     for i, row in enumerate(rows):
         first, length = row.block, len(row)
         ids[i, :length] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])

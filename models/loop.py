@@ -21,6 +21,7 @@ from models.errors import DataError, TrainError
 
 TORCH_STATE = "state.pt"
 FRESH = 4.0  # times the learning rate
+RECOMPILATIONS = 64  # of a layer: each one of a model has its own modules; beyond it they would run uncompiled
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -32,6 +33,7 @@ class TrainConfig:
     """
 
     epochs: int = 2
+    batches: int = 0  # at most so many, where that is not 0; the learning rate falls to 0 over these
     tokens: int = 6144  # in a batch, about
     learning_rate: float = 1e-4
     warmup: float = 0.05  # of all steps
@@ -89,12 +91,14 @@ def train(
     set_seed(config.seed)
     orders = [batches(epoch) for epoch in range(config.epochs)]  # not all of one length: sizes are shuffled too
     total = sum(map(len, orders))
+    total = min(total, config.batches or total)
     if not total:
         raise DataError("there are no examples to train on")
     accelerator = Accelerator(mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available())
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if config.compile:
+        torch._dynamo.config.recompile_limit = RECOMPILATIONS
         for module in model.modules():
             if isinstance(module, GradientCheckpointingLayer):  # as transformers calls the layers that a model repeats
                 module.compile(dynamic=True)
@@ -110,7 +114,7 @@ def train(
     before = 0  # batches of the epochs before
     with (out / "log.jsonl").open("a") as log:
         for order in orders:
-            for at in range(max(0, done - before), len(order)):
+            for at in range(max(0, done - before), min(len(order), total - before)):
                 first = at - at % config.accumulate  # of the batches that make one step
                 window = min(config.accumulate, len(order) - first)
                 torch.manual_seed(config.seed * 1_000_003 + done)  # dropout depends on the batch alone, not on what was drawn before

@@ -30,7 +30,7 @@ def _telling() -> np.ndarray:
 
 
 def codes(question: np.ndarray, block: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The CODE of each token of a question (q,) and of a block (t,), whose grid is (t, 2), models.grid: (q,) and (t,) uint8; 0 says nothing."""
+    """The CODE of each token of a question (q,) and of a block (t,), whose grid is (t, PLACES), models.grid: (q,) and (t,) uint8; 0 says nothing."""
     telling = _telling()
     asked = np.unique(question[telling[question]])
     in_block, here = np.isin(block, asked), np.isin(question, block)

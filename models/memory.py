@@ -3,7 +3,8 @@
 The encoder's lower layers see a block alone, so that their states can be kept; its upper layers see the block with the question
 ("live"; DeFormer, arXiv 2005.00697), or again the block alone ("cached"; LUMEN, arXiv 2301.10448, has the cost of each).
 Tokens of tables carry embeddings of their row and column and the mean word vector of their column's header (rows and columns after
-TAPAS, arXiv 2004.02349); the upper layers also see which tokens stand in the question (models.matches). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
+TAPAS, arXiv 2004.02349), words on pages those of the sides of their box (LayoutLM, arXiv 1912.13318); the upper layers also see which
+tokens stand in the question (models.matches), and have experts for tables and for pages (models.experts). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
 S slots of a memory, L cross layers, G key-value heads, D width of a head, P width of the pointer.
 """
 
@@ -25,7 +26,8 @@ from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
 from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
 from models.config import GroundedConfig  # noqa: E402
-from models.grid import COLUMNS, HEADER, ROWS  # noqa: E402
+from models.experts import ExpertLayer, Experts  # noqa: E402
+from models.grid import COLUMNS, HEADER, PLACES, ROWS, SIDES  # noqa: E402
 from models.layout import BLOCK_POSITION  # noqa: E402
 from models.matches import CODES  # noqa: E402
 
@@ -61,22 +63,24 @@ class Memory:
 
 
 class GridEmbeddings(nn.Module):
-    """What is added to the word vector of a token that stands in a table."""
+    """What is added to the word vector of a token that stands in a table, or of a word on a page."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.rows = nn.Embedding(ROWS, width, padding_idx=0)
         self.columns = nn.Embedding(COLUMNS, width, padding_idx=0)
         self.header = nn.Linear(width, width, bias=False)
+        self.sides = nn.Embedding((PLACES - 2) * SIDES, width, padding_idx=0)
 
     def forward(self, words: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """words (N, T, W), grid (N, T, 2), see models.grid -> (N, T, W), 0 outside of tables."""
-        row, column = grid.unbind(-1)  # (N, T) each
+        """words (N, T, W), grid (N, T, PLACES), see models.grid -> (N, T, W), 0 outside of tables and off pages."""
+        row, column, *sides = grid.unbind(-1)  # (N, T) each
         at = F.one_hot(column, COLUMNS).to(words.dtype)  # (N, T, COLUMNS)
         heading = at * ((row == HEADER) & (column > 0))[..., None]
         means = heading.transpose(1, 2) @ words / heading.sum(1).clamp_min(1)[..., None]  # (N, COLUMNS, W)
         below = at * ((row > HEADER) & (column > 0))[..., None]
-        return self.rows(row) + self.columns(column) + self.header(below @ means)
+        table = self.rows(row) + self.columns(column) + self.header(below @ means)
+        return table + sum(self.sides(torch.where(side > 0, number * SIDES + side, 0)) for number, side in enumerate(sides))
 
 
 class Live(NamedTuple):
@@ -85,6 +89,7 @@ class Live(NamedTuple):
     states: torch.Tensor  # (N, T, W)
     spans: torch.Tensor  # (N, 1 + T, 2): logits of an answer's start and end: at "not in this block", then at each token
     judged: torch.Tensor  # (N, 2): logits of answerable and evidence
+    looks: torch.Tensor  # (N, layers): logits of answerable as they are after each layer but the last
 
 
 class MemoryEncoder(nn.Module):
@@ -95,42 +100,56 @@ class MemoryEncoder(nn.Module):
         self.config = config.memory_config
         self.cached_layers = config.memory_cached_layers
         self.bert = BertModel(self.config, add_pooling_layer=False)
+        layers = self.bert.encoder.layer
+        for at in range(self.cached_layers, len(layers)):
+            layers[at] = ExpertLayer(self.config, layer_idx=at)
+        self.experts = nn.ModuleList(Experts(self.config.hidden_size, config.memory_expert_size) for _ in layers[self.cached_layers :])
         self.grid = GridEmbeddings(self.config.hidden_size)
         self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
+        self.looks = nn.ModuleList(nn.Linear(self.config.hidden_size, 1) for _ in layers[self.cached_layers : -1])
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
-        """ids, mask (N, T) of blocks with their grid (N, T, 2), or of questions without -> states (N, T, W), each text seen alone."""
+        """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone."""
         first = 0 if grid is None else BLOCK_POSITION
         positions = torch.arange(first, first + ids.shape[1], device=ids.device)[None]  # (1, T)
         words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
         if grid is not None:
             words = words + self.grid(words, grid)
         states = self.bert.embeddings(inputs_embeds=words, token_type_ids=torch.full_like(ids, int(first > 0)), position_ids=positions)
-        return self._run(states, mask, slice(0, self.cached_layers))
+        attention = self._attention(states, mask)
+        for layer in self.bert.encoder.layer[: self.cached_layers]:
+            states = layer(states, attention)  # (N, T, W)
+        return states
 
     def live(
-        self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor, codes: torch.Tensor
-    ) -> Live:
-        """Lower states of questions (N, Q, W) and of their blocks (N, T, W), masks (N, Q) and (N, T), codes of models.matches (N, Q + T).
+        self, question: torch.Tensor, question_mask: torch.Tensor, block: torch.Tensor, block_mask: torch.Tensor, codes: torch.Tensor,
+        kinds: torch.Tensor,
+    ) -> Live:  # fmt: skip
+        """Lower states of questions (N, Q, W) and of their blocks (N, T, W), masks (N, Q) and (N, T), codes of models.matches (N, Q + T),
+        kinds (N,) of models.grid.
 
         Where a question is masked whole and all codes are 0, its block's states are those of `cached`.
         """
         joint = torch.cat((question, block), 1) + self.matches(codes)  # (N, Q + T, W)
-        joint = self._run(joint, torch.cat((question_mask, block_mask), 1), slice(self.cached_layers, None))
+        attention, looks = self._attention(joint, torch.cat((question_mask, block_mask), 1)), [joint.new_empty(len(joint), 0)]
+        for layer, experts, look in zip(self.bert.encoder.layer[self.cached_layers :], self.experts, [*self.looks, None], strict=True):
+            joint = layer(joint, attention, kinds, experts)
+            if look is not None:
+                looks.append(look(joint[:, 0]))
         first, states = joint[:, 0], joint[:, question.shape[1] :]
-        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first))
+        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.cat(looks, 1))
 
-    def cached(self, block: torch.Tensor, block_mask: torch.Tensor) -> torch.Tensor:
+    def cached(self, block: torch.Tensor, block_mask: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """Lower states of blocks (N, T, W) -> states (N, T, W) that no question has touched."""
-        return self._run(block, block_mask, slice(self.cached_layers, None))
+        attention = self._attention(block, block_mask)
+        for layer, experts in zip(self.bert.encoder.layer[self.cached_layers :], self.experts, strict=True):
+            block = layer(block, attention, kinds, experts)
+        return block
 
-    def _run(self, states: torch.Tensor, mask: torch.Tensor, layers: slice) -> torch.Tensor:
-        attention = create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask)
-        for layer in self.bert.encoder.layer[layers]:
-            states = layer(states, attention)  # (N, T, W)
-        return states
+    def _attention(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor | None:
+        return create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask)
 
 
 class MemoryProjector(nn.Module):

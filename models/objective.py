@@ -14,7 +14,7 @@ from models.layout import IGNORED
 from models.memory import Live, Memory
 from models.questions import QuestionBatch
 
-SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5}
+SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.2}
 
 
 def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Live]:
@@ -22,7 +22,7 @@ def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Li
     blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)  # (N, T, W)
     questions = model.memory.lower(batch.question_ids, batch.question_mask)  # (B, Q, W)
     seen = batch.question_mask[batch.owner] * ~batch.cached[:, None]  # (N, Q)
-    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes)
+    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes, batch.kinds)
     memory = model.remember(live.states, batch.block_ids, batch.block_mask)
     return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
 
@@ -63,4 +63,6 @@ def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
     answerable = F.binary_cross_entropy_with_logits(judged[asked, 0], batch.answerable[asked], reduction="none")
     seen = (batch.evidence >= 0) & asked
     evidence = F.binary_cross_entropy_with_logits(judged[seen, 1], batch.evidence[seen], reduction="none")
-    return {"span": average(span), "answerable": average(answerable), "evidence": average(evidence)}
+    looks = live.looks[asked].float()  # (asked, looks)
+    looked = F.binary_cross_entropy_with_logits(looks, batch.answerable[asked, None].expand_as(looks), reduction="none")
+    return {"span": average(span), "answerable": average(answerable), "evidence": average(evidence), "looks": average(looked)}

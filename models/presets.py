@@ -18,6 +18,9 @@ from models.loop import TrainConfig
 from models.questions import Questions
 from models.reader import Reader, ReadsPairs
 
+NEW = ("memory.grid.sides.", "memory.matches.", "memory.experts.", "memory.looks.")  # in no weights that were shipped before
+BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", *NEW)
+
 
 class Batched(Protocol):
     """Examples that come in batches: `order` is a function of its arguments alone."""
@@ -57,7 +60,7 @@ def embedded(data: Path, start: Path | None) -> Task:
     if not further:
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
     model.memory.bert.embeddings.requires_grad_(False)
-    return Task(model, Questions(data), loss, GroundedReader, ("model.", "projector.", "copy.", "memory.grid.", "memory.matches."))
+    return Task(model, Questions(data), loss, GroundedReader, NEW if further else BESIDE_A_FLOOR)
 
 
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {

@@ -23,6 +23,9 @@ ANSWERED_SETS = (
 )
 
 
+WordBox = tuple[int, int, float, float, float, float]  # characters start..end of a text; left, top, right, bottom, 0..1 of its page
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """An answer: `context[start : start + len(text)] == text`, or start -1 for free text."""
@@ -41,6 +44,7 @@ class QaRow:
     answers: tuple[Span, ...]
     unanswerable: bool
     kind: str
+    boxes: tuple[WordBox, ...] = ()  # of the words of a context that was read off a page
 
     @property
     def span(self) -> Span | None:
@@ -82,8 +86,14 @@ def _row(record: Any, where: str) -> QaRow:
     unanswerable = bool(record.get("unanswerable", False))
     return QaRow(
         str(record.get("id", where)), record.get("source", ""), _last_turn(question), context, title,
-        () if unanswerable else answers, unanswerable, kind,
+        () if unanswerable else answers, unanswerable, kind, tuple(map(_box, record.get("boxes") or ())),
     )
+
+
+def _box(values: Any) -> WordBox:
+    start, end, *sides = values
+    left, top, right, bottom = map(float, sides)
+    return int(start), int(end), left, top, right, bottom
 
 
 def _stands(answer: Span, context: str) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from models.batches import Examples, shuffled_batches
+from models.grid import PLACES, kind
 from models.layout import CLS, IGNORED, PAD, ROUND, SEP
 from models.matches import codes
 
@@ -28,7 +29,8 @@ class QuestionBatch:
     question_mask: torch.Tensor  # (B, Q) long
     block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP]
     block_mask: torch.Tensor  # (N, T) long
-    grid: torch.Tensor  # (N, T, 2) long: where tokens of blocks stand in a table, models.grid
+    grid: torch.Tensor  # (N, T, PLACES) long: where tokens of blocks stand, models.grid
+    kinds: torch.Tensor  # (N,) long: models.grid.Kind
     codes: torch.Tensor  # (N, Q + T) long: which words stand in the question, models.matches; 0 in blocks of `cached`
     context_mask: torch.Tensor  # (N, T) bool: where an answer may stand
     start: torch.Tensor  # (N,) long: 1 + place of the answer's first token in its block; 0 = not in it; -100 = not known
@@ -76,7 +78,7 @@ class Questions:
         blocks = [np.concatenate([part(row, "title"), [SEP], part(row, "context"), [SEP]]) for row in flat]
         block_ids, block_mask = padded(blocks)
         left = 1 + flat["title_length"].astype(np.int64)  # where the context begins in its block
-        grid, contexts = np.zeros((*block_ids.shape, 2), np.int64), np.zeros(block_ids.shape, bool)
+        grid, contexts = np.zeros((*block_ids.shape, PLACES), np.int64), np.zeros(block_ids.shape, bool)
         for i, row in enumerate(flat):
             context = slice(left[i], left[i] + row["context_length"])
             grid[i, : left[i] - 1], grid[i, context] = self.examples.places(row, "title"), self.examples.places(row, "context")
@@ -90,7 +92,7 @@ class Questions:
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            question_ids, question_mask, block_ids, block_mask, grid, coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
+            question_ids, question_mask, block_ids, block_mask, grid, np.array([kind(places) for places in grid], np.int64), coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))
@@ -114,7 +116,7 @@ def _answer(question: np.ndarray, rows: np.ndarray, at: int, examples: Examples,
 
 
 def coded_pairs(question_ids: np.ndarray, block_ids: np.ndarray, grid: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """The codes of each block and its question, (N, Q + T) int64: (B, Q), (N, T), (N, T, 2), (N,). What is padded has code 0."""
+    """The codes of each block and its question, (N, Q + T) int64: (B, Q), (N, T), (N, T, PLACES), (N,). What is padded has code 0."""
     pairs = [codes(question_ids[mine], block, places) for mine, block, places in zip(owner, block_ids, grid, strict=True)]
     return np.stack([np.concatenate(pair) for pair in pairs]).astype(np.int64)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,8 +17,10 @@ import numpy as np
 
 from models import base
 from models.ablation import Block, Decoder
-from models.grid import HEADER, coordinates
+from models.flops import Spent
+from models.grid import HEADER, Kind, coordinates, kind
 from models.layout import QUESTION, TITLE, WINDOW, Parts, Sequences, collate
+from models.qa import WordBox
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,23 +28,24 @@ if TYPE_CHECKING:
 STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
-GROUP = 2  # passages that are read before it is asked whether they are enough
 RIVALS = 2  # windows of other passages that it reads beside
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """title: whatever tells what the text is about; it is read, and no answer stands in it."""
+    """title: whatever tells what the text is about; it is read, and no answer stands in it. boxes: of the words of a text that stands on a page."""
 
     text: str
     title: str = ""
+    boxes: tuple[WordBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a passage, or a part of it, holds for a question: `text[start:end]` is its best answer.
 
-    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer.
+    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer; looked: the
+    logit by which it was decided to read that window to its end, where that is decided.
     """
 
     start: int
@@ -50,6 +53,7 @@ class Finding:
     span: float
     answerable: float
     evidence: float
+    looked: float = math.inf
 
 
 class ReadsPairs(Protocol):
@@ -62,11 +66,16 @@ NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was noth
 
 
 class Computed(NamedTuple):
-    """states: what a decoder reads, where one can."""
+    """states: what a decoder reads, where one can. looked: logits of a first look; live: whether a row was read to its end, what it holds
+    means something only then. spent: on each row, where it is counted.
+    """
 
     spans: np.ndarray  # (B, S, 2): logits of start and end
     judged: np.ndarray  # (B, 2): of answerable and evidence
     states: np.ndarray | None = None  # (B, S, W) float16
+    looked: np.ndarray | None = None  # (B,)
+    live: np.ndarray | None = None  # (B,) bool
+    spent: Sequence[Spent] = ()  # (B,)
 
 
 Compute = Callable[[Sequences], Computed]
@@ -91,17 +100,18 @@ class Window:
     ids: Sequence[int]
     spans: np.ndarray  # (tokens, 2), against "not here"
     judged: np.ndarray  # (2,)
-    block: Block | None
+    block: Block | None  # of what was read to its end
+    looked: float
+    live: bool
+    kind: Kind
+    spent: Spent
 
 
 class Reader:
-    """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one.
+    """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one."""
 
-    enough: passages are read in their order, GROUP at a time, until one is judged answerable by such a logit: the rest is not worth it.
-    """
-
-    def __init__(self, compute: Compute, decoder: Decoder | None = None, enough: float = math.inf) -> None:
-        self._compute, self._decoder, self._enough, self._tokenizer = compute, decoder, enough, open_tokenizer()
+    def __init__(self, compute: Compute, decoder: Decoder | None = None) -> None:
+        self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
     def study(
         self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
@@ -110,13 +120,7 @@ class Reader:
 
         A unit without a token gives NOTHING, and so does what is not read.
         """
-        windows: list[Window] = []
-        group = len(passages) if self._enough == math.inf else GROUP
-        for first in range(0, len(passages), group or 1):
-            read = self._windows([(question, passage) for passage in passages[first : first + group]])
-            windows += [replace(one, passage=first + one.passage, block=one.block and replace(one.block, passage=first + one.passage)) for one in read]
-            if any(one.judged[0] >= self._enough for one in read):
-                break
+        windows = self._windows([(question, passage) for passage in passages])
         own = by_passage(windows)
         return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 
@@ -132,7 +136,7 @@ class Reader:
         """
         mine = [one for one in windows if one.passage == passage]
         answer = next((one.ids[left:right] for one in mine for left, right in [tokens_of(one, span)] if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]), None)
-        if self._decoder is None or not answer:
+        if self._decoder is None or not answer or not any(one.block for one in mine):
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
         [asked] = self._tokens([question])
@@ -143,7 +147,7 @@ class Reader:
         asked = self._tokens([question for question, _ in pairs])
         titles = self._tokens([passage.title for _, passage in pairs])
         contexts = self._tokens([passage.text for _, passage in pairs])
-        grids = [coordinates(base.encodable(passage.text), context.offsets) for (_, passage), context in zip(pairs, contexts, strict=True)]
+        grids = [coordinates(base.encodable(passage.text), context.offsets, passage.boxes) for (_, passage), context in zip(pairs, contexts, strict=True)]
         places = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
         parts = [window(asked[i].ids, titles[i].ids, contexts[i].ids, grids[i], first) for i, first in places]
         made: dict[int, Window] = {}
@@ -155,10 +159,13 @@ class Reader:
             for row, at in enumerate(chosen):
                 i, first = places[at]
                 block, context = slice(parts[at].block, len(parts[at])), slice(parts[at].place, len(parts[at]) - 1)
+                live = computed.live is None or bool(computed.live[row])
                 made[at] = Window(
                     i, contexts[i].offsets[first : first + WINDOW], contexts[i].ids[first : first + WINDOW],
                     computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
-                    None if computed.states is None else Block(i, rows.input_ids[row, block], computed.states[row, block]),
+                    Block(i, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,
+                    math.inf if computed.looked is None else float(computed.looked[row]), live, kind(parts[at].context_grid),
+                    computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
         return [made[at] for at in range(len(parts))]
 
@@ -177,9 +184,9 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
     """The best answer within a unit of the windows' passage; where two find it alike, the first one's."""
     found = NOTHING
     for one in windows:
-        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1):
+        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1) if one.live else ():
             if score > found.span:
-                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged))
+                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged), one.looked)
     return found
 
 
@@ -191,7 +198,7 @@ def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
 def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:
     """The part of a context that begins at token `first`; where that is below the header of a table, under this header.
 
-    grid: (tokens of the context, 2), models.grid.
+    grid: (tokens of the context, PLACES), models.grid.
     """
     above = np.empty(0, np.int64)
     if grid[first, 0] > HEADER:

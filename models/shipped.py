@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models import base
+from models import base, flops
 from models.ablation import Decoder
+from models.cut import Layers
 from models.errors import WeightsError
 from models.graph import quantised
 from models.graph_file import open_session
-from models.grid import COLUMNS, ROWS
+from models.grid import COLUMNS, PLACES, ROWS, SIDES, Kind
 from models.int8 import Encoder
 from models.matches import CODES
 
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
-FORMAT = 3  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 4  # raised when bert_graph or decoder_graph changes what it writes
+FORMAT = 4  # of the folder; raised when an older Folio could not read it rightly
+GRAPH_VERSION = 5  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT
@@ -47,7 +50,8 @@ class Shipped:
     """What a folder of weights says of itself. `calibration` is what bench/fit_reader.py found; see rag.generators.quote."""
 
     digest: str  # of the weights: names the graph made of them
-    cached_layers: int  # see models.config
+    layers: Layers
+    least: float  # see models.int8
     calibration: Mapping[str, Any]
     weights: Path
 
@@ -70,7 +74,8 @@ def describe(folder: Path = FOLDER) -> Shipped:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         digest = digest_of(folder / WEIGHTS)
         written, made_with, recorded = config["format"], config["base"], config["digest"]
-        cached_layers, calibration = int(config["cached_layers"]), config["calibration"]
+        layers, calibration = Layers(int(config["cached_layers"]), int(config["looked_layers"])), config["calibration"]
+        least = float(calibration.get("least", -math.inf))
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -81,18 +86,20 @@ def describe(folder: Path = FOLDER) -> Shipped:
         raise WeightsError(f"{folder} was trained on {made_with}, installed is {base.identity()}: run `make install`")
     if digest != recorded:
         raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
-    return Shipped(digest, cached_layers, calibration, folder / WEIGHTS)
+    return Shipped(digest, layers, least, calibration, folder / WEIGHTS)
 
 
 def encoder(shipped: Shipped) -> Encoder:
     """The memory encoder as what models.reader computes with. Raises WeightsError."""
     from models import bert_graph
 
-    def graph(make: Callable[..., ModelProto]) -> Callable[[], ModelProto]:
-        return lambda: make(*_encoder_weights(shipped), shipped.cached_layers)
+    def of_kind(part: str, make: Callable[..., ModelProto]) -> Callable[[Kind], InferenceSession]:
+        return cache(lambda kind: _session(shipped, f"{part}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
 
-    lower, upper = (_session(shipped, half, graph(make)) for half, make in (("lower", bert_graph.lower), ("upper", bert_graph.upper)))
-    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"])
+    lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.layers.cached))
+    look, rest = of_kind("look", bert_graph.look), of_kind("rest", bert_graph.rest)
+    matches = _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"]
+    return Encoder(lower, look, rest, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.layers, shipped.least)
 
 
 def decoder(shipped: Shipped) -> Decoder:
@@ -115,7 +122,7 @@ def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> Inf
     return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
-def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:
+def save(state: Mapping[str, np.ndarray], layers: Layers, folder: Path, calibration: Mapping[str, Any]) -> None:
     """Write a GroundedForCausalLM. Raises WeightsError for trained word vectors: those shipped are the base's own."""
     from safetensors.numpy import load_file, save_file
 
@@ -136,7 +143,7 @@ def save(state: Mapping[str, np.ndarray], cached_layers: int, folder: Path, cali
             kept[name] = values.astype(np.float16)
     save_file(kept, folder / WEIGHTS)
     config = {
-        "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "cached_layers": cached_layers,
+        "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "cached_layers": layers.cached, "looked_layers": layers.looked,
         "calibration": dict(calibration),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -168,7 +175,12 @@ def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str,
     wanted = {name: values.shape for name, values in base_weights.items() if name.startswith("encoder.layer.")}
     wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
     wanted |= {"grid.rows.weight": (ROWS, width), "grid.columns.weight": (COLUMNS, width), "grid.header.weight": (width, width)}
-    wanted |= {"matches.weight": (CODES, width)}
+    wanted |= {"matches.weight": (CODES, width), "grid.sides.weight": ((PLACES - 2) * SIDES, width)}
+    live = flops.LAYERS - shipped.layers.cached
+    kinds, size = len(Kind) - 1, heads.get("experts.0.bias", np.empty((1, 0))).shape[-1]
+    for at in range(live):
+        wanted |= {f"experts.{at}.down": (kinds, width, size), f"experts.{at}.bias": (kinds, size), f"experts.{at}.up": (kinds, size, width)}
+        wanted |= {f"looks.{at}.weight": (1, width), f"looks.{at}.bias": (1,)} if at < live - 1 else {}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")
     embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}

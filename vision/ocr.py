@@ -28,9 +28,16 @@ JOIN = 1.2  # pieces of one line nearer than this many line heights are one line
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A piece of a line as it is detected."""
+
     words: list[Word]  # boxes in pixels
     box: Box
+
+    @classmethod
+    def of(cls, words: list[Word]) -> Line:
+        left, top, right, bottom = zip(*(box for _, box, _ in words), strict=True)
+        return cls(words, (min(left), min(top), max(right), max(bottom)))
 
 
 def read_lines(image: Image) -> list[list[Word]]:
@@ -38,7 +45,11 @@ def read_lines(image: Image) -> list[list[Word]]:
     width, height = image.size
     if min(width, height) < MIN_SIDE:
         return []
-    lines = [line for top, piece in _pieces(image) for line in _read(piece, top)]
+    return in_order([line for top, piece in _pieces(image) for line in _read(piece, top)], width, height)
+
+
+def in_order(lines: list[Line], width: int, height: int) -> list[list[Word]]:
+    """The words of a picture of this size, in reading order, boxes in 0..1."""
     ordered = [lines[i] for i in reading_order([line.box for line in lines])]
     return [
         [(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in _joined(ordered)
@@ -64,7 +75,7 @@ def _engine() -> Any:
     )
 
 
-def _read(image: Image, top: int) -> list[_Line]:
+def _read(image: Image, top: int) -> list[Line]:
     import numpy as np
     from rapidocr.utils.process_img import get_rotate_crop_image
 
@@ -72,7 +83,7 @@ def _read(image: Image, top: int) -> list[_Line]:
     pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # (H, W, 3) in BGR
     small, scale = _for_detection(image)
     found = engine(small, use_det=True, use_cls=False, use_rec=False)
-    lines: list[_Line] = []
+    lines: list[Line] = []
     for quad in () if found.boxes is None else found.boxes:
         quad = (np.asarray(quad) * scale).astype(np.float32)  # (4, 2) from top left, clockwise
         crop = get_rotate_crop_image(pixels, quad.copy())
@@ -85,18 +96,7 @@ def _read(image: Image, top: int) -> list[_Line]:
             and read.scores[0] >= MIN_CONFIDENCE
             and (words := _words(read.txts[0], read.word_results[0], quad, top))
         ):
-            boxes = [box for _, box, _ in words]
-            lines.append(
-                _Line(
-                    words,
-                    (
-                        min(b[0] for b in boxes),
-                        min(b[1] for b in boxes),
-                        max(b[2] for b in boxes),
-                        max(b[3] for b in boxes),
-                    ),
-                )
-            )
+            lines.append(Line.of(words))
     return lines
 
 
@@ -157,7 +157,7 @@ def _split(seen: list[tuple[str, int | None, float]]) -> list[list[tuple[str, in
     return [chunk for chunk in chunks if chunk]
 
 
-def _joined(lines: list[_Line]) -> list[list[Word]]:
+def _joined(lines: list[Line]) -> list[list[Word]]:
     """Pieces of one line, which detection parts at wide spaces, put together."""
     joined: list[list[Word]] = []
     last: Box | None = None

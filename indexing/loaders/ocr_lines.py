@@ -9,13 +9,20 @@ from indexing.loaders.layout import Line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from vision.ocr import Word
+
 
 def ocr_lines(image: Image, width: float, height: float) -> list[Line]:
     """Lines read in a picture of a page of this size, in reading order. The size of text is its boxes' height."""
     from vision.ocr import read_lines
 
+    return laid_out(read_lines(image), width, height)
+
+
+def laid_out(read: list[list[Word]], width: float, height: float) -> list[Line]:
+    """Lines of words as vision.ocr gives them, as lines of a page of this size."""
     lines: list[Line] = []
-    for words in read_lines(image):
+    for words in read:
         clean = [("".join(text.split()), box, min(confidence, 0.9999)) for text, box, confidence in words]
         clean = [word for word in clean if word[0]]
         if not clean:

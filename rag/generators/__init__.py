@@ -28,7 +28,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
         encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
         return QuoteGenerator(
-            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)), decoder, fitted.enough)
+            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)), decoder)
         )
     if kind == "quote" and not rest:
         from rag import quote_weights

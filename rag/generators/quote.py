@@ -7,6 +7,7 @@ features of every sentence, and the answer that it finds within the quoted sente
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from indexing.reader import IndexReader
 from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
+from models.grid import Kind
 from models.reader import Finding, Passage, Window
 from rag import quotes, support
 from rag.config import ConfigError
@@ -40,7 +42,7 @@ class Weights:
     """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
 
     risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted.
-    enough: see models.reader.Reader.
+    least: see models.int8.Encoder.
     """
 
     sentence: tuple[float, ...]
@@ -48,7 +50,7 @@ class Weights:
     bias: float
     threshold: float
     risks: tuple[tuple[float, float], ...] = ()
-    enough: float = math.inf
+    least: float = -math.inf
 
     @classmethod
     def beside(cls, reader: Shipped) -> Weights:
@@ -56,7 +58,7 @@ class Weights:
         values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
         try:
             made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
-                       tuple((float(risk), float(at)) for risk, at in values["risks"]), float(values.get("enough", math.inf)))
+                       tuple((float(risk), float(at)) for risk, at in values["risks"]), float(values.get("least", -math.inf)))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
         features = [len(names) + len(support.READER_FEATURES) for names in (support.SENTENCE_FEATURES, support.ANSWER_FEATURES)]
@@ -108,7 +110,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
         rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings, windows, heads = _findings(question, evidence, openings, spans, reader) if reader else ([], [], [])
+    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
     rows = [row + support.reader_features(finding, row) for row, finding in zip(rows, findings, strict=True)] if reader else rows
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
@@ -116,7 +118,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
 
 
 def _findings(
-    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader
+    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader
 ) -> tuple[list[Finding], list[Window], list[int]]:
     """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
@@ -127,7 +129,8 @@ def _findings(
         " - ".join([*(heading for heading in piece.headings if heading != quotes.table_header(piece)), *([opening] if opening else [])])
         for piece, opening in zip(evidence, openings, strict=True)
     ]
-    passages = [Passage(head + piece.text, title) for piece, head, title in zip(evidence, before, titles, strict=True)]
+    boxes = [index.word_boxes(piece.locator) if piece.modality is Modality.IMAGE else () for piece in evidence]
+    passages = [Passage(head + piece.text, title, words) for piece, head, title, words in zip(evidence, before, titles, boxes, strict=True)]
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
     findings = []
@@ -156,6 +159,7 @@ class QuoteGenerator:
         return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of)
 
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
+        began = time.perf_counter()
         attempt = read(question, context, self._embedder, self._index, self._reader)
         if not attempt.spans:
             yield self._picture(question, context)
@@ -164,7 +168,7 @@ class QuoteGenerator:
         best = int(np.argmax(scores))
         shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
-        details = {"threshold": self._threshold, "sentences": len(scores), **_blocks(attempt)}
+        details = {"threshold": self._threshold, "sentences": len(scores), **_cost(attempt, time.perf_counter() - began)}
         if confidence < self._threshold:
             yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
@@ -212,12 +216,18 @@ class QuoteGenerator:
         return Draft(piece.headings[-1] if piece.headings else piece.document, (Support(0, 0, 0),), round(share, 4), abstained=False)
 
 
-def _blocks(attempt: Attempt) -> dict[str, object]:
-    """How many of the chunks a reader read with the question, and how many it found needless; nothing without one."""
+def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
+    """What the reader spent on the chunks, and on which it spent less; nothing without one."""
     if not attempt.findings:
         return {}
-    read = len({window.passage for window in attempt.windows})
-    return {"blocks": {"live": read, "skipped": len(attempt.evidence) - read}}
+    live = {window.passage for window in attempt.windows if window.live}
+    tokens = sum(len(window.ids) for window in attempt.windows)
+    spent = [window.spent for window in attempt.windows]
+    return {
+        "blocks": {"live": len(live), "skipped": len(attempt.evidence) - len(live)},
+        "experts": {kind.name.lower(): sum(window.kind is kind for window in attempt.windows) for kind in Kind},
+        "flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "tokens_per_second": round(tokens / seconds),
+    }
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:

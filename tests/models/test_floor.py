@@ -53,7 +53,7 @@ def test_what_is_not_known_teaches_nothing() -> None:
 def test_padding_changes_nothing() -> None:
     parts = [Parts([5, 6], [], list(range(7, 7 + length))) for length in (30, 3)]
     run = compute(tiny.reader(0.0).eval())
-    (spans, judged, _), (alone, judged_alone, _) = run(collate(parts)), run(collate(parts[1:]))
+    (spans, judged, *_), (alone, judged_alone, *_) = run(collate(parts)), run(collate(parts[1:]))
     assert spans[1, : len(parts[1])] == pytest.approx(alone[0, : len(parts[1])], abs=1e-5) and judged[1] == pytest.approx(judged_alone[0], abs=1e-5)
 
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from prepared import TOKENIZER
 
 from models.cell import CELL
-from models.grid import COLUMNS, ROWS, coordinates
+from models.grid import COLUMNS, PLACES, ROWS, SIDES, Kind, coordinates, kind
 
 
 def places(text: str) -> list[tuple[str, int, int]]:
     encoding = TOKENIZER.encode(text, add_special_tokens=False)
-    return [(token, *map(int, place)) for token, place in zip(encoding.tokens, coordinates(text, encoding.offsets), strict=True)]
+    return [(token, *map(int, place)) for token, place in zip(encoding.tokens, coordinates(text, encoding.offsets)[:, :2], strict=True)]
 
 
 def test_two_tables_and_what_stands_between() -> None:
@@ -37,3 +37,18 @@ def test_each_cells_tokens_have_its_row_and_column(rows: list[list[str]], before
 def test_any_text_has_places(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     assert all(row < ROWS and column < COLUMNS for _, row, column in places(text))
+
+
+@given(st.lists(st.tuples(st.text("abz", min_size=1, max_size=9), st.booleans(), st.tuples(*[st.floats(-0.5, 1.5)] * 4)), min_size=1, max_size=30))
+def test_each_words_tokens_have_its_box(words: list[tuple[str, bool, tuple[float, float, float, float]]]) -> None:
+    """Words of a page beside others that have no box."""
+    text, boxes, expected = "", [], []
+    for word, seen, sides in words:
+        start = len(text) + bool(text)
+        text += " " * bool(text) + word
+        box = [1 + round((SIDES - 2) * min(max(side, 0), 1)) for side in sides] if seen else [0] * (PLACES - 2)
+        expected += [box] * len(TOKENIZER.encode(word, add_special_tokens=False).ids)
+        boxes += [(start, start + len(word), *sides)] * seen
+    found = coordinates(text, TOKENIZER.encode(text, add_special_tokens=False).offsets, boxes)
+    assert found[:, 2:].tolist() == expected
+    assert kind(found) is (Kind.PAGE if boxes else Kind.TEXT)

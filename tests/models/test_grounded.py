@@ -11,8 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from models.config import GroundedConfig, tiny
+from models.grid import PLACES, Kind
 from models.grounded import GroundedForCausalLM, mixture
 from models.matches import CODES
 from models.memory import Memory
@@ -39,9 +41,9 @@ def blocks(model: GroundedForCausalLM, count: int = 3, length: int = 9, seed: in
     question = torch.randint(3, 97, (count, 5))
     with torch.no_grad():
         seen = model.memory.lower(question, torch.ones_like(question))
-        lower = model.memory.lower(ids, mask, torch.zeros(*ids.shape, 2, dtype=torch.long))
+        lower = model.memory.lower(ids, mask, torch.zeros(*ids.shape, PLACES, dtype=torch.long))
         codes = torch.randint(0, CODES, (count, 5 + length))
-        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask, codes).states, ids, mask)
+        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask, codes, torch.arange(count) % len(Kind)).states, ids, mask)
 
 
 def one(memory: Memory, order: list[int]) -> Memory:
@@ -179,14 +181,14 @@ def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, tmp_path: P
 def test_lower_layers_see_no_question_and_upper_ones_do(model: GroundedForCausalLM) -> None:
     ids = torch.randint(3, 97, (1, 9))
     mask, seen = torch.ones_like(ids), torch.ones(1, 4, dtype=torch.long)
-    lower = model.memory.lower(ids, mask, torch.zeros(1, 9, 2, dtype=torch.long))
+    lower = model.memory.lower(ids, mask, torch.zeros(1, 9, PLACES, dtype=torch.long))
     asked = [model.memory.lower(torch.tensor([question]), seen) for question in ([1, 7, 8, 2], [1, 9, 9, 2])]
-    codes = torch.zeros(1, 13, dtype=torch.long)
+    codes, kinds = torch.zeros(1, 13, dtype=torch.long), torch.tensor([Kind.TABLE])
     model.memory.matches.weight[0] = 0  # as a new model has it
-    live = [model.memory.live(question, seen, lower, mask, codes) for question in asked]
+    live = [model.memory.live(question, seen, lower, mask, codes, kinds) for question in asked]
     assert (live[0].states - live[1].states).abs().max() > 0.01
-    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask, codes).states  # a question that is masked
-    torch.testing.assert_close(blind, model.memory.cached(lower, mask), atol=1e-5, rtol=1e-5)
+    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask, codes, kinds).states  # a question that is masked
+    torch.testing.assert_close(blind, model.memory.cached(lower, mask, kinds), atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -194,9 +196,9 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
     """Of two rows of two columns under a header of three words: by hand, and nothing outside of the table."""
     grid = torch.tensor([[[0, 0], [1, 1], [1, 1], [1, 0], [1, 2], [2, 1], [2, 0], [2, 2], [3, 2], [0, 0]]])
     words = torch.randn(1, 10, 32)
-    for table in (model.memory.grid.rows, model.memory.grid.columns):
+    for table in (model.memory.grid.rows, model.memory.grid.columns, model.memory.grid.sides):
         table.weight[0] = 0  # as a new model has it
-    made = model.memory.grid(words, grid)[0]
+    made = model.memory.grid(words, F.pad(grid, (0, PLACES - 2)))[0]
     rows, columns, header = model.memory.grid.rows.weight, model.memory.grid.columns.weight, model.memory.grid.header
     first, second = header(words[0, 1:3].mean(0)), header(words[0, 4])
     for at, (row, column, above) in {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}.items():

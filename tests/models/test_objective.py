@@ -12,6 +12,7 @@ import torch
 from models.answering import GroundedReader
 from models.config import embedded
 from models.data import MIXTURE, prepare
+from models.grid import Kind
 from models.grounded import GroundedForCausalLM
 from models.layout import IGNORED
 from models.objective import loss, recall
@@ -83,7 +84,11 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     table = torch.zeros_like(batch.grid)
     table[:, 2:9, 0] = torch.tensor([1, 1, 1, 2, 2, 2, 2])
     table[:, 2:9, 1] = torch.tensor([1, 0, 2, 1, 0, 2, 2])
-    loss(model, replace(batch, grid=table))["loss"].backward()
+    table[0, 2:9, 2:] = 5
+    for experts in model.memory.experts:
+        torch.nn.init.normal_(experts.up)  # from 0 the other weights of an expert do not learn at first
+    kinds = torch.arange(len(table)) % len(Kind)
+    loss(model, replace(batch, grid=table, kinds=kinds, cached=torch.zeros_like(batch.cached)))["loss"].backward()
     without = {name for name, weight in model.named_parameters() if weight.requires_grad and (weight.grad is None or not weight.grad.any())}
     assert without == set()
     assert model.model.embed_tokens.weight.grad is None

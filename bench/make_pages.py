@@ -1,0 +1,190 @@
+"""Questions about pages made by script, to train on: `python bench/make_pages.py DATA OUT.jsonl.gz [--count N] [--seed N]`.
+
+Receipts, forms, charts and tables (vision.rendered), their words in the order and the blocks in which Folio indexes a picture, with some of
+the mistakes of OCR. Rows are as in models.qa, `boxes` among them. Half of the questions lose their fact. Tables of the question sets that training
+holds out, and those of development files, are not drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from indexing.loaders import layout
+from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.layout import Style
+from indexing.loaders.ocr_lines import laid_out
+from indexing.types import Document
+from models.data import TABLES, is_held
+from models.phrasing import Lookup, question
+from models.qa import QaRow, Span
+from models.tables import Table, key_columns, read_tables, said, stands
+from vision.ocr import Word
+from vision.rendered.charts import chart
+from vision.rendered.fact import Fact, Rendered
+from vision.rendered.forms import form
+from vision.rendered.grids import grid
+from vision.rendered.receipts import receipt
+from vision.rendered.sheet import Sheet
+
+CONFUSED = str.maketrans("O0l1I5S8B", "0O1lI5S8B")
+SHORT, CELL_LENGTH = 24, 40  # characters of a chart's category; of a cell that is drawn
+LONGEST = 1500  # characters of a page
+PER_PAGE = 3  # questions of one page
+STRANGER = 0.12  # share of the questions that name their page's shop and are put to another page
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    goods: list[str]
+    tables: list[Table]
+
+
+def material(data: Path) -> Material:
+    goods: set[str] = set()
+    for path in sorted((data / "images").glob("photos-*.tar")):
+        with tarfile.open(path) as tar:
+            goods |= {json.load(tar.extractfile(member))["label"] for member in tar if member.name.endswith(".json")}  # type: ignore[arg-type]
+    tables = [table for table in read_tables([data / "qa" / "train" / f"{name}.jsonl.gz" for name in TABLES]) if not is_held(table.context)]
+    return Material(sorted(name.replace("-", " ").replace("_", " ") for name in goods), tables)
+
+
+def drawn(kind: str, given: Material, rng: random.Random) -> Rendered | None:
+    if kind == "receipt":
+        return receipt(given.goods, rng)
+    if kind == "form" and rng.random() < 0.5:
+        return form((), "", rng)
+    table = rng.choice(given.tables)
+    if kind == "form":
+        row = rng.choice(table.rows)
+        fields = [(name, cell) for name, cell in zip(table.header, row, strict=True) if said(cell) and len(cell) <= CELL_LENGTH]
+        return form(fields, table.title, rng) if len(fields) > 2 else None
+    keys = key_columns(table)
+    if not keys:
+        return None
+    first = rng.randint(0, max(0, len(table.rows) - 3))
+    rows = table.rows[first : first + rng.randint(3, 9)]
+    if kind == "table":
+        columns = sorted({keys[0], *rng.sample(range(len(table.header)), min(len(table.header), rng.randint(2, 5)))})
+        cells = [[row[at] for at in columns] for row in rows]
+        header = [table.header[at] for at in columns]
+        fits = max(len(cell) for row in (header, *cells) for cell in row) <= CELL_LENGTH
+        return grid(table.title, header, cells, columns.index(keys[0]), rng) if fits else None
+    counted = [at for at in range(len(table.header)) if at != keys[0] and all(_numeric(row[at]) for row in rows)]
+    short = all(len(row[keys[0]]) <= SHORT for row in rows)
+    if not counted or not short:
+        return None
+    column = rng.choice(counted)
+    points = [(row[keys[0]], row[column]) for row in rows]
+    return chart(table.title, table.header[column], table.header[keys[0]], points, rng)
+
+
+def _numeric(cell: str) -> bool:
+    return cell.replace(",", "").strip("$£€%").replace(".", "", 1).isdigit()
+
+
+def misread(lines: list[list[Word]], rng: random.Random) -> list[list[Word]]:
+    """Words as OCR might give them: some joined to the next, some letters taken for others."""
+    read = []
+    for line in lines:
+        words: list[Word] = []
+        for text, box, confidence in line:
+            if rng.random() < 0.01:
+                text = text.translate(CONFUSED)
+            if words and rng.random() < 0.04:
+                before, at, _ = words.pop()
+                text, box = before + text, (at[0], min(at[1], box[1]), box[2], max(at[3], box[3]))
+            words.append((text, box, confidence))
+        read.append(words)
+    return read
+
+
+def document(page: Rendered, sheet: Sheet, rng: random.Random) -> Document:
+    """The sheet as Folio's loader of pictures reads it."""
+    builder = DocumentBuilder()
+    builder.page(1, sheet.width, sheet.height)
+    lines = laid_out(misread(sheet.lines(), rng), sheet.width, sheet.height)
+    layout.feed(builder, lines, Style(layout.body_size(lines), steady=False))
+    return builder.build(title=page.title)
+
+
+def answer(read: Document, sheet: Sheet, number: int) -> Span | None:
+    """Where a run stands in the text; None where it was torn apart."""
+    words = read.pages[0].words
+    left, top, right, bottom = sheet.box(number)
+    held = [at for at, (x0, y0, x1, y1) in enumerate(words.boxes.tolist()) if left - 1e-3 <= (x0 + x1) / 2 <= right + 1e-3 and top <= (y0 + y1) / 2 <= bottom] if words else []
+    if not held or held != list(range(held[0], held[-1] + 1)):
+        return None
+    start, end = int(words.starts[held[0]]), int(words.ends[held[-1]])
+    text = read.text[start:end]
+    same = "".join(text.split()).casefold().translate(CONFUSED) == "".join(sheet.runs[number].text.split()).casefold().translate(CONFUSED)
+    return Span(text, start) if same else None
+
+
+def asked(page: Rendered, fact: Fact, rng: random.Random) -> str:
+    if fact.questions:
+        return rng.choice(fact.questions)
+    return question(Lookup(fact.asked, fact.keys, named=False, sole=False), page.sheet.runs[fact.value].text, rng)
+
+
+def rows(given: Material, count: int, seed: int) -> list[QaRow]:
+    rng, made, shops = random.Random(seed), [], []
+    kinds = ("receipt", "form", "chart", "table")
+    bar = tqdm(total=count, desc="pages", disable=None)
+    for at in range(100 * count):
+        if len(made) >= count:
+            break
+        page = drawn(kinds[at % len(kinds)], given, rng)
+        if page is None or not page.facts:
+            continue
+        for fact in rng.sample(page.facts, min(PER_PAGE, len(page.facts))):
+            sentence, stranger = asked(page, fact, rng), bool(shops) and "receipt" in kinds[at % len(kinds)]
+            shop = next((page.sheet.runs[one.value].text for one in page.facts if one.asked == "shop"), "")
+            sheet, lost = page.sheet, rng.random() < 0.5
+            if shop and shop in sentence and stranger and rng.random() < STRANGER:
+                other = rng.choice(shops)
+                if stands(shop, "\n".join(run.text for run in other.sheet.runs.values())):
+                    continue
+                read, span = document(other, other.sheet, rng), None
+            else:
+                if lost:
+                    sheet = sheet.without(*(fact.own if rng.random() < 0.5 else (fact.value,)))
+                read = document(page, sheet, rng)
+                span = None if lost else answer(read, sheet, fact.value)
+                if not lost and span is None:
+                    continue
+                if lost and stands(page.sheet.runs[fact.value].text, read.text):
+                    continue
+            if not read.text or len(read.text) > LONGEST:
+                continue
+            words = read.pages[0].words
+            boxes = tuple((int(a), int(b), *(round(v, 3) for v in box)) for a, b, box in zip(words.starts, words.ends, words.boxes.tolist(), strict=True))
+            name = f"rendered-{seed}-{len(made)}"
+            made.append(QaRow(name, "rendered", sentence, read.text, read.title, (span,) if span else (), span is None, "extractive", boxes))
+            bar.update()
+        if kinds[at % len(kinds)] == "receipt":
+            shops = [*shops[-20:], page]
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=12000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with gzip.open(options.out, "wt", encoding="utf-8") as file:
+        for row in rows(material(options.data), options.count, options.seed):
+            file.write(json.dumps(asdict(row)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""How the memory encoder is cut."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Layers(NamedTuple):
+    """The first `cached` layers see a text alone; after `looked` layers it is decided whether to read on. Both are counted from the first."""
+
+    cached: int
+    looked: int
