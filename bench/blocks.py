@@ -20,7 +20,8 @@ from models.ablation import Decoder
 from models.int8 import Encoder
 from models.kept import Kept
 from models.qa import read_qa
-from models.reader import Passage, Reader
+from models.reader import Reader
+from models.windows import Passage
 
 BLOCKS = (1, 4, 16, 64)
 QUESTIONS = 9

@@ -18,7 +18,7 @@ import numpy as np
 from models.evaluate import open_reader
 from models.metrics import mean
 from models.qa import ANSWERED_SETS, read_qa
-from models.reader import Passage
+from models.windows import Passage
 
 CHANNELS = ("bm25", "dense", "fused")
 CANDIDATES = 19

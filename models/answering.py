@@ -20,7 +20,8 @@ from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
 from models.questions import coded_pairs, padded
-from models.reader import BATCH, LONGEST, NOTHING, Finding, Passage, best_spans, open_tokenizer, starts
+from models.reader import BATCH, LONGEST, NOTHING, Finding, best_spans
+from models.windows import Passage, open_tokenizer, starts
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -60,14 +60,14 @@ def embedded() -> GroundedConfig:
     )
 
 
-def tiny() -> GroundedConfig:
-    """The same shape in the small, for tests and tries."""
+def tiny(vocabulary: int = 97, begin: int = 1, end: int = 2) -> GroundedConfig:
+    """The same shape in the small, for tests and tries; begin, end: tokens of that vocabulary."""
     memory = BertConfig(
-        vocab_size=97, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=48, max_position_embeddings=512,
+        vocab_size=vocabulary, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=48, max_position_embeddings=512,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )
     return GroundedConfig(
-        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        cross_attention_layers=[0, 2], max_position_embeddings=512, pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True,
+        vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        cross_attention_layers=[0, 2], max_position_embeddings=512, pad_token_id=0, bos_token_id=begin, eos_token_id=end, tie_word_embeddings=True,
         pointer_size=16, memory_config=memory, memory_cached_layers=2, memory_expert_size=8,
     )

@@ -26,10 +26,10 @@ from models.excerpts import excerpt, openings
 from models.layout import QUESTION, TITLE, WINDOW
 from models.lookups import lookups
 from models.qa import QaRow, WordBox, read_qa
-from models.reader import open_tokenizer
 from models.recurring import recurring
 from models.tables import read_tables
 from models.twins import names, twin
+from models.windows import open_tokenizer
 
 EXAMPLE = np.dtype([
     ("group", "u4"),  # examples of one question follow each other under one number

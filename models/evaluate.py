@@ -7,14 +7,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from models import command, shipped
 from models.checkpoint import model_type, open_model
+from models.int8 import Encoder
+from models.meter import Meter
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
-from models.reader import Finding, Passage, Reader, ReadsPairs
+from models.reader import Finding, Reader, ReadsPairs
+from models.windows import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Findi
     """rows: extractive and table questions with a span, or unanswerable ones; others are left out."""
     rows = [row for row in rows if row.unanswerable or row.span]
     started = time.perf_counter()
-    findings = reader.read_pairs([(row.question, Passage(row.context, row.title)) for row in rows])
+    findings = reader.read_pairs([(row.question, Passage(row.context, row.title, row.boxes)) for row in rows])
     seconds = (time.perf_counter() - started) / max(1, len(rows))
     judged = []
     for row, finding in zip(rows, findings, strict=True):
@@ -85,7 +88,7 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPai
     greedy: a grounded model writes its answers itself. Raises WeightsError.
     """
     if folder is None or shipped.is_shipped(folder):
-        return Reader(shipped.encoder(shipped.describe(folder or shipped.FOLDER)))
+        return Reader(shipped_encoder(folder))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
@@ -93,6 +96,12 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPai
     if model_type(folder) == "grounded":
         return GroundedReader(open_model(GroundedForCausalLM, folder), greedy=greedy)
     return Reader(compute(open_model(FloorReader, folder).eval()))
+
+
+def shipped_encoder(folder: Path | None, *, routed: bool = False) -> Encoder:
+    """routed: skips what a first look finds needless, as an answer from an index does. Raises WeightsError."""
+    encoder = shipped.encoder(shipped.describe(folder or shipped.FOLDER))
+    return encoder if routed else replace(encoder, least=-math.inf)
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:
@@ -112,10 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa.add_argument("files", type=Path, nargs="+")
     qa.add_argument("--model", type=Path, help="a folder that models.train or bench/fit_reader.py wrote; without it, the shipped weights")
     qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
+    qa.add_argument("--routed", action="store_true", help="skip what a first look finds needless, as answers from an index do")
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    reader = open_reader(options.model, greedy=options.greedy)
+    meter = None
+    if options.model is None or shipped.is_shipped(options.model):
+        meter = Meter(shipped_encoder(options.model, routed=options.routed))
+    reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy)
     judged = {
         name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))
         for name, file in named(options.files).items()
@@ -124,10 +137,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(judged) > 1:
         reports["all"] = report([one for some in judged.values() for one in some])
     if options.json:
-        print(json.dumps({name: asdict(report) for name, report in reports.items()}, indent=2))
+        cost = {"cost": meter.figures()} if meter else {}
+        print(json.dumps({name: asdict(report) for name, report in reports.items()} | cost, indent=2))
         return
     for name, one in reports.items():
         print(f"{name:<18} EM {one.exact_match}  F1 {one.f1}  abstention F1 {one.abstention.f1}  AUROC {one.auroc}  ECE {one.calibration_error}  {one.ms} ms")
+    if meter:
+        print("  ".join(f"{name} {value}" for name, value in meter.figures().items()))
 
 
 if __name__ == "__main__":

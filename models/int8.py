@@ -77,6 +77,13 @@ class Encoder:
                 made.spans[live], made.judged[live], joint[live] = self.rest(Kind(one)).run(["spans", "judged", "memory"], inputs)
         return made._replace(spent=self._spent(rows, asked, found, made.live))
 
+    def keep(self, rows: Sequences) -> None:
+        """Have the lower states of blocks kept, whatever they are asked. Raises TypeError where there is no place for them."""
+        if self.kept is None:
+            raise TypeError("this encoder keeps no states of blocks")
+        asked, lengths = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1).tolist(), rows.attention_mask.sum(1).tolist()
+        self.alone(rows, [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))], self.kept)
+
     def _spent(self, rows: Sequences, asked: np.ndarray, found: list[bool], live: np.ndarray) -> list[Spent]:
         """What each row cost. What rows share, a question and the weights, is counted with the first one."""
         lengths, questions, spent = rows.attention_mask.sum(1), set(), []

@@ -14,9 +14,11 @@ from torch import nn
 from models.batches import Examples
 from models.checkpoint import model_type, open_model
 from models.floor import FloorReader
+from models.layout import CLS, SEP
 from models.loop import TrainConfig
 from models.questions import Questions
 from models.reader import Reader, ReadsPairs
+from models.windows import open_tokenizer
 
 NEW = ("memory.grid.sides.", "memory.matches.", "memory.experts.", "memory.looks.")  # in no weights that were shipped before
 BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", *NEW)
@@ -63,7 +65,19 @@ def embedded(data: Path, start: Path | None) -> Task:
     return Task(model, Questions(data), loss, GroundedReader, NEW if further else BESIDE_A_FLOOR)
 
 
+def tiny(data: Path, start: Path | None) -> Task:
+    """The grounded model in the small, all of it from nothing: to try the whole way in a minute."""
+    from models.answering import GroundedReader
+    from models.config import tiny as configuration
+    from models.grounded import GroundedForCausalLM
+    from models.objective import loss
+
+    model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
+    return Task(model, Questions(data), loss, GroundedReader)
+
+
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
     "embedded": (TrainConfig(epochs=1), embedded),
+    "tiny": (TrainConfig(epochs=1, learning_rate=1e-3), tiny),
 }

@@ -9,35 +9,21 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from models import base
 from models.ablation import Block, Decoder
 from models.flops import Spent
-from models.grid import HEADER, Kind, coordinates, kind
-from models.layout import QUESTION, TITLE, WINDOW, Parts, Sequences, collate
-from models.qa import WordBox
+from models.grid import Kind, kind
+from models.layout import Sequences, collate
+from models.windows import Passage, cut, open_tokenizer, tokens
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
 RIVALS = 2  # windows of other passages that it reads beside
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """title: whatever tells what the text is about; it is read, and no answer stands in it. boxes: of the words of a text that stands on a page."""
-
-    text: str
-    title: str = ""
-    boxes: tuple[WordBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +67,11 @@ class Computed(NamedTuple):
 Compute = Callable[[Sequences], Computed]
 
 
-def open_tokenizer() -> Tokenizer:
-    """The base's own, neither cutting nor padding."""
-    from tokenizers import Tokenizer
+@runtime_checkable
+class Keeps(Protocol):
+    """A Compute that can be told before any question what it will read."""
 
-    tokenizer = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+    def keep(self, rows: Sequences) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,38 +122,37 @@ class Reader:
         if self._decoder is None or not answer or not any(one.block for one in mine):
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
-        [asked] = self._tokens([question])
+        [asked] = tokens(self._tokenizer, [question])
         chance, without = self._decoder.chances(asked.ids, answer, [one.block for one in (*mine, *others[:RIVALS]) if one.block], passage)
         return chance - without
 
+    def encode(self, passages: Sequence[Passage]) -> None:
+        """Have what can be computed of passages without a question kept. Raises TypeError where `compute` keeps nothing."""
+        if not isinstance(self._compute, Keeps):
+            raise TypeError("this reader keeps no states of blocks")
+        parts = [one.parts for one in cut([("", passage) for passage in passages], self._tokenizer)]
+        for begin in range(0, len(parts), BATCH):
+            self._compute.keep(collate(parts[begin : begin + BATCH]))
+
     def _windows(self, pairs: Sequence[tuple[str, Passage]]) -> list[Window]:
-        asked = self._tokens([question for question, _ in pairs])
-        titles = self._tokens([passage.title for _, passage in pairs])
-        contexts = self._tokens([passage.text for _, passage in pairs])
-        grids = [coordinates(base.encodable(passage.text), context.offsets, passage.boxes) for (_, passage), context in zip(pairs, contexts, strict=True)]
-        places = [(i, first) for i, context in enumerate(contexts) for first in starts(len(context.ids))]
-        parts = [window(asked[i].ids, titles[i].ids, contexts[i].ids, grids[i], first) for i, first in places]
+        cuts = cut(pairs, self._tokenizer)
         made: dict[int, Window] = {}
-        order = sorted(range(len(parts)), key=lambda at: len(parts[at]))
+        order = sorted(range(len(cuts)), key=lambda at: len(cuts[at].parts))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
-            rows = collate([parts[at] for at in chosen])
+            rows = collate([cuts[at].parts for at in chosen])
             computed = self._compute(rows)
             for row, at in enumerate(chosen):
-                i, first = places[at]
-                block, context = slice(parts[at].block, len(parts[at])), slice(parts[at].place, len(parts[at]) - 1)
+                one, parts = cuts[at], cuts[at].parts
+                block, context = slice(parts.block, len(parts)), slice(parts.place, len(parts) - 1)
                 live = computed.live is None or bool(computed.live[row])
                 made[at] = Window(
-                    i, contexts[i].offsets[first : first + WINDOW], contexts[i].ids[first : first + WINDOW],
-                    computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
-                    Block(i, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,
-                    math.inf if computed.looked is None else float(computed.looked[row]), live, kind(parts[at].context_grid),
+                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
+                    Block(one.passage, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,
+                    math.inf if computed.looked is None else float(computed.looked[row]), live, kind(parts.context_grid),
                     computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
-        return [made[at] for at in range(len(parts))]
-
-    def _tokens(self, texts: list[str]) -> list:
-        return self._tokenizer.encode_batch([base.encodable(text) for text in texts], add_special_tokens=False)
+        return [made[at] for at in range(len(cuts))]
 
 
 def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:
@@ -195,27 +177,6 @@ def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
     return bisect_left(one.offsets, unit[0], key=itemgetter(0)), bisect_left(one.offsets, unit[1], key=itemgetter(0))
 
 
-def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:
-    """The part of a context that begins at token `first`; where that is below the header of a table, under this header.
-
-    grid: (tokens of the context, PLACES), models.grid.
-    """
-    above = np.empty(0, np.int64)
-    if grid[first, 0] > HEADER:
-        tops = np.flatnonzero(grid[:first, 0] == HEADER)
-        outside = np.flatnonzero(grid[:first, 0] == 0)
-        above = tops[tops > max(outside, default=-1)][:TITLE]
-    heading = [*(context[at] for at in above), *title][:TITLE]
-    return Parts(question[:QUESTION], heading, context[first : first + WINDOW], grid[above], grid[first : first + WINDOW])
-
-
-def starts(length: int) -> list[int]:
-    """Where the windows of a context of so many tokens begin; the last one ends with the context."""
-    if length <= WINDOW:
-        return [0] if length else []
-    return [*range(0, length - WINDOW, STRIDE), length - WINDOW]
-
-
 def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tuple[float, int, int]]:
     """The `count` best answers within the tokens left..right-1, best first: (log-odds, first token, last token).
 
@@ -230,3 +191,61 @@ def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tu
     order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
     places = [divmod(at, right - left) for at in order]
     return [(float(scores[place]), left + place[0], left + place[1]) for place in places if np.isfinite(scores[place])]
+
+
+class Memory(NamedTuple):
+    """Blocks, and a reader that keeps what can be computed of them without a question."""
+
+    blocks: tuple[Passage, ...]
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedAnswer:
+    """tokens: of the answer, ids; spans: (block, first character, one past the last); boxes: of its words, (left, top, right, bottom), 0..1
+    of their page, where the block has boxes; evidence: of each block the probability that it bears on the question; confidence: that of
+    an answer being there. Where nothing was found tokens, spans and boxes are empty.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    spans: tuple[tuple[int, int, int], ...]
+    boxes: tuple[tuple[float, float, float, float], ...]
+    evidence: tuple[float, ...]
+    confidence: float
+
+
+def encode_blocks(blocks: Sequence[Passage | str], reader: Reader | None = None) -> Memory:
+    """What `answer` reads. reader: one that keeps states of blocks; without it the shipped one, and the states are kept with the Memory.
+
+    Raises WeightsError, and TypeError for a reader that keeps none.
+    """
+    if reader is None:
+        from models import shipped
+
+        weights = shipped.describe()
+        reader = Reader(replace(shipped.encoder(weights), kept={}, least=-math.inf))
+    passages = tuple(Passage(block) if isinstance(block, str) else block for block in blocks)
+    reader.encode(passages)
+    return Memory(passages, reader)
+
+
+def answer(question: str, memory: Memory) -> GroundedAnswer:
+    """The best answer that stands in one of the blocks. It is for the caller to say from which confidence on it counts."""
+    units = [[(0, len(block.text))] for block in memory.blocks]
+    found, windows = memory.reader.study(question, memory.blocks, units)
+    evidence = tuple(_probability(max((float(one.judged[1]) for one in windows if one.passage == at), default=-math.inf)) for at in range(len(found)))
+    best_at = max(range(len(found)), key=lambda at: found[at][0].span, default=-1)
+    if best_at < 0 or found[best_at][0] == NOTHING:
+        return GroundedAnswer("", (), (), (), evidence, 0.0)
+    [best_one], block = found[best_at], memory.blocks[best_at]
+    text = block.text[best_one.start : best_one.end]
+    boxes = tuple(box for start, end, *box in block.boxes if start < best_one.end and best_one.start < end)
+    [said] = tokens(open_tokenizer(), [text])
+    return GroundedAnswer(
+        text, tuple(said.ids), ((best_at, best_one.start, best_one.end),), tuple(map(tuple, boxes)), evidence, _probability(best_one.answerable)
+    )
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))

@@ -1,6 +1,6 @@
 """python -m models.train --preset PRESET --data PREPARED --out RUN: train, or go on with a run that was cut off.
 
-PRESET is floor or embedded; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
+PRESET is floor, embedded, or tiny for a try; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
 weights), `log.jsonl` and `log.png`.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from models.presets import Batched, Task
 
-NAMES = ("floor", "embedded")  # of models.presets, which takes a second to import
+NAMES = ("floor", "embedded", "tiny")  # of models.presets, which takes a second to import
 DEV = 150  # questions of each development file that are looked at while training
 
 

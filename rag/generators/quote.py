@@ -20,7 +20,8 @@ from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
 from models.grid import Kind
-from models.reader import Finding, Passage, Window
+from models.reader import Finding, Window
+from models.windows import Passage
 from rag import quotes, support
 from rag.config import ConfigError
 from rag.generator import ABSTENTION

@@ -18,7 +18,8 @@ from models.errors import WeightsError
 from models.evaluate import evaluate_qa, named, open_reader, sigmoid
 from models.floor import FloorReader
 from models.qa import QaRow, read_qa
-from models.reader import NOTHING, Finding, Passage
+from models.reader import NOTHING, Finding
+from models.windows import Passage
 
 CONTEXT = "The pool is heated to 28 degrees by a boiler. Children pay nothing."
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models import base
 from models.grid import coordinates
 from models.matches import ABSENT, ASKED, CODES, MOST, PRESENT, SOME, codes
-from models.reader import open_tokenizer
+from models.windows import open_tokenizer
 
 TOKENIZER = open_tokenizer()
 

@@ -17,7 +17,7 @@ from models.grounded import GroundedForCausalLM
 from models.layout import IGNORED
 from models.objective import loss, recall
 from models.questions import QuestionBatch, Questions
-from models.reader import Passage
+from models.windows import Passage
 
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [

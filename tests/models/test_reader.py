@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
 from models.layout import TITLE, WINDOW, Sequences
-from models.reader import LONGEST, NOTHING, STRIDE, Computed, Finding, Passage, Reader, best_spans, starts
+from models.reader import LONGEST, NOTHING, Computed, Finding, Reader, best_spans
+from models.windows import STRIDE, Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
 

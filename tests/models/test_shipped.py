@@ -27,7 +27,8 @@ from models.grounded import GroundedForCausalLM
 from models.int8 import Encoder
 from models.layout import CLS, SEP, Parts, collate
 from models.questions import coded_pairs
-from models.reader import Passage, Reader
+from models.reader import Reader, answer, encode_blocks
+from models.windows import Passage
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
@@ -193,6 +194,31 @@ def test_experts_are_of_their_kind(encoder: Encoder, folder: Path, state: dict[s
     assert changed == [kind(part.context_grid) is Kind.PAGE for part in parts()]
 
 
+def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
+    kept: dict[str, bytes] = {}
+    reader = Reader(replace(encoder, kept=kept))
+    boxes = tuple((at, at + 3, at / 20, 0.1, (at + 3) / 20, 0.2) for at in range(0, 12, 4))
+    blocks = [*PASSAGES, Passage("one two six", boxes=boxes)]
+    memory = encode_blocks(blocks, reader)
+    before = dict(kept)
+    given = answer("How fast does the wheel turn?", memory)
+    assert kept == before and len(kept) >= len(blocks)  # nothing of a block was computed again
+    ((block, start, end),) = given.spans
+    assert given.text == blocks[block].text[start:end] and given.tokens and len(given.evidence) == len(blocks)
+    assert 0 < given.confidence < 1 and given == answer("How fast does the wheel turn?", memory)
+    ((_, first, last),) = (alone := answer("Why?", encode_blocks(blocks[-1:], reader))).spans
+    assert alone.boxes == tuple(tuple(box) for a, b, *box in boxes if a < last and first < b) != ()
+
+
+def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
+    reader = Reader(replace(encoder, kept={}))
+    for blocks in ([], [""], [Passage("", "title"), Passage("  ")]):
+        found = answer("Why?", encode_blocks(blocks, reader))
+        assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(found.evidence) == len(blocks)
+    with pytest.raises(TypeError, match="keeps no states"):
+        encode_blocks(PASSAGES, Reader(encoder))
+
+
 @pytest.mark.parametrize("half", ["lower", "look-text", "rest-text"])
 def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, encoder: Encoder, cache: Path, half: str) -> None:
     assert all(path.suffix == ".onnx" for path in cache.iterdir())  # and no half of one
@@ -282,7 +308,7 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Passage, Reader\n"
+        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Reader\nfrom models.windows import Passage\n"
         f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )

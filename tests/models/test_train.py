@@ -84,3 +84,10 @@ def test_what_a_user_can_cause_is_one_line(folder: Path, tmp_path: Path) -> None
         train.main([*flags(folder, "none"), "--precision", "fp8"])
     done = module("models.data", str(tmp_path), str(tmp_path / "out"))
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_the_tiny_preset_goes_the_whole_way(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = flags(folder, "tiny")
+    train.main(["--preset", "tiny", *arguments[2:], "--dev", str(folder / "dev.jsonl.gz")])
+    evaluate.main(["qa", str(folder / "dev.jsonl.gz"), "--model", str(folder / "tiny" / "model"), "--json"])
+    assert set(json.loads(capsys.readouterr().out)) == {"dev"} and (folder / "tiny" / "log.png").exists()

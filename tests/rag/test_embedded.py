@@ -15,8 +15,9 @@ from indexing.reader import IndexReader
 from indexing.types import Modality
 from models.errors import WeightsError
 from models.layout import Sequences
-from models.reader import Computed, Reader, open_tokenizer
+from models.reader import Computed, Reader
 from models.shipped import Shipped
+from models.windows import open_tokenizer
 from rag import support
 from rag.config import ConfigError, RagConfig
 from rag.generator import ABSTENTION
