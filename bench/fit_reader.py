@@ -24,7 +24,6 @@ from tqdm import tqdm
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
 from models import shipped
-from models.cut import Layers
 from models.metrics import area_under_roc, calibration_error, mean
 from models.qa import QaRow, read_qa
 from models.reader import Reader
@@ -161,8 +160,8 @@ def main() -> None:
     parser.add_argument("--looked", type=int, default=LOOKED, help="layers after which it is decided whether to read on")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
-    layers = Layers(json.loads((options.model / "config.json").read_text())["memory_cached_layers"], options.looked)
-    shipped.save(state, layers, options.out, {})  # the graph that is read with; what is fitted to it comes after
+    model = json.loads((options.model / "config.json").read_text())
+    shipped.save(state, model, options.looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
@@ -175,7 +174,7 @@ def main() -> None:
         print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))
     report([routed(case, least)[0] for case in held], weights)
     calibration = {name: value for name, value in asdict(weights).items() if value != -math.inf}
-    shipped.save(state, layers, options.out, calibration)
+    shipped.save(state, model, options.looked, options.out, calibration)
     print(json.dumps(calibration))
 
 

@@ -8,6 +8,8 @@ width, V vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,6 +23,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM, Lla
 from transformers.cache_utils import Cache  # noqa: E402
 from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
 
+from models import shipped  # noqa: E402
 from models.config import GroundedConfig  # noqa: E402
 from models.cross_attention import GroundedDecoderLayer  # noqa: E402
 from models.floor import FloorReader  # noqa: E402
@@ -78,6 +81,18 @@ class GroundedForCausalLM(LlamaForCausalLM):
             tied = "memory.bert.embeddings.word_embeddings.weight"
             self._tied_weights_keys = {**self._tied_weights_keys, tied: "model.embed_tokens.weight"}
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path | None = None, *arguments: Any, **options: Any) -> Any:
+        """As of any transformers model; a folder may also hold weights as Folio ships them. Raises WeightsError for such that are damaged."""
+        folder = pretrained_model_name_or_path and Path(pretrained_model_name_or_path)
+        if not folder or not shipped.is_shipped(folder):
+            return super().from_pretrained(pretrained_model_name_or_path, *arguments, **options)
+        config = options.pop("config", None) or cls.config_class.from_pretrained(folder)
+        if hasattr(config, shipped.OWN):  # what is saved again is a plain model
+            delattr(config, shipped.OWN)
+        weights = {name: torch.from_numpy(values) for name, values in shipped.state(shipped.describe(folder)).items()}
+        return super().from_pretrained(None, *arguments, config=config, state_dict=weights, **options)
 
     def begin_with(self, reader: FloorReader) -> None:
         """Take over a trained floor's encoder and heads. Its word vectors are the base's: frozen, they need not be shipped again."""

@@ -1,8 +1,8 @@
 """The reader whose weights come with Folio, in int8 through ONNX Runtime. Imports no torch.
 
 A folder of weights holds `model.safetensors` (a GroundedForCausalLM: large matrices as the int8 levels that its graphs compute with and what
-a level is worth, the rest in float16; the word vectors are the base's own and not there again), `config.json` (what they are, how their
-confidence is calibrated) and a model card.
+a level is worth, the rest in float16; the word vectors are the base's own and not there again), `config.json` (a GroundedConfig, and under OWN
+what they are and how their confidence is calibrated) and a model card. `GroundedForCausalLM.from_pretrained` opens it too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
 FORMAT = 4  # of the folder; raised when an older Folio could not read it rightly
 GRAPH_VERSION = 5  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+OWN = "folio"  # where our part of the config stands
 BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT
 EMBEDDINGS = MEMORY + ENCODER + "embeddings."
@@ -63,7 +64,7 @@ def digest_of(weights: Path) -> str:
 def is_shipped(folder: Path) -> bool:
     """Whether a folder holds weights as they are shipped, and not a model as transformers saves it."""
     try:
-        return "calibration" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return OWN in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
 
@@ -73,8 +74,10 @@ def describe(folder: Path = FOLDER) -> Shipped:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         digest = digest_of(folder / WEIGHTS)
-        written, made_with, recorded = config["format"], config["base"], config["digest"]
-        layers, calibration = Layers(int(config["cached_layers"]), int(config["looked_layers"])), config["calibration"]
+        own = config[OWN] if OWN in config else config  # before format 4 there was nothing else
+        written, made_with, recorded = own["format"], own["base"], own["digest"]
+        layers = Layers(int(config["memory_cached_layers"]), int(own["looked_layers"])) if written == FORMAT else Layers(0, 0)
+        calibration = own["calibration"]
         least = float(calibration.get("least", -math.inf))
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
@@ -122,8 +125,8 @@ def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> Inf
     return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
-def save(state: Mapping[str, np.ndarray], layers: Layers, folder: Path, calibration: Mapping[str, Any]) -> None:
-    """Write a GroundedForCausalLM. Raises WeightsError for trained word vectors: those shipped are the base's own."""
+def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], looked_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:
+    """Write a GroundedForCausalLM; model: its configuration. Raises WeightsError for trained word vectors: those shipped are the base's own."""
     from safetensors.numpy import load_file, save_file
 
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
@@ -142,11 +145,18 @@ def save(state: Mapping[str, np.ndarray], layers: Layers, folder: Path, calibrat
         else:
             kept[name] = values.astype(np.float16)
     save_file(kept, folder / WEIGHTS)
-    config = {
-        "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "cached_layers": layers.cached, "looked_layers": layers.looked,
-        "calibration": dict(calibration),
+    own = {
+        "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "looked_layers": looked_layers, "calibration": dict(calibration),
     }
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps({**model, OWN: own}, indent=2) + "\n", encoding="utf-8")
+
+
+def state(shipped: Shipped) -> dict[str, np.ndarray]:
+    """All weights of the GroundedForCausalLM, float32, the base's word vectors among them. Raises WeightsError."""
+    from safetensors.numpy import load_file
+
+    words = {MEMORY + ENCODER + name: values for name, values in load_file(base.folder() / BASE_WEIGHTS).items() if name.startswith("embeddings.")}
+    return {**_read(shipped, ""), **words, TIED_WORDS: words[WORDS]}
 
 
 def _read(shipped: Shipped, *begins: str) -> dict[str, np.ndarray]:

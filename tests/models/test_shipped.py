@@ -64,9 +64,9 @@ def state(trained: GroundedForCausalLM) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def folder(state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
-    shipped.save(state, LAYERS, made, CALIBRATION)
+    shipped.save(state, trained.config.to_dict(), LAYERS.looked, made, CALIBRATION)
     return made
 
 
@@ -185,10 +185,10 @@ def test_skipping_depends_on_the_block_alone_and_saves_operations(encoder: Encod
         assert whole.spent[i].flops - made.spent[i].flops == (0 if made.live[i] else saved)
 
 
-def test_experts_are_of_their_kind(encoder: Encoder, folder: Path, state: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
     """Without the experts of pages only pages are read otherwise."""
     poor = {name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values for name, values in state.items()}
-    shipped.save(poor, LAYERS, tmp_path / "poor", CALIBRATION)
+    shipped.save(poor, trained.config.to_dict(), LAYERS.looked, tmp_path / "poor", CALIBRATION)
     mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "poor"))(collate(parts()))
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
     assert changed == [kind(part.context_grid) is Kind.PAGE for part in parts()]
@@ -239,7 +239,7 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
-        shipped.save({**state, name: state[name] + 1e-3}, LAYERS, tmp_path, CALIBRATION)
+        shipped.save({**state, name: state[name] + 1e-3}, {}, LAYERS.looked, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
@@ -265,7 +265,7 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
     config = json.loads((copy / shipped.CONFIG).read_text())
-    (copy / shipped.CONFIG).write_text(json.dumps({**config, **change}))
+    (copy / shipped.CONFIG).write_text(json.dumps({**config, shipped.OWN: {**config[shipped.OWN], **change}}))
     with pytest.raises(WeightsError, match=said) as raised:
         shipped.describe(copy)
     assert str(copy) in str(raised.value)
@@ -283,7 +283,7 @@ def test_damaged_weights_are_named(copy: Path) -> None:
 def resealed(folder: Path) -> shipped.Shipped:
     """The folder with the digest that its weights have: what another program might have written."""
     config = json.loads((folder / shipped.CONFIG).read_text())
-    config["digest"] = shipped.digest_of(folder / shipped.WEIGHTS)
+    config[shipped.OWN]["digest"] = shipped.digest_of(folder / shipped.WEIGHTS)
     (folder / shipped.CONFIG).write_text(json.dumps(config))
     return shipped.describe(folder)
 
@@ -314,3 +314,17 @@ def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_transformers_opens_what_is_shipped(trained: GroundedForCausalLM, folder: Path, tmp_path: Path) -> None:
+    """Its own way and the Auto classes'; what is saved again is an ordinary model with the same weights."""
+    from transformers import AutoModelForCausalLM
+
+    opened = AutoModelForCausalLM.from_pretrained(folder)
+    assert isinstance(opened, GroundedForCausalLM) and not opened.training
+    opened.save_pretrained(tmp_path / "saved")
+    again = GroundedForCausalLM.from_pretrained(tmp_path / "saved")
+    for (name, weight), other, near in zip(opened.state_dict().items(), again.state_dict().values(), trained.state_dict().values(), strict=True):
+        assert torch.equal(weight, other), name
+        assert (weight - near).abs().max() <= near.abs().max() / 60 + 1e-3, name  # int8
+    assert opened.lm_head.weight is opened.model.embed_tokens.weight is opened.memory.bert.embeddings.word_embeddings.weight
