@@ -113,10 +113,20 @@ def routed(case: Case, least: float) -> tuple[Case, float]:
     """The case as it is when chunks below `least` at the first look are skipped (models.int8), and the share of its chunks that are read on."""
     tried = case.attempt
     skipped = np.array([finding.looked < least for finding in tried.findings])
-    features = tried.features.copy()
-    features[skipped, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
     live = {owner for owner, gone in zip(tried.owner, skipped, strict=True) if not gone}
-    return replace(case, attempt=replace(tried, features=features)), len(live) / len(tried.evidence)
+    return unread(case, skipped), len(live) / len(tried.evidence)
+
+
+def first_ones(case: Case, share: float) -> Case:
+    """The case as it is when so large a share of the chunks is read, those that were found first, whatever they are: uniform allocation."""
+    return unread(case, np.array(case.attempt.owner) >= max(1, round(share * len(case.attempt.evidence))))
+
+
+def unread(case: Case, skipped: np.ndarray) -> Case:
+    """skipped: (sentences,) bool."""
+    features = case.attempt.features.copy()
+    features[skipped, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
+    return replace(case, attempt=replace(case.attempt, features=features))
 
 
 def fit_least(chosen: list[Case], weights: Weights) -> float:
@@ -169,6 +179,11 @@ def main() -> None:
     least = fit_least([case for case in known if case.kind == "answerable"], weights)
     weights = replace(fitted_weights([routed(case, least)[0] for case in known]), least=least)
     print(f"skipping below {least}")
+    asked = [case for case in held if case.kind == "answerable"]
+    share = float(np.mean([routed(case, least)[1] for case in asked]))
+    same = {"all chunks": asked, "routed": [routed(case, least)[0] for case in asked], "the first ones": [first_ones(case, share) for case in asked]}
+    for name, some in same.items():
+        print(f"  right sentence quoted, {name}", mean(answer_rows(some, np.array(weights.sentence))[1].astype(float)))
     for kind in ("answerable", "removed", "marked", "elsewhere"):
         read = [routed(case, least)[1] for case in held if case.kind == kind]
         print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))

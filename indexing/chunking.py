@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from indexing.boxes import boxes_of
 from indexing.sentences import sentences
-from indexing.types import Block, BlockKind, Chunk, Document, Locator, Modality, Page
+from indexing.types import Block, BlockKind, Box, Chunk, Document, Locator, Modality, Page
 
 TARGET = 200  # tokens of body: leaves room for the headings in a window of 256
 CONTEXT = 48  # tokens of headings that go in front of the body when it is embedded
@@ -33,6 +33,7 @@ class _Unit:
     modality: Modality
     kind: BlockKind = BlockKind.PARAGRAPH
     section: int = 0  # how many headings stand before it: two neighbours may be called the same
+    drawn: Box | None = None  # of a figure: where it is
 
 
 def chunk(document: Document, name: str, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
@@ -52,7 +53,7 @@ def embedding_text(chunk: Chunk, file_name: str = "") -> str:
 
 def _make(document: Document, name: str, unit: _Unit, page: Page | None) -> Chunk:
     text = document.text[unit.start : unit.end]
-    boxes = boxes_of(page.words, unit.start, unit.end) if page and page.words else ()
+    boxes = (unit.drawn,) if unit.drawn else boxes_of(page.words, unit.start, unit.end) if page and page.words else ()
     if unit.modality is Modality.IMAGE and not boxes:
         boxes = ((0.0, 0.0, 1.0, 1.0),)
     number = page.number if page else None
@@ -70,11 +71,12 @@ def _units(document: Document) -> Iterator[_Unit]:
     table_header: str | None = None
     section = 0
     starts = [page.start for page in document.pages]
+    drawn = {figure.start: figure.box for figure in document.figures}
     title = (document.title,) if document.title else ()
 
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
         page = bisect.bisect_right(starts, block.start) - 1
-        return _Unit(block.start, block.end, headings, page, modality, block.kind, section)
+        return _Unit(block.start, block.end, headings, page, modality, block.kind, section, drawn.get(block.start))
 
     def headings() -> tuple[str, ...]:
         texts = tuple(text for _, text in path)
@@ -99,6 +101,8 @@ def _units(document: Document) -> Iterator[_Unit]:
         if block.kind in (BlockKind.HEADER, BlockKind.ROW):
             under = (*headings(), table_header) if table_header else headings()
             yield unit(block, under, Modality.TABLE)
+        elif block.kind is BlockKind.FIGURE:
+            yield unit(block, headings(), Modality.IMAGE)
         else:
             yield unit(block, headings(), document.modality)
     if lonely:
@@ -129,6 +133,8 @@ def _pack(text: str, units: list[_Unit], count_tokens: CountTokens, limit: int) 
 
 
 def _joinable(left: _Unit, right: _Unit) -> bool:
+    if BlockKind.FIGURE in (left.kind, right.kind):
+        return False
     if left.kind is BlockKind.HEADING or right.kind is BlockKind.HEADING:
         together = left.kind is right.kind
     else:

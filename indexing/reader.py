@@ -169,9 +169,9 @@ class IndexReader:
         return boxes_of(found[0].words, start, end) if found and found[0].words else ()
 
     def word_boxes(self, at: Locator) -> tuple[tuple[int, int, float, float, float, float], ...]:
-        """The words of a chunk with their boxes, see indexing.boxes.words_within; none where its format has no boxes."""
+        """The words of a chunk that were read off a picture, with their boxes, see indexing.boxes.words_within; else none."""
         found = self.page(at.document, at.page) if at.page is not None else None
-        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words else ()
+        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words and found[0].words.confidence is not None else ()
 
     def picture(self, document: str, page: int | None) -> Picture | None:
         row = self._db.execute(

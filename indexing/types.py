@@ -34,6 +34,7 @@ class BlockKind(StrEnum):
     CODE = "code"
     HEADER = "header"  # the header row of a table; every following ROW stands under it
     ROW = "row"  # one table row: its cells joined by " | "
+    FIGURE = "figure"  # a figure's caption, and the words that stand in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ class Page:
     words: Words | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Where on its page that is drawn whose FIGURE block begins at `start`."""
+
+    start: int
+    box: Box
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture kept in the index, so that it can be shown when its file is gone."""
@@ -96,6 +105,7 @@ class Document:
     format: str = ""  # the loader's name: "pdf", "markdown", ...
     pages: tuple[Page, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    figures: tuple[Figure, ...] = ()
     modality: Modality = Modality.TEXT  # of chunks that are no table rows
 
 

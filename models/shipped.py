@@ -72,9 +72,9 @@ def is_shipped(folder: Path) -> bool:
 def describe(folder: Path = FOLDER) -> Shipped:
     """Read and check the folder. Raises WeightsError."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         digest = digest_of(folder / WEIGHTS)
-        own = config[OWN] if OWN in config else config  # before format 4 there was nothing else
+        own = config.get(OWN, config)  # before format 4 there was nothing else
         written, made_with, recorded = own["format"], own["base"], own["digest"]
         layers = Layers(int(config["memory_cached_layers"]), int(own["looked_layers"])) if written == FORMAT else Layers(0, 0)
         calibration = own["calibration"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from indexing.loaders.decode import clean
-from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
+from indexing.types import Block, BlockKind, Box, Document, Figure, Modality, Page, Picture, Words
 from models.cell import CELL
 
 BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
@@ -21,6 +21,7 @@ class DocumentBuilder:
         self._open: dict | None = None  # the page that is being filled
         self._words: list[tuple[int, int, Box, float]] = []
         self._pictures: list[Picture] = []
+        self._figures: list[Figure] = []
 
     def page(self, number: int, width: float = 0.0, height: float = 0.0, label: str = "") -> None:
         self._close_page()
@@ -59,6 +60,11 @@ class DocumentBuilder:
             self._block(kind, joined, level)
             self._words += spans
 
+    def figure(self, lines: list[list[tuple[str, Box, float]]], box: Box) -> None:
+        """A figure of the open page: lines of words as of `words`, its caption first; box: where it is drawn, 0..1 of the page."""
+        self._figures.append(Figure(self._length + len(self._glue(BlockKind.FIGURE)), box))
+        self.words(lines, BlockKind.FIGURE)
+
     def picture(self, picture: Picture) -> None:
         self._pictures.append(picture)
 
@@ -66,7 +72,7 @@ class DocumentBuilder:
         self._close_page()
         return Document(
             text="".join(self._parts), blocks=tuple(self._blocks), title=" ".join(title.split()), key=key, format=format,
-            pages=tuple(self._pages), pictures=tuple(self._pictures), modality=modality,
+            pages=tuple(self._pages), pictures=tuple(self._pictures), figures=tuple(self._figures), modality=modality,
         )
 
     def _row(self, kind: BlockKind, cells: list[str]) -> None:

@@ -42,12 +42,31 @@ class Style:
     steady: bool = True
 
 
-def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style) -> None:
-    """Append the lines of one page, given in reading order, as headings and paragraphs."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure: its lines, the caption first; its box, 0..1 of the page; the lines of the page before which it stands in their order."""
+
+    lines: tuple[Line, ...]
+    box: Box
+    at: int
+
+
+def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style, figures: Sequence[Drawn] = ()) -> None:
+    """Append the lines of one page, given in reading order, as headings and paragraphs; figures follow the paragraph that they interrupt."""
+    waiting, passed = sorted(figures, key=lambda one: one.at), 0
+
+    def draw(until: float) -> None:
+        while waiting and waiting[0].at <= until:
+            one = waiting.pop(0)
+            builder.figure([list(line.words) for line in one.lines], one.box)
+
     for group in paragraphs(lines, style):
+        draw(passed)
         level = heading_level(group, style)
         kind = BlockKind.HEADING if level else BlockKind.PARAGRAPH
         builder.words([list(line.words) for line in group], kind, level)
+        passed += len(group)
+    draw(float("inf"))
 
 
 def body_size(lines: Sequence[Line]) -> float:

@@ -1,0 +1,73 @@
+"""Figures of PDF pages: found by their captions, boxed, and chunks of their own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexing.chunking import chunk
+from indexing.loaders import pdf
+from indexing.loaders.figures import CAPTION, CELL, hanging_together
+from indexing.types import BlockKind, Document, Modality
+
+MENTION = "Figure 2 shows that flour rose every year until the wheel broke."
+CAPTION_TEXT = "Figure 2: Flour ground at the tide mill."
+PLACE = (0.2, 0.55, 0.6, 0.25)  # of the axes: left, bottom, width, height, from the bottom of the page
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """A page with a chart between two paragraphs, drawn as vectors."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(8.3, 11.7))
+    axes = page.add_axes(PLACE)
+    axes.bar(["1786", "1787", "1788"], [12, 14, 9])
+    axes.set_ylabel("Tonnes")
+    for text, y in (("The mill stood by the sea and ground for the whole coast.", 0.88), (CAPTION_TEXT, 0.5), (MENTION, 0.4)):
+        page.text(0.2, y, text, fontsize=11)
+    path = tmp_path_factory.mktemp("figures") / "report.pdf"
+    FigureCanvasPdf(page).print_pdf(path)
+    [document] = pdf.load(path, lambda: None)
+    return document
+
+
+def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Document) -> None:
+    [figure], [block] = read.figures, [block for block in read.blocks if block.kind is BlockKind.FIGURE]
+    text = read.text[block.start : block.end]
+    assert figure.start == block.start and text.startswith(CAPTION_TEXT)
+    assert {"1786", "1787", "1788", "Tonnes"} <= set(text.split())
+    left, bottom, width, height = PLACE
+    x0, y0, x1, y1 = figure.box
+    assert x0 <= left and x1 >= left + width and y0 <= 1 - bottom - height and y1 >= 1 - bottom
+    assert x1 - x0 < width + 0.2 and y1 - y0 < height + 0.1
+    rest = [read.text[block.start : block.end] for block in read.blocks if block.kind is not BlockKind.FIGURE]
+    assert rest == ["The mill stood by the sea and ground for the whole coast.", MENTION]
+
+
+def test_it_is_a_chunk_of_its_own(read: Document) -> None:
+    chunks = chunk(read, "report.pdf", lambda texts: [len(text.split()) for text in texts], 256)
+    [figure] = [one for one in chunks if one.modality is Modality.IMAGE]
+    assert figure.text.startswith(CAPTION_TEXT) and figure.locator.boxes == (read.figures[0].box,) and figure.locator.page == 1
+    assert all(read.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
+    assert not any(CAPTION_TEXT in one.text for one in chunks if one is not figure)
+
+
+@pytest.mark.parametrize("text", ["Figure 3: The wheel", "Fig. 3. The wheel", "FIGURE 12 The Wheel", "Fig 2a: left", "Exhibit A1. Costs", "Figure 1.4 – Depth", "Abbildung 3: Rad", "Figure 7"])
+def test_captions(text: str) -> None:
+    assert CAPTION.match(text)
+
+
+@pytest.mark.parametrize("text", ["Figure 3 shows the wheel", "Figures are rounded.", "Map reading is hard", "Figure it out", "See Figure 3: it is round", "Photo credits"])
+def test_mentions_are_no_captions(text: str) -> None:
+    assert not CAPTION.match(text)
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 550)] * 4).map(lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))), max_size=12))
+def test_what_is_drawn_lies_in_one_region_and_regions_do_not_touch(boxes: list[tuple[float, float, float, float]]) -> None:
+    found = list(hanging_together(boxes, 595, 842))
+    for x0, y0, x1, y1 in boxes:
+        assert sum(a <= x0 and x1 <= c and b <= y0 and y1 <= d for a, b, c, d in found) >= 1
+    assert len(found) <= len(boxes) and all(c - a >= CELL - 1e-6 and d - b >= CELL - 1e-6 for a, b, c, d in found)
