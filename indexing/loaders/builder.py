@@ -60,6 +60,20 @@ class DocumentBuilder:
             self._block(kind, joined, level)
             self._words += spans
 
+    def cells(self, row: list[list[tuple[str, Box, float]]], kind: BlockKind) -> None:
+        """A row of a table (HEADER or ROW) given as cells of words, which are joined by a space."""
+        text, spans = "", []
+        for number, cell in enumerate(row):
+            text += CELL if number else ""
+            for position, (word, box, confidence) in enumerate(cell):
+                text += " " if position else ""
+                spans.append((len(text), len(text) + len(word), box, confidence))
+                text += word
+        filled = text[: spans[-1][1]] if spans else ""  # empty cells at the end say nothing
+        at = self._length + len(self._glue(kind)) - (len(filled) - len(filled.lstrip()))
+        self._block(kind, filled.strip())
+        self._words += [(at + start, at + end, box, confidence) for start, end, box, confidence in spans]
+
     def figure(self, lines: list[list[tuple[str, Box, float]]], box: Box) -> None:
         """A figure of the open page: lines of words as of `words`, its caption first; box: where it is drawn, 0..1 of the page."""
         self._figures.append(Figure(self._length + len(self._glue(BlockKind.FIGURE)), box))

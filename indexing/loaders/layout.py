@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,30 +43,25 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A figure: its lines, the caption first; its box, 0..1 of the page; the lines of the page before which it stands in their order."""
+class Inset:
+    """A figure or a table of a page. at: how many of its lines stand before it; put: appends it."""
 
-    lines: tuple[Line, ...]
-    box: Box
     at: int
+    put: Callable[[DocumentBuilder], None]
 
 
-def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style, figures: Sequence[Drawn] = ()) -> None:
-    """Append the lines of one page, given in reading order, as headings and paragraphs; figures follow the paragraph that they interrupt."""
-    waiting, passed = sorted(figures, key=lambda one: one.at), 0
-
-    def draw(until: float) -> None:
-        while waiting and waiting[0].at <= until:
-            one = waiting.pop(0)
-            builder.figure([list(line.words) for line in one.lines], one.box)
-
+def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style, insets: Sequence[Inset] = ()) -> None:
+    """Append the lines of one page, given in reading order, as headings and paragraphs; insets follow the paragraph that they interrupt."""
+    waiting, passed = list(insets), 0
     for group in paragraphs(lines, style):
-        draw(passed)
+        while waiting and waiting[0].at <= passed:
+            waiting.pop(0).put(builder)
         level = heading_level(group, style)
         kind = BlockKind.HEADING if level else BlockKind.PARAGRAPH
         builder.words([list(line.words) for line in group], kind, level)
         passed += len(group)
-    draw(float("inf"))
+    for inset in waiting:
+        inset.put(builder)
 
 
 def body_size(lines: Sequence[Line]) -> float:

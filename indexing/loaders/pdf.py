@@ -1,4 +1,4 @@
-"""PDF by PDFium: words with boxes from the text layer; pages without one are drawn and read by OCR.
+"""PDF by PDFium: words with boxes from the text layer, ruled tables and figures; pages without one are drawn and read by OCR.
 
 Running headers and footers are kept where they first stand and left out of the pages after, so that they neither cut
 paragraphs in two nor fill the index. A page that PDFium cannot read stays as an empty page.
@@ -10,19 +10,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.decode import check_size
-from indexing.loaders.figures import CAPTION, regions
-from indexing.loaders.layout import Drawn, Line, Style
+from indexing.loaders.layout import Line, Style
 from indexing.loaders.ocr_lines import ocr_lines
+from indexing.loaders.pdf_insets import insets
 from indexing.loaders.pdf_words import page_lines, page_words
 from indexing.loaders.registry import Alive
-from indexing.types import BlockKind, Box, Document, LoadError
+from indexing.types import BlockKind, Document, LoadError
 from vision.pages import PDFIUM, render
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ PASSWORD = 4  # FPDF_ERR_PASSWORD
 SAMPLE = 16  # pages looked at to learn the document's style
 MARGIN = 0.12  # share of the height, above and below, where running headers stand
 FEW = 16  # characters: a page with fewer is looked at as a picture too,
-MOST_OBJECTS = 20_000  # of a page that are looked at: maps have more
 PICTURE = 0.1  # if it shows one that takes this share of it
 GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff]")  # replacement and private use: fonts without a table of characters
 NUMBERS = re.compile(r"\d+|\b[ivxlc]+\b")
@@ -127,38 +125,8 @@ def _feed_page(
         elif key not in seen:
             seen.add(key)
             kept.append(replace(line, margin=True))
-    rest, figures = _figures(kept, page, style)
-    layout.feed(builder, rest, style, figures)
-
-
-def _figures(lines: list[Line], page: PdfPage, style: Style) -> tuple[list[Line], list[Drawn]]:
-    """The lines of a page that stand in no figure, and its figures."""
-    if not any(CAPTION.match(line.text) for line in lines):
-        return lines, []
-    width, height = page.get_size()
-    numbers = {id(line): at for at, line in enumerate(lines)}
-    groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
-    found = regions(lines, groups, _drawn(page), width, height)
-    gone = {at for one in found for at in (*one.caption, *one.inside)}
-    figures = []
-    for one in found:
-        left, top, right, bottom = one.box
-        box = tuple(round(min(max(value, 0.0), 1.0), 5) for value in (left / width, top / height, right / width, bottom / height))
-        before = sum(at not in gone for at in range(one.caption[0]))
-        figures.append(Drawn(tuple(lines[at] for at in (*one.caption, *one.inside)), box, before))
-    return [line for at, line in enumerate(lines) if at not in gone], figures
-
-
-def _drawn(page: PdfPage) -> list[Box]:
-    """The boxes of pictures and shapes, in points, y downwards; what lies within others (forms) is taken as one."""
-    import pypdfium2.raw as pdfium
-
-    height, boxes = page.get_height(), []
-    for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
-        if thing.type != pdfium.FPDF_PAGEOBJ_TEXT:
-            left, bottom, right, top = thing.get_bounds()
-            boxes.append((left, height - top, right, height - bottom))
-    return boxes
+    rest, beside = insets(kept, page, style)
+    layout.feed(builder, rest, style, beside)
 
 
 def _lines(page: PdfPage) -> list[Line]:

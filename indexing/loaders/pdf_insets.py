@@ -1,0 +1,113 @@
+"""What stands in a PDF page beside its running text: ruled tables and figures, each taken out of the lines of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from indexing.loaders import layout
+from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.figures import CAPTION, Region, regions
+from indexing.loaders.layout import Inset, Line, Style
+from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
+from indexing.loaders.ruled import Ruled, tables
+from indexing.types import BlockKind, Box
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+
+LEAST = 4  # cells with words; a table with fewer is a frame
+
+Word = tuple[str, Box, float]
+Cells = list[list[list[Word]]]  # rows of cells of words
+
+
+def insets(lines: Sequence[Line], page: PdfPage, style: Style) -> tuple[list[Line], list[Inset]]:
+    """The lines of a page that stand in no table and no figure; and these, in their order."""
+    left = dict(enumerate(lines))
+    made: list[tuple[int, Inset]] = []  # with the line that each stands at
+    for at, cells in _tables(left, page):
+        made.append((at, Inset(0, lambda builder, cells=cells: _put_table(builder, cells))))
+    numbers, rest = list(left), list(left.values())
+    for region in _figures(rest, page, style):
+        parts = [rest[at] for at in (*region.caption, *region.inside)]
+        box = _unit(region.box, *page.get_size())
+        made.append((numbers[region.caption[0]], Inset(0, lambda builder, parts=parts, box=box: builder.figure([list(line.words) for line in parts], box))))
+        for at in (*region.caption, *region.inside):
+            del left[numbers[at]]
+    return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
+
+
+def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
+    """(line that it begins at, its words); these are taken from the lines."""
+    found = []
+    for table in tables(*rules(page)):
+        cells, first = _filled(table, left, page)
+        if sum(bool(cell) for row in cells for cell in row) >= LEAST and sum(any(row[at] for row in cells) for at in range(len(cells[0]))) > 1:
+            found.append((first, cells))
+            _take(left, {id(word) for row in cells for cell in row for word in cell})
+    return found
+
+
+def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> tuple[Cells, int]:
+    width, height = page.get_size()
+    boxes = {(row, column): _unit(box, width, height) for row, line in enumerate(table.rows) for column, box in enumerate(line) if box}
+    cells: Cells = [[[] for _ in line] for line in table.rows]
+    around, first = _unit(table.box, width, height), -1
+    for number, line in left.items():
+        for word in line.words:
+            if not _holds(around, word[1]):
+                continue
+            place = next((place for place, box in boxes.items() if _holds(box, word[1])), None)
+            if place:
+                cells[place[0]][place[1]].append(word)
+                first = number if first < 0 else first
+    return [row for row in cells if any(row)] or cells[:1], first
+
+
+def _take(left: dict[int, Line], taken: set[int]) -> None:
+    for number, line in list(left.items()):
+        kept = tuple(word for word in line.words if id(word) not in taken)
+        if not kept:
+            del left[number]
+        elif len(kept) < len(line.words):
+            scale = (line.x1 - line.x0) / max(1e-6, line.words[-1][1][2] - line.words[0][1][0])
+            start = line.words[0][1][0]
+            ends = line.x0 + scale * (kept[0][1][0] - start), line.x0 + scale * (kept[-1][1][2] - start)
+            left[number] = replace(line, words=kept, x0=ends[0], x1=ends[1], text=" ".join(word for word, _, _ in kept))
+
+
+def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
+    for number, row in enumerate(cells):
+        builder.cells(row, BlockKind.ROW if number else BlockKind.HEADER)
+
+
+def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:
+    if not any(CAPTION.match(line.text) for line in lines):
+        return []
+    numbers = {id(line): at for at, line in enumerate(lines)}
+    groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
+    return regions(lines, groups, _drawn(page), *page.get_size())
+
+
+def _drawn(page: PdfPage) -> list[Box]:
+    """The boxes of pictures and shapes, in points, y downwards; what lies within others (forms) is taken as one."""
+    import pypdfium2.raw as pdfium
+
+    height, boxes = page.get_height(), []
+    for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
+        if thing.type != pdfium.FPDF_PAGEOBJ_TEXT:
+            left, bottom, right, top = thing.get_bounds()
+            boxes.append((left, height - top, right, height - bottom))
+    return boxes
+
+
+def _unit(box: Box, width: float, height: float) -> Box:
+    left, top, right, bottom = (round(min(max(value / size, 0.0), 1.0), 5) for value, size in zip(box, (width, height) * 2, strict=True))
+    return left, top, right, bottom
+
+
+def _holds(box: Box, word: Box) -> bool:
+    return box[0] <= (word[0] + word[2]) / 2 <= box[2] and box[1] <= (word[1] + word[3]) / 2 <= box[3]
