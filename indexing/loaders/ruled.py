@@ -1,17 +1,18 @@
 """Ruled tables: cells are what lines enclose. Pure.
 
-Lines cut a page into a grid of slots; slots that no line parts hang together, and those that hang together with the outside are no cells. Boxes are in
+Lines cut a page into a grid of slots; slots that no line parts hang together, and those that hang together with the outside are no cells. A table may lack the lines at its left and right. Boxes are in
 the page's own unit (points), y downwards.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from indexing.types import Box
 
-SNAP = 3.0  # points: lines nearer than this are one
+SNAP = 6.0  # points: lines nearer than this are one, as double ones are
 COVERED = 0.8  # of the border of a slot
 MOST = 160  # lines of one direction; a page with more shows a drawing
 LEAST = 6.0  # points: the side of a cell
@@ -29,7 +30,9 @@ class Ruled:
 
 def tables(horizontal: Sequence[Rule], vertical: Sequence[Rule]) -> list[Ruled]:
     """Tables of at least two rows and two columns, from the top of the page. horizontal: (y, x0, x1); vertical: (x, y0, y1)."""
-    across, down = _snapped(horizontal), _snapped(vertical)
+    across = _snapped(horizontal)
+    ends = Counter(round(end / SNAP) for _, stretches in across for stretch in stretches for end in stretch)
+    down = _snapped([*vertical, *((SNAP * end, 0.0, 0.0) for end, count in ends.items() if count > 2)])
     if not (2 < len(across) <= MOST and 2 < len(down) <= MOST):
         return []
     cells = list(_cells(across, down))
@@ -62,6 +65,11 @@ def _covers(stretches: Sequence[tuple[float, float]], start: float, end: float) 
     return any(min(end, right) - max(start, left) >= COVERED * (end - start) for left, right in stretches)
 
 
+def _end(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]], x: float) -> bool:
+    """Whether two lines both begin or both end there: the side of a table that is drawn without one."""
+    return any(any(abs(stretch[side] - x) <= SNAP for stretch in upper) and any(abs(stretch[side] - x) <= SNAP for stretch in lower) for side in (0, 1))
+
+
 def _cells(across: Sequence[tuple[float, list]], down: Sequence[tuple[float, list]]) -> Iterator[Box]:
     ys, xs = [at for at, _ in across], [at for at, _ in down]
     rows, columns = len(ys) - 1, len(xs) - 1
@@ -75,8 +83,10 @@ def _cells(across: Sequence[tuple[float, list]], down: Sequence[tuple[float, lis
         return at
 
     for row in range(rows):
+        parted = any(_covers(stretches, ys[row], ys[row + 1]) for _, stretches in down)
         for column in range(columns + 1):
-            if not _covers(down[column][1], ys[row], ys[row + 1]):
+            open_side = not _covers(down[column][1], ys[row], ys[row + 1])
+            if open_side and not (parted and _end(across[row][1], across[row + 1][1], xs[column])):
                 left = row * columns + column - 1 if column else outside
                 right = row * columns + column if column < columns else outside
                 parent[root(left)] = root(right)
