@@ -12,6 +12,7 @@ from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.figures import CAPTION, Region, regions
 from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
+from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Ruled, tables
 from indexing.types import BlockKind, Box
 
@@ -96,11 +97,10 @@ def _drawn(page: PdfPage) -> list[Box]:
     """The boxes of pictures and shapes, in points, y downwards; what lies within others (forms) is taken as one."""
     import pypdfium2.raw as pdfium
 
-    height, boxes = page.get_height(), []
+    place, boxes = displayed(page), []
     for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
         if thing.type != pdfium.FPDF_PAGEOBJ_TEXT:
-            left, bottom, right, top = thing.get_bounds()
-            boxes.append((left, height - top, right, height - bottom))
+            boxes.append(place(thing.get_bounds()))
     return boxes
 
 

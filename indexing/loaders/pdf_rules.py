@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Rule
 
 if TYPE_CHECKING:
@@ -22,16 +23,17 @@ def rules(page: PdfPage) -> tuple[list[Rule], list[Rule]]:
     """Horizontal ones (y, x0, x1) and vertical ones (x, y0, y1), in points, y downwards."""
     import pypdfium2.raw as pdfium
 
-    height = page.get_height()
+    place = displayed(page)
     horizontal: list[Rule] = []
     vertical: list[Rule] = []
     for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
         if thing.type == pdfium.FPDF_PAGEOBJ_PATH:
-            for (x0, y0), (x1, y1) in _edges(thing.raw):
-                if abs(y1 - y0) <= STRAIGHT and abs(x1 - x0) >= SHORT:
-                    horizontal.append((height - (y0 + y1) / 2, min(x0, x1), max(x0, x1)))
-                elif abs(x1 - x0) <= STRAIGHT and abs(y1 - y0) >= SHORT:
-                    vertical.append(((x0 + x1) / 2, height - max(y0, y1), height - min(y0, y1)))
+            for (xa, ya), (xb, yb) in _edges(thing.raw):
+                x0, y0, x1, y1 = place((min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)))
+                if y1 - y0 <= STRAIGHT and x1 - x0 >= SHORT:
+                    horizontal.append(((y0 + y1) / 2, x0, x1))
+                elif x1 - x0 <= STRAIGHT and y1 - y0 >= SHORT:
+                    vertical.append(((x0 + x1) / 2, y0, y1))
     return horizontal, vertical
 
 

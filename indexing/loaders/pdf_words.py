@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -166,20 +166,30 @@ def _spell(codes: list[int]) -> str:
     return "".join(text.split()) + ("-" if last and inner else "")
 
 
-def _displayed(words: list[Word], page: PdfPage) -> list[Word]:
+def displayed(page: PdfPage) -> Callable[[Box], Box]:
+    """A box in the page's user space (left, bottom, right, top) -> where it is shown (left, top, right, bottom), y downwards."""
     left, bottom, right, top = page.get_bbox()
     width, height, rotation = right - left, top - bottom, page.get_rotation()
+
+    def place(box: Box) -> Box:
+        x0, x1 = box[0] - left, box[2] - left
+        y0, y1 = top - box[3], top - box[1]
+        if rotation == 90:
+            return height - y1, x0, height - y0, x1
+        if rotation == 180:
+            return width - x1, height - y1, width - x0, height - y0
+        if rotation == 270:
+            return y0, width - x1, y1, width - x0
+        return x0, y0, x1, y1
+
+    return place
+
+
+def _displayed(words: list[Word], page: PdfPage) -> list[Word]:
+    place, (wide, high) = displayed(page), page.get_size()
     shown: list[Word] = []
     for word in words:
-        x0, x1 = word.x0 - left, word.x1 - left
-        y0, y1 = top - word.y1, top - word.y0
-        if rotation == 90:
-            x0, y0, x1, y1 = height - y1, x0, height - y0, x1
-        elif rotation == 180:
-            x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0
-        elif rotation == 270:
-            x0, y0, x1, y1 = y0, width - x1, y1, width - x0
-        wide, high = (height, width) if rotation in (90, 270) else (width, height)
+        x0, y0, x1, y1 = place((word.x0, word.y0, word.x1, word.y1))
         if x1 > 0 and y1 > 0 and x0 < wide and y0 < high:  # else it was cropped away
             shown.append(replace(word, x0=x0, y0=y0, x1=x1, y1=y1))
     return shown

@@ -95,3 +95,26 @@ def test_every_word_stands_where_its_offsets_say(read: Document) -> None:
     words = read.pages[0].words
     said = [read.text[start:end] for start, end in zip(words.starts, words.ends, strict=True)]
     assert said == [word for word in read.text.split() if word != "|"] and (words.starts[1:] > words.ends[:-1]).all()
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_page_has_the_same_cells(rotation: int, tmp_path: Path) -> None:
+    """Its words are turned with it, so that what stood in a cell still does."""
+    import pypdfium2 as pdfium
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure = Figure(figsize=(6, 6))
+    for at in (0.2, 0.4, 0.6, 0.8):
+        figure.add_artist(Line2D([0.2, 0.8], [at, at]))
+        figure.add_artist(Line2D([at, at], [0.2, 0.8]))
+    for number in range(9):
+        figure.text(0.25 + 0.2 * (number % 3), 0.28 + 0.2 * (number // 3), f"c{number}", rotation=rotation, rotation_mode="anchor")
+    FigureCanvasPdf(figure).print_pdf(tmp_path / "upright.pdf")
+    opened = pdfium.PdfDocument(tmp_path / "upright.pdf")
+    opened[0].set_rotation(rotation)
+    opened.save(tmp_path / "turned.pdf")
+    [document] = pdf.load(tmp_path / "turned.pdf", lambda: None)
+    assert [block.kind for block in document.blocks] == [BlockKind.HEADER, BlockKind.ROW, BlockKind.ROW]
+    assert sorted(document.text.replace("\n", " | ").split(" | ")) == [f"c{number}" for number in range(9)]
