@@ -77,7 +77,7 @@ def describe(folder: Path = FOLDER) -> Shipped:
         own = config.get(OWN, config)  # before format 4 there was nothing else
         written, made_with, recorded = own["format"], own["base"], own["digest"]
         layers = Layers(int(config["memory_cached_layers"]), int(own["looked_layers"])) if written == FORMAT else Layers(0, 0)
-        calibration = own["calibration"]
+        calibration = dict(own["calibration"])
         least = float(calibration.get("least", -math.inf))
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error

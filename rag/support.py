@@ -27,7 +27,7 @@ ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "agreement",
 )
-READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
+READER_FEATURES = ("span", "answerable", "evidence", "row_coverage", "row_match")  # of a sentence, where a trained reader read it; of the answer too
 SUREST = 20.0  # logits of the reader are kept within this
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
@@ -87,13 +87,20 @@ def chunk_features(
     return rows
 
 
-def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
+def reader_features(finding: Finding, row: Sequence[float], most: float) -> list[float]:
     """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
-    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES.
+    row holds, by itself and against the row of its chunk that holds the most (`most`): which row is meant is said in words that the reader
+    tells apart badly (numbers, codes, months). row: its SENTENCE_FEATURES.
     """
-    values = dict(zip(SENTENCE_FEATURES, row, strict=True))
     read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
-    return [*read, values["row"] * values["coverage"]]
+    covered = row_coverage(row)
+    return [*read, covered, covered / most if most else 0.0]
+
+
+def row_coverage(row: Sequence[float]) -> float:
+    """How much of the question the row of a table holds, 0 for what is none. row: its SENTENCE_FEATURES."""
+    values = dict(zip(SENTENCE_FEATURES, row, strict=True))
+    return values["row"] * values["coverage"]
 
 
 def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:

@@ -113,7 +113,9 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     owner = [rank for rank, found in enumerate(spans) for _ in found]
     findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
-    rows = [row + support.reader_features(finding, row) for row, finding in zip(rows, findings, strict=True)] if reader else rows
+    if reader:
+        most = [max((support.row_coverage(row) for row, at in zip(rows, owner, strict=True) if at == rank), default=0.0) for rank in range(len(evidence))]
+        rows = [row + support.reader_features(finding, row, most[at]) for row, finding, at in zip(rows, findings, owner, strict=True)]
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
     return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings, windows, heads)
 
@@ -227,7 +229,7 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
     return {
         "blocks": {"live": len(live), "skipped": len(attempt.evidence) - len(live)},
         "experts": {kind.name.lower(): sum(window.kind is kind for window in attempt.windows) for kind in Kind},
-        "flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "tokens_per_second": round(tokens / seconds),
+        "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "tokens_per_second": round(tokens / seconds)},
     }
 
 

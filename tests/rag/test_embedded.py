@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from indexing.build import build
 from indexing.minilm import MiniLM
 from indexing.reader import IndexReader
 from indexing.types import Modality
+from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
-from models.reader import Computed, Reader
+from models.reader import NOTHING, Computed, Reader
 from models.shipped import Shipped
 from models.windows import open_tokenizer
 from rag import support
@@ -205,15 +207,23 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
     assert shared[right] > shared[wrong]
 
 
+def test_the_row_that_holds_the_most_of_the_question_matches_whole() -> None:
+    rows = [[float(name == "row") + value * (name == "coverage") for name in support.SENTENCE_FEATURES] for value in (0.0, 0.1, 0.4)]
+    most = max(map(support.row_coverage, rows))
+    assert [support.reader_features(NOTHING, row, most)[-2:] for row in rows] == [[0.0, 0.0], [0.1, 0.25], [0.4, 1.0]]
+    prose = [0.0] * len(support.SENTENCE_FEATURES)
+    assert support.reader_features(NOTHING, prose, 0.0)[-2:] == [0.0, 0.0]
+
+
 WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]]}
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
+    assert Weights.beside(Shipped("0", Layers(2, 4), -math.inf, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
-    weights = Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model")))
+    weights = Weights.beside(Shipped("0", Layers(2, 4), -math.inf, WHOLE, Path("w", "model")))
     assert [weights.threshold_of(risk) for risk in (0.1, 0.15, 0.2, 1.0)] == [0.8, 0.8, 0.6, 0.6]
     with pytest.raises(ConfigError, match=r"risk 0.05 cannot be kept: the least that can is 0.1"):
         weights.threshold_of(0.05)
@@ -224,4 +234,4 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
 @pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
-        Weights.beside(Shipped("0", 2, wrong, Path("w", "model")))
+        Weights.beside(Shipped("0", Layers(2, 4), -math.inf, wrong, Path("w", "model")))
