@@ -41,11 +41,12 @@ EXAMPLE = np.dtype([
 HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
 NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
+ON_PAGES = 0.05  # share of the questions of other sets that are put to a page made by script, so that a page may bear on nothing
 STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
 TWINS = 0.3  # share of the questions that are put to their passage again with something changed, where that can be done
 OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
 TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
-MADE = ("lookups", "recurring", "rendered")  # sets that are made here: whether they are answerable is settled
+MADE = ("lookups", "recurring", "rendered")  # sets that are made by script: whether they are answerable is settled
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
 MIXTURE = {
@@ -89,6 +90,7 @@ class Candidate:
 
     text: str
     title: str
+    boxes: tuple[WordBox, ...] = ()
 
 
 def is_held(context: str) -> bool:
@@ -145,7 +147,7 @@ class Writer:
 
     def add_negative(self, row: QaRow, candidate: Candidate, *, held: bool) -> None:
         """Beside the row that was added last."""
-        at, offsets = self.texts.add(candidate.text)
+        at, offsets = self.texts.add(candidate.text, candidate.boxes)
         self._write(row, at, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
 
     def _write(
@@ -177,9 +179,11 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | 
     """
     writer = Writer(Texts(), seed)
     counts = {}
-    for name, rows, beside in _sets(data, negatives, pages, seed):
+    drawn = read_qa(pages) if pages else []
+    shown = [Candidate(row.context, row.title, row.boxes) for row in drawn if not is_held(row.context)]
+    for name, rows, beside in _sets(data, negatives, drawn, seed):
         before = len(writer.rows["examples"])
-        _add_set(writer, name, rows, beside, limit)
+        _add_set(writer, name, rows, beside, limit, shown if name not in MADE else [])
         counts[name] = len(writer.rows["examples"]) - before
     if not counts:
         raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
@@ -193,7 +197,7 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | 
     return counts
 
 
-def _sets(data: Path, negatives: Path | None, pages: Path | None, seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
+def _sets(data: Path, negatives: Path | None, drawn: list[QaRow], seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
     """(name, questions, what was found beside each) of the sets that are there, then of those that are made of texts and tables."""
     files = {name: data / "qa" / "train" / f"{name}.jsonl.gz" for name in MIXTURE}
     for name, path in files.items():
@@ -208,13 +212,13 @@ def _sets(data: Path, negatives: Path | None, pages: Path | None, seed: int) -> 
     tables = [table for table in read_tables([files[name] for name in TABLES if files[name].exists()]) if not is_held(table.context)]
     made = {"lookups": lookups(tables, MIXTURE["lookups"][0], seed) if tables else []}
     made["recurring"] = recurring(data / "text", MIXTURE["recurring"][0], seed) if (data / "text").exists() else []
-    made["rendered"] = read_qa(pages) if pages else []
+    made["rendered"] = drawn
     for name, rows in made.items():
         if rows:
             yield name, rows, [[] for _ in rows]
 
 
-def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Candidate]], limit: int | None) -> None:
+def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Candidate]], limit: int | None, pages: list[Candidate]) -> None:
     """The questions of a set, each perhaps beside a passage that does not answer it. No passage that is held out is such a one in training."""
     held = {row.context: is_held(row.context) for row in rows}
     texts = "\n\n".join(context for context in held if held[context])
@@ -235,7 +239,9 @@ def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Can
         elif not candidates and name not in MADE and writer.rng.random() < STRANGERS:
             other = writer.rng.choice(rows)
             if other.context != row.context and (mine or not held[other.context]):
-                writer.add_negative(row, Candidate(other.context, other.title), held=mine)
+                writer.add_negative(row, Candidate(other.context, other.title, other.boxes), held=mine)
+        if pages and not mine and writer.rng.random() < ON_PAGES:
+            writer.add_negative(row, writer.rng.choice(pages), held=False)
         if strange and spans and writer.rng.random() < TWINS and (near := twin(seen, strange, writer.rng)):
             writer.add(near, spans=spans, held=mine, above=under)
 

@@ -168,7 +168,10 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
     for one in windows:
         for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1) if one.live else ():
             if score > found.span:
-                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged), one.looked)
+                answerable, evidence = map(float, one.judged)
+                if one.kind is Kind.PAGE:  # the weights of today were shown no page that bears on nothing
+                    evidence = min(evidence, answerable)
+                found = Finding(one.offsets[left][0], one.offsets[right][1], score, answerable, evidence, one.looked)
     return found
 
 

@@ -97,7 +97,7 @@ def encoder(shipped: Shipped) -> Encoder:
     from models import bert_graph
 
     def of_kind(part: str, make: Callable[..., ModelProto]) -> Callable[[Kind], InferenceSession]:
-        return cache(lambda kind: _session(shipped, f"{part}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
+        return cache(lambda kind: _session(shipped, f"{part}-{shipped.layers.looked}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
 
     lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.layers.cached))
     look, rest = of_kind("look", bert_graph.look), of_kind("rest", bert_graph.rest)

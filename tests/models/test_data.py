@@ -11,7 +11,7 @@ from qa_files import row, write_jsonl
 
 from models import data
 from models.batches import Examples
-from models.data import is_held, prepare
+from models.data import SETS, is_held, prepare
 from models.errors import DataError
 from models.layout import QUESTION, TITLE, WINDOW
 
@@ -208,3 +208,18 @@ def test_the_sheet_beside_the_arrays(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     assert (meta["examples"]["squad2_dev"], meta["held"]) == (len(shown(folder)), len(shown(folder, "held")))
     assert meta["sets"] == list(data.SETS) and "minilm" in meta["base"]
+
+
+def test_pages_keep_their_boxes_and_other_questions_are_put_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a page that is drawn, tokens have places; a question about something else has nothing to look for there."""
+    monkeypatch.setattr("models.data.ON_PAGES", 1.0)
+    write_jsonl(tmp_path / "data" / "qa" / "train" / "squad2_dev.jsonl.gz", [{**row(f"Who built gate {i}?", f"Gate {i} was built by Ann.", "Ann"), "source": "squad2_dev"} for i in range(30)])
+    page = {**row("What is the total?", "TOTAL\n126.05", "126.05"), "source": "rendered", "boxes": [[0, 5, 0.1, 0.5, 0.3, 0.6], [6, 12, 0.7, 0.5, 0.9, 0.6]]}
+    pages = write_jsonl(tmp_path / "pages.jsonl.gz", [page])
+    counts = prepare(tmp_path / "data", tmp_path / "out", pages=pages)
+    assert counts["rendered"] == 1
+    examples = Examples(tmp_path / "out")
+    places = {examples.places(one, "context")[0].tolist()[2] > 0: one for one in examples.rows}
+    assert places[True]["context_length"] > 1 and examples.places(places[True], "context")[0].tolist()[2:] == [7, 32, 20, 38]
+    beside = [one for one in examples.rows if examples.places(one, "context")[0][2] and SETS[one["set"]] == "squad2_dev"]
+    assert len(beside) > 20 and all((one["answerable"], one["evidence"], one["start"]) == (0, 0, -1) for one in beside)
