@@ -36,7 +36,7 @@ PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
 LEAST = 40
-LOOKED = 4
+LOOKED = 5
 LEAST_LOGITS = np.arange(-8.0, 2.0, 0.25).tolist()
 LOST = 0.005  # of the right quotes, for reading fewer chunks
 QUESTIONS = 60  # of each set and kind
@@ -167,15 +167,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--route", action="store_true", help="skip the chunks that a first look finds needless, and fit again for that")
     parser.add_argument("--looked", type=int, default=LOOKED, help="layers after which it is decided whether to read on")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
     model = json.loads((options.model / "config.json").read_text())
     shipped.save(state, model, options.looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
+
+    def write(weights: Weights) -> None:
+        calibration = {name: value for name, value in asdict(weights).items() if value != -math.inf}
+        shipped.save(state, model, options.looked, options.out, calibration)
+        print(json.dumps(calibration))
+
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
     report(held, weights)
+    if not options.route:
+        write(weights)
+        return
     least = fit_least([case for case in known if case.kind == "answerable"], weights)
     weights = replace(fitted_weights([routed(case, least)[0] for case in known]), least=least)
     print(f"skipping below {least}")
@@ -188,9 +198,7 @@ def main() -> None:
         read = [routed(case, least)[1] for case in held if case.kind == kind]
         print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))
     report([routed(case, least)[0] for case in held], weights)
-    calibration = {name: value for name, value in asdict(weights).items() if value != -math.inf}
-    shipped.save(state, model, options.looked, options.out, calibration)
-    print(json.dumps(calibration))
+    write(weights)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "agreement",
 )
-READER_FEATURES = ("span", "answerable", "evidence", "row_coverage", "row_match")  # of a sentence, where a trained reader read it; of the answer too
+READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
+ROW_FEATURES = ("row_match",)  # of a sentence beside these
 SUREST = 20.0  # logits of the reader are kept within this
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
@@ -88,7 +89,7 @@ def chunk_features(
 
 
 def reader_features(finding: Finding, row: Sequence[float], most: float) -> list[float]:
-    """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
+    """READER_FEATURES and ROW_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
     row holds, by itself and against the row of its chunk that holds the most (`most`): which row is meant is said in words that the reader
     tells apart badly (numbers, codes, months). row: its SENTENCE_FEATURES.
     """
@@ -118,7 +119,7 @@ def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, b
         float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
         row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
         1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
-        float(len(piece.channels) == 2), *features[best][len(SENTENCE_FEATURES) :].tolist(),
+        float(len(piece.channels) == 2), *features[best][len(SENTENCE_FEATURES) : len(SENTENCE_FEATURES) + len(READER_FEATURES)].tolist(),
     ]
 
 

@@ -62,7 +62,8 @@ class Weights:
                        tuple((float(risk), float(at)) for risk, at in values["risks"]), float(values.get("least", -math.inf)))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
-        features = [len(names) + len(support.READER_FEATURES) for names in (support.SENTENCE_FEATURES, support.ANSWER_FEATURES)]
+        read = len(support.READER_FEATURES)
+        features = [len(support.SENTENCE_FEATURES) + read + len(support.ROW_FEATURES), len(support.ANSWER_FEATURES) + read]
         if [len(made.sentence), len(made.answer)] != features:
             raise WeightsError(f"{where} is calibrated for other features: take weights and program from the same release")
         return made
@@ -87,7 +88,7 @@ class Attempt:
     openings: tuple[str, ...]
     owner: list[int]
     spans: list[tuple[int, int]]
-    features: np.ndarray  # (n, SENTENCE_FEATURES, and READER_FEATURES where a reader read)
+    features: np.ndarray  # (n, SENTENCE_FEATURES, and READER_FEATURES and ROW_FEATURES where a reader read)
     vectors: np.ndarray  # (n, d) of the sentences alone
     findings: list[Finding]  # of the reader, one for each sentence; empty without one
     windows: list[Window]  # of the reader over the evidence, each under its headings
@@ -112,7 +113,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
     findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
-    names = support.SENTENCE_FEATURES + (support.READER_FEATURES if reader else ())
+    names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         most = [max((support.row_coverage(row) for row, at in zip(rows, owner, strict=True) if at == rank), default=0.0) for rank in range(len(evidence))]
         rows = [row + support.reader_features(finding, row, most[at]) for row, finding, at in zip(rows, findings, owner, strict=True)]

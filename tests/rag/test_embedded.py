@@ -28,7 +28,7 @@ from rag.pipeline import RagPipeline
 from rag.types import Context, Draft, Evidence
 
 HEADER = "Year | Visitors"
-SENTENCE = len(support.SENTENCE_FEATURES) + len(support.READER_FEATURES)
+SENTENCE = len(support.SENTENCE_FEATURES) + len(support.READER_FEATURES) + len(support.ROW_FEATURES)
 ANSWER = len(support.ANSWER_FEATURES) + len(support.READER_FEATURES)
 # a sentence's score is the log-odds of its answer, and so is that of the confidence
 BY_SPAN = Weights(

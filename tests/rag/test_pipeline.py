@@ -89,7 +89,7 @@ def overlaps(left: str, right: str) -> bool:
 def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answers: list[Answer]) -> None:
     declined = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if question["unanswerable"]]
     refused = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]]
-    assert sum(declined) >= 10
+    assert sum(declined) >= 9
     assert sum(refused) <= 0.3 * len(refused)
 
 
