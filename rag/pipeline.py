@@ -82,7 +82,8 @@ class RagPipeline:
         trace = {
             "question": question, "history": history, "filter": asdict(only) if only else None, "settings": asdict(self.config),
             "searched": searched, "generator": self._generator.name, "embedder": self.embedder.fingerprint,
-            "retrieval": retrieved.details, "generation": dict(draft.details),
+            "retrieval": retrieved.details, "generation": {name: value for name, value in draft.details.items() if name != "cost"},
+            "cost": draft.details.get("cost", {}),  # what is kept of blocks makes a second time cheaper
             "ms": {"retrieve": _ms(started, found), "generate": _ms(found, time.perf_counter())},
         }
         citations = cite(draft, packed, self.reader)

@@ -20,12 +20,13 @@ def run(*arguments: str) -> str:
 
 
 def test_its_python_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, reader = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     index = tmp_path / "index"
     run("-m", "indexing", "data/sample", "--index", str(index), "--no-progress")
     shown = run("-c", code.replace('from_index("index")', f"from_index({str(index)!r})"))
     assert "1.85 m wide" in shown
     assert "walters-gate-notes.txt" in shown
+    assert run("-c", reader).startswith("six revolutions")
 
 
 @pytest.mark.parametrize("line", re.findall(r"^ +(python -m .*?)(?:  #.*)?$", README, re.MULTILINE))
