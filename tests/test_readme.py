@@ -26,7 +26,7 @@ def test_its_python_runs(tmp_path: Path) -> None:
     shown = run("-c", code.replace('from_index("index")', f"from_index({str(index)!r})"))
     assert "1.85 m wide" in shown
     assert "walters-gate-notes.txt" in shown
-    assert run("-c", reader).startswith("six revolutions")
+    assert "six revolutions" in run("-c", reader)
 
 
 @pytest.mark.parametrize("line", re.findall(r"^ +(python -m .*?)(?:  #.*)?$", README, re.MULTILINE))
