@@ -44,12 +44,12 @@ class DocumentBuilder:
     def row(self, cells: list[str]) -> None:
         self._row(BlockKind.ROW, cells)
 
-    def words(self, lines: list[list[tuple[str, Box, float]]], kind: BlockKind = BlockKind.PARAGRAPH, level: int = 0) -> None:
-        """A block given as lines of (word, box, confidence); words of a line are joined by a space, lines by a newline."""
+    def words(self, lines: list[list[tuple[str, Box, float]]], kind: BlockKind = BlockKind.PARAGRAPH, level: int = 0, parted: int = 0) -> None:
+        """A block given as lines of (word, box, confidence); words of a line are joined by a space, lines by a newline, line `parted` by BREAK."""
         text, at, spans = [], self._length + len(self._glue(kind)), []
         for number, line in enumerate(lines):
             for position, (word, box, confidence) in enumerate(line):
-                glue = " " if position else ("\n" if number else "")
+                glue = " " if position else ((BREAK if number == parted else "\n") if number else "")
                 at += len(glue)
                 spans.append((at, at + len(word), box, confidence))
                 text += [glue, word]
@@ -74,10 +74,10 @@ class DocumentBuilder:
         self._block(kind, filled.strip())
         self._words += [(at + start, at + end, box, confidence) for start, end, box, confidence in spans]
 
-    def figure(self, lines: list[list[tuple[str, Box, float]]], box: Box) -> None:
-        """A figure of the open page: lines of words as of `words`, its caption first; box: where it is drawn, 0..1 of the page."""
+    def figure(self, caption: list[list[tuple[str, Box, float]]], inside: list[list[tuple[str, Box, float]]], box: Box) -> None:
+        """A figure of the open page: lines of words as of `words`; box: where it is drawn, 0..1 of the page."""
         self._figures.append(Figure(self._length + len(self._glue(BlockKind.FIGURE)), box))
-        self.words(lines, BlockKind.FIGURE)
+        self.words([*caption, *inside], BlockKind.FIGURE, parted=len(caption))
 
     def picture(self, picture: Picture) -> None:
         self._pictures.append(picture)

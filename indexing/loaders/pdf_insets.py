@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,12 @@ def insets(lines: Sequence[Line], page: PdfPage, style: Style) -> tuple[list[Lin
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
     for at, cells in _tables(left, page):
-        made.append((at, Inset(0, lambda builder, cells=cells: _put_table(builder, cells))))
+        made.append((at, Inset(0, partial(_put_table, cells=cells))))
     numbers, rest = list(left), list(left.values())
     for region in _figures(rest, page, style):
-        parts = [rest[at] for at in (*region.caption, *region.inside)]
+        caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
         box = _unit(region.box, *page.get_size())
-        made.append((numbers[region.caption[0]], Inset(0, lambda builder, parts=parts, box=box: builder.figure([list(line.words) for line in parts], box))))
+        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.figure, caption=caption, inside=inside, box=box))))
         for at in (*region.caption, *region.inside):
             del left[numbers[at]]
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
