@@ -36,6 +36,7 @@ PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
 LEAST = 40
+FOLDS = 5
 LOOKED = 5
 LEAST_LOGITS = np.arange(-8.0, 2.0, 0.25).tolist()
 LOST = 0.005  # of the right quotes, for reading fewer chunks
@@ -90,12 +91,29 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
 
 
 def fitted_weights(chosen: list[Case]) -> Weights:
-    sentence = fit_ranking([case for case in chosen if case.kind == "answerable" and case.correct.any()])
-    rows, right = answer_rows(chosen, sentence)
-    slopes, bias = fit(rows, right)
-    sure = support.probability(rows, slopes, bias)
-    risks = fit_risks(right, sure)
+    """Thresholds are fitted to confidences of cases that the slopes were not fitted on, or they would promise too much."""
+    folds = [[case for case in chosen if fold(case) == number] for number in range(FOLDS)]
+    tried = [confidences([case for case in chosen if fold(case) != number], folds[number]) for number in range(FOLDS)]
+    risks = fit_risks(*(np.concatenate(values) for values in zip(*tried, strict=True)))
+    sentence, slopes, bias = slopes_of(chosen)
     return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), dict(risks)[DEFAULT_RISK], risks)
+
+
+def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:
+    sentence = fit_ranking([case for case in chosen if case.kind == "answerable" and case.correct.any()])
+    return sentence, *fit(*answer_rows(chosen, sentence))
+
+
+def confidences(fitted_on: list[Case], asked: list[Case]) -> tuple[np.ndarray, np.ndarray]:
+    """(whether the quote is right, how sure it is) of each case asked."""
+    sentence, slopes, bias = slopes_of(fitted_on)
+    rows, right = answer_rows(asked, sentence)
+    return right, support.probability(rows, slopes, bias)
+
+
+def fold(case: Case) -> int:
+    """A question stands in one fold, whatever it is asked of."""
+    return int(key(case.attempt.question.text)[:4], 16) % FOLDS
 
 
 def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -174,8 +192,8 @@ def main() -> None:
     model = json.loads((options.model / "config.json").read_text())
     shipped.save(state, model, options.looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
 
-    def write(weights: Weights) -> None:
-        calibration = {name: value for name, value in asdict(weights).items() if value != -math.inf}
+    def write(weights: Weights, **more: float) -> None:
+        calibration = asdict(weights) | more
         shipped.save(state, model, options.looked, options.out, calibration)
         print(json.dumps(calibration))
 
@@ -187,7 +205,7 @@ def main() -> None:
         write(weights)
         return
     least = fit_least([case for case in known if case.kind == "answerable"], weights)
-    weights = replace(fitted_weights([routed(case, least)[0] for case in known]), least=least)
+    weights = fitted_weights([routed(case, least)[0] for case in known])
     print(f"skipping below {least}")
     asked = [case for case in held if case.kind == "answerable"]
     share = float(np.mean([routed(case, least)[1] for case in asked]))
@@ -198,7 +216,7 @@ def main() -> None:
         read = [routed(case, least)[1] for case in held if case.kind == kind]
         print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))
     report([routed(case, least)[0] for case in held], weights)
-    write(weights)
+    write(weights, least=least)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import gzip
 import json
 import random
 import tarfile
+from collections import deque
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,10 +36,12 @@ from vision.rendered.grids import grid
 from vision.rendered.receipts import receipt
 from vision.rendered.sheet import Sheet
 
-CONFUSED = str.maketrans("O0l1I5S8B", "0O1lI5S8B")
+CONFUSED = str.maketrans("O0l1S5B8", "0O1l5S8B")  # letters and figures that OCR takes for each other
+ALIKE = str.maketrans("olsb", "0158")  # of lower case
 SHORT, CELL_LENGTH = 24, 40  # characters of a chart's category; of a cell that is drawn
 LONGEST = 1500  # characters of a page
 PER_PAGE = 3  # questions of one page
+KINDS = ("receipt", "form", "chart", "table")
 STRANGER = 0.12  # share of the questions that name their page's shop and are put to another page
 
 
@@ -124,8 +128,12 @@ def answer(read: Document, sheet: Sheet, number: int) -> Span | None:
         return None
     start, end = int(words.starts[held[0]]), int(words.ends[held[-1]])
     text = read.text[start:end]
-    same = "".join(text.split()).casefold().translate(CONFUSED) == "".join(sheet.runs[number].text.split()).casefold().translate(CONFUSED)
-    return Span(text, start) if same else None
+    return Span(text, start) if alike(text) == alike(sheet.runs[number].text) else None
+
+
+def alike(text: str) -> str:
+    """The same for texts that differ by OCR's mistakes alone."""
+    return "".join(text.split()).casefold().translate(ALIKE)
 
 
 def asked(page: Rendered, fact: Fact, rng: random.Random) -> str:
@@ -134,44 +142,44 @@ def asked(page: Rendered, fact: Fact, rng: random.Random) -> str:
     return question(Lookup(fact.asked, fact.keys, named=False, sole=False), page.sheet.runs[fact.value].text, rng)
 
 
+def put(page: Rendered, fact: Fact, sentence: str, others: list[Rendered], rng: random.Random) -> tuple[Document, Span | None] | None:
+    """What a question about a fact is put to, and its answer there: its page, that page without the fact, another shop's; None where that fails."""
+    shop = next((page.sheet.runs[one.value].text for one in page.facts if one.asked == "shop"), "")
+    if others and shop and shop in sentence and rng.random() < STRANGER:
+        other = rng.choice(others)
+        elsewhere = stands(shop, "\n".join(run.text for run in other.sheet.runs.values()))
+        return None if elsewhere else (document(other, other.sheet, rng), None)
+    if rng.random() < 0.5:
+        read = document(page, page.sheet.without(*(fact.own if rng.random() < 0.5 else (fact.value,))), rng)
+        return None if stands(page.sheet.runs[fact.value].text, read.text) else (read, None)
+    read = document(page, page.sheet, rng)
+    span = answer(read, page.sheet, fact.value)
+    return (read, span) if span else None
+
+
 def rows(given: Material, count: int, seed: int) -> list[QaRow]:
-    rng, made, shops = random.Random(seed), [], []
-    kinds = ("receipt", "form", "chart", "table")
+    rng, receipts = random.Random(seed), deque(maxlen=20)
+    made: list[QaRow] = []
     bar = tqdm(total=count, desc="pages", disable=None)
-    for at in range(100 * count):
-        if len(made) >= count:
+    for kind in islice(cycle(KINDS), 100 * count):
+        page = drawn(kind, given, rng)
+        for fact in rng.sample(page.facts, min(PER_PAGE, len(page.facts))) if page else ():
+            sentence = asked(page, fact, rng)
+            found = put(page, fact, sentence, list(receipts), rng)
+            if found and 0 < len(found[0].text) <= LONGEST and len(made) < count:
+                made.append(row(f"rendered-{seed}-{len(made)}", sentence, *found))
+                bar.update()
+        if page and kind == "receipt":
+            receipts.append(page)
+        if len(made) == count:
             break
-        page = drawn(kinds[at % len(kinds)], given, rng)
-        if page is None or not page.facts:
-            continue
-        for fact in rng.sample(page.facts, min(PER_PAGE, len(page.facts))):
-            sentence, stranger = asked(page, fact, rng), bool(shops) and "receipt" in kinds[at % len(kinds)]
-            shop = next((page.sheet.runs[one.value].text for one in page.facts if one.asked == "shop"), "")
-            sheet, lost = page.sheet, rng.random() < 0.5
-            if shop and shop in sentence and stranger and rng.random() < STRANGER:
-                other = rng.choice(shops)
-                if stands(shop, "\n".join(run.text for run in other.sheet.runs.values())):
-                    continue
-                read, span = document(other, other.sheet, rng), None
-            else:
-                if lost:
-                    sheet = sheet.without(*(fact.own if rng.random() < 0.5 else (fact.value,)))
-                read = document(page, sheet, rng)
-                span = None if lost else answer(read, sheet, fact.value)
-                if not lost and span is None:
-                    continue
-                if lost and stands(page.sheet.runs[fact.value].text, read.text):
-                    continue
-            if not read.text or len(read.text) > LONGEST:
-                continue
-            words = read.pages[0].words
-            boxes = tuple((int(a), int(b), *(round(v, 3) for v in box)) for a, b, box in zip(words.starts, words.ends, words.boxes.tolist(), strict=True))
-            name = f"rendered-{seed}-{len(made)}"
-            made.append(QaRow(name, "rendered", sentence, read.text, read.title, (span,) if span else (), span is None, "extractive", boxes))
-            bar.update()
-        if kinds[at % len(kinds)] == "receipt":
-            shops = [*shops[-20:], page]
     return made
+
+
+def row(name: str, sentence: str, read: Document, span: Span | None) -> QaRow:
+    words = read.pages[0].words
+    boxes = tuple((int(a), int(b), *(round(v, 3) for v in box)) for a, b, box in zip(words.starts, words.ends, words.boxes.tolist(), strict=True))
+    return QaRow(name, "rendered", sentence, read.text, read.title, (span,) if span else (), span is None, "extractive", boxes)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How well drawn pages are read: `python bench/pages.py [--count N] [--json]`.
 
-Receipts, forms and charts of seeds that training never drew are saved as PNG, indexed by Folio (OCR and all), and asked for facts on them. Right is a
-citation that quotes the fact alone, exactly, or as the whole line that it stands in; boxed is such a one whose box overlaps the true one by IOU.
+Receipts, forms and charts of seeds that training never drew are saved as PNG, indexed by Folio (OCR and all), and asked for facts on them. Right is an
+answer with a citation that quotes the fact alone and exactly; boxed is such a one whose box overlaps the true one by IOU.
 """
 
 from __future__ import annotations

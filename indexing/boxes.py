@@ -13,10 +13,8 @@ SCALE = 65535  # boxes are stored as uint16: finer than a pixel on any page
 
 def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
     """One box for each run of words of [start, end) that stand side by side on a line."""
-    first = int(np.searchsorted(words.ends, start, side="right"))
-    last = int(np.searchsorted(words.starts, end, side="left"))
     lines: list[list[float]] = []
-    for x0, y0, x1, y1 in words.boxes[first:last].tolist():
+    for x0, y0, x1, y1 in words.boxes[_within(words, start, end)].tolist():
         if lines and _same_line(lines[-1], x0, y0, y1):
             line = lines[-1]
             lines[-1] = [min(line[0], x0), min(line[1], y0), max(line[2], x1), max(line[3], y1)]
@@ -27,10 +25,14 @@ def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
 
 def words_within(words: Words, start: int, end: int) -> tuple[tuple[int, int, float, float, float, float], ...]:
     """(start, end, x0, y0, x1, y1) of each word of [start, end), its characters counted from `start`."""
-    first = int(np.searchsorted(words.ends, start, side="right"))
-    last = int(np.searchsorted(words.starts, end, side="left"))
-    places = zip((words.starts[first:last] - start).tolist(), (words.ends[first:last] - start).tolist(), words.boxes[first:last].tolist(), strict=True)
+    mine = _within(words, start, end)
+    places = zip((words.starts[mine] - start).tolist(), (words.ends[mine] - start).tolist(), words.boxes[mine].tolist(), strict=True)
     return tuple((a, b, *box) for a, b, box in places)
+
+
+def _within(words: Words, start: int, end: int) -> slice:
+    """The words that have characters of [start, end)."""
+    return slice(int(np.searchsorted(words.ends, start, side="right")), int(np.searchsorted(words.starts, end, side="left")))
 
 
 def _same_line(line: list[float], x0: float, y0: float, y1: float) -> bool:

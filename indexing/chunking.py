@@ -97,7 +97,7 @@ def _units(document: Document) -> Iterator[_Unit]:
             continue
         lonely = None
         if block.kind is BlockKind.HEADER:
-            table_header = " ".join(text.split())
+            table_header = text
         if block.kind in (BlockKind.HEADER, BlockKind.ROW):
             under = (*headings(), table_header) if table_header else headings()
             yield unit(block, under, Modality.TABLE)

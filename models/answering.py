@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from models import base
-from models.grid import coordinates, kind
+from models.grid import coordinates, kinds_of
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
@@ -100,8 +100,7 @@ class GroundedReader:
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
         (asked_ids, asked_mask), (ids, mask) = padded(asked), padded([block.tokens for block in blocks])
         grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
-        kinds = np.array([kind(places) for places in grid], np.int64)
-        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds
+        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid)
         question_ids, question_mask, block_ids, block_mask, places, coded, sorts = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
         questions = model.memory.lower(question_ids, question_mask)[owned]

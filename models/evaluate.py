@@ -16,7 +16,7 @@ from models.int8 import Encoder
 from models.meter import Meter
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
-from models.reader import Finding, Reader, ReadsPairs
+from models.reader import Finding, Reader, ReadsPairs, sigmoid
 from models.windows import Passage
 
 
@@ -108,10 +108,6 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
     """The files by what stands before the first dot of their names; by their whole path, where that is not one file's alone."""
     names = [file.name.partition(".")[0] for file in files]
     return {name if names.count(name) == 1 else str(file): file for name, file in zip(names, files, strict=True)}
-
-
-def sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -29,9 +29,14 @@ class Kind(IntEnum):
     PAGE = 2
 
 
+def kinds_of(places: np.ndarray) -> np.ndarray:
+    """The Kind of N blocks whose tokens stand there: (N, tokens, PLACES) -> (N,) int64."""
+    return np.where(places[..., 2:].any((1, 2)), Kind.PAGE, np.where(places[..., 0].any(1), Kind.TABLE, Kind.TEXT)).astype(np.int64)
+
+
 def kind(places: np.ndarray) -> Kind:
-    """Of a block whose tokens stand there: (tokens, PLACES)."""
-    return Kind.PAGE if places[:, 2:].any() else Kind.TABLE if places[:, 0].any() else Kind.TEXT
+    """Of one block: (tokens, PLACES)."""
+    return Kind(int(kinds_of(places[None])[0]))
 
 
 def coordinates(text: str, offsets: Sequence[tuple[int, int]], boxes: Sequence[WordBox] = ()) -> np.ndarray:

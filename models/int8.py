@@ -17,7 +17,7 @@ import numpy as np
 from models import flops
 from models.cut import Layers
 from models.flops import Spent
-from models.grid import PLACES, SIDES, Kind, kind
+from models.grid import PLACES, SIDES, Kind, kinds_of
 from models.layout import PAD, ROUND, Sequences
 from models.matches import codes
 from models.reader import Computed
@@ -54,8 +54,8 @@ class Encoder:
     kept: Kept | None = None
 
     def __call__(self, rows: Sequences) -> Computed:
-        asked = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1)  # tokens of each row's question
-        pairs, found = self.pairs(rows, asked.tolist())
+        asked = asked_of(rows)
+        pairs, found = self.pairs(rows, asked)
         shape = rows.input_ids.shape
         joint = np.zeros((*shape, self.matches.shape[1]), np.float16)  # (B, S, W)
         for row, (question, block) in enumerate(pairs):
@@ -63,7 +63,7 @@ class Encoder:
             ids, grid = rows.input_ids[row, :length], rows.grid[row, first:length]
             coded = np.concatenate(codes(ids[:first], ids[first:], grid))
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
-        mask, kinds = rows.attention_mask.astype(np.int32), np.array([kind(grid) for grid in rows.grid])
+        mask, kinds = rows.attention_mask.astype(np.int32), kinds_of(rows.grid)
         made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.zeros(len(kinds), np.float32), kinds == -1)
         for one in sorted(set(kinds.tolist())):
             mine = np.flatnonzero(kinds == one)
@@ -81,15 +81,14 @@ class Encoder:
         """Have the lower states of blocks kept, whatever they are asked. Raises TypeError where there is no place for them."""
         if self.kept is None:
             raise TypeError("this encoder keeps no states of blocks")
-        asked, lengths = ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1).tolist(), rows.attention_mask.sum(1).tolist()
-        self.alone(rows, [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))], self.kept)
+        self.alone(rows, blocks_of(rows, asked_of(rows)), self.kept)
 
-    def _spent(self, rows: Sequences, asked: np.ndarray, found: list[bool], live: np.ndarray) -> list[Spent]:
+    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray) -> list[Spent]:
         """What each row cost. What rows share, a question and the weights, is counted with the first one."""
         lengths, questions, spent = rows.attention_mask.sum(1), set(), []
         cached, looked = self.layers
         shared = flops.weights((0 if all(found) else cached) + looked - cached + (flops.LAYERS - looked if live.any() else 0))
-        for row, (length, first) in enumerate(zip(lengths.tolist(), asked.tolist(), strict=True)):
+        for row, (length, first) in enumerate(zip(lengths.tolist(), asked, strict=True)):
             text = rows.input_ids[row, :first].tobytes()
             alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
             questions.add(text)
@@ -100,10 +99,8 @@ class Encoder:
 
     def pairs(self, rows: Sequences, asked: list[int]) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[bool]]:
         """The lower states of each row's question and block, (tokens, W) each, and of which blocks they had been kept."""
-        lengths = rows.attention_mask.sum(1).tolist()
         questions, _ = self.alone(rows, [(i, 0, first) for i, first in enumerate(asked)], {})
-        ends = [(i, *ends) for i, ends in enumerate(zip(asked, lengths, strict=True))]
-        blocks, found = self.alone(rows, ends, {} if self.kept is None else self.kept)
+        blocks, found = self.alone(rows, blocks_of(rows, asked), {} if self.kept is None else self.kept)
         return list(zip(questions, blocks, strict=True)), found
 
     def alone(self, rows: Sequences, parts: Sequence[tuple[int, int, int]], kept: Kept) -> tuple[list[np.ndarray], list[bool]]:
@@ -138,3 +135,13 @@ class Encoder:
             sides[at, : end - first] = rows.grid[row, first:end, 2:]
         inputs["sides"] = np.where(sides > 0, SIDES * np.arange(PLACES - 2, dtype=np.int32) + sides, 0)
         return self.lower.run(["states"], inputs)[0]
+
+
+def asked_of(rows: Sequences) -> list[int]:
+    """The tokens of each row's question."""
+    return ((rows.token_type_ids == 0) & (rows.attention_mask == 1)).sum(1).tolist()
+
+
+def blocks_of(rows: Sequences, asked: list[int]) -> list[tuple[int, int, int]]:
+    """The part (row, first, end) of each row that is its block."""
+    return [(row, *ends) for row, ends in enumerate(zip(asked, rows.attention_mask.sum(1).tolist(), strict=True))]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from models.batches import Examples, shuffled_batches
-from models.grid import PLACES, kind
+from models.grid import PLACES, kinds_of
 from models.layout import CLS, IGNORED, PAD, ROUND, SEP
 from models.matches import codes
 
@@ -92,7 +92,7 @@ class Questions:
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            question_ids, question_mask, block_ids, block_mask, grid, np.array([kind(places) for places in grid], np.int64), coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
+            question_ids, question_mask, block_ids, block_mask, grid, kinds_of(grid), coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))

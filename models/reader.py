@@ -118,7 +118,7 @@ class Reader:
         None without a decoder, or where no window holds the answer.
         """
         mine = [one for one in windows if one.passage == passage]
-        answer = next((one.ids[left:right] for one in mine for left, right in [tokens_of(one, span)] if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]), None)
+        answer = said(mine, span)
         if self._decoder is None or not answer or not any(one.block for one in mine):
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
@@ -145,11 +145,13 @@ class Reader:
             for row, at in enumerate(chosen):
                 one, parts = cuts[at], cuts[at].parts
                 block, context = slice(parts.block, len(parts)), slice(parts.place, len(parts) - 1)
-                live = computed.live is None or bool(computed.live[row])
+                live, sort, judged = computed.live is None or bool(computed.live[row]), kind(parts.context_grid), computed.judged[row]
+                if sort is Kind.PAGE:  # the weights of today were shown no page that bears on nothing
+                    judged = np.array([judged[0], judged.min()])
                 made[at] = Window(
-                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
+                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], judged,
                     Block(one.passage, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,
-                    math.inf if computed.looked is None else float(computed.looked[row]), live, kind(parts.context_grid),
+                    math.inf if computed.looked is None else float(computed.looked[row]), live, sort,
                     computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
@@ -168,16 +170,22 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
     for one in windows:
         for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1) if one.live else ():
             if score > found.span:
-                answerable, evidence = map(float, one.judged)
-                if one.kind is Kind.PAGE:  # the weights of today were shown no page that bears on nothing
-                    evidence = min(evidence, answerable)
-                found = Finding(one.offsets[left][0], one.offsets[right][1], score, answerable, evidence, one.looked)
+                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged), one.looked)
     return found
 
 
 def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
     """(first, one past the last) of the tokens that begin within a unit."""
     return bisect_left(one.offsets, unit[0], key=itemgetter(0)), bisect_left(one.offsets, unit[1], key=itemgetter(0))
+
+
+def said(windows: Sequence[Window], span: tuple[int, int]) -> Sequence[int]:
+    """The tokens of an answer, characters `span` of the windows' passage, in the first window that holds it whole; else none."""
+    for one in windows:
+        left, right = tokens_of(one, span)
+        if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]:
+            return one.ids[left:right]
+    return ()
 
 
 def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tuple[float, int, int]]:
@@ -233,22 +241,21 @@ def encode_blocks(blocks: Sequence[Passage | str], reader: Reader | None = None)
     return Memory(passages, reader)
 
 
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
 def answer(question: str, memory: Memory) -> GroundedAnswer:
     """The best answer that stands in one of the blocks. It is for the caller to say from which confidence on it counts."""
     units = [[(0, len(block.text))] for block in memory.blocks]
     found, windows = memory.reader.study(question, memory.blocks, units)
-    evidence = tuple(_probability(max((float(one.judged[1]) for one in windows if one.passage == at), default=-math.inf)) for at in range(len(found)))
+    evidence = tuple(sigmoid(max((float(one.judged[1]) for one in windows if one.passage == at), default=-math.inf)) for at in range(len(found)))
     best_at = max(range(len(found)), key=lambda at: found[at][0].span, default=-1)
     if best_at < 0 or found[best_at][0] == NOTHING:
         return GroundedAnswer("", (), (), (), evidence, 0.0)
     [best_one], block = found[best_at], memory.blocks[best_at]
-    text = block.text[best_one.start : best_one.end]
-    boxes = tuple(box for start, end, *box in block.boxes if start < best_one.end and best_one.start < end)
-    [said] = tokens(open_tokenizer(), [text])
+    ids = said([one for one in windows if one.passage == best_at], (best_one.start, best_one.end))
+    boxes = tuple((left, top, right, bottom) for start, end, left, top, right, bottom in block.boxes if start < best_one.end and best_one.start < end)
     return GroundedAnswer(
-        text, tuple(said.ids), ((best_at, best_one.start, best_one.end),), tuple(map(tuple, boxes)), evidence, _probability(best_one.answerable)
+        block.text[best_one.start : best_one.end], tuple(map(int, ids)), ((best_at, best_one.start, best_one.end),), boxes, evidence, sigmoid(best_one.answerable)
     )
-
-
-def _probability(logit: float) -> float:
-    return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))

@@ -88,20 +88,30 @@ def chunk_features(
     return rows
 
 
-def reader_features(finding: Finding, row: Sequence[float], most: float) -> list[float]:
-    """READER_FEATURES and ROW_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
-    row holds, by itself and against the row of its chunk that holds the most (`most`): which row is meant is said in words that the reader
-    tells apart badly (numbers, codes, months). row: its SENTENCE_FEATURES.
+def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
+    """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
+    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES.
     """
     read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
-    covered = row_coverage(row)
-    return [*read, covered, covered / most if most else 0.0]
+    return [*read, row_coverage(row)]
 
 
 def row_coverage(row: Sequence[float]) -> float:
     """How much of the question the row of a table holds, 0 for what is none. row: its SENTENCE_FEATURES."""
     values = dict(zip(SENTENCE_FEATURES, row, strict=True))
     return values["row"] * values["coverage"]
+
+
+def row_matches(rows: Sequence[Sequence[float]], owner: Sequence[int], headers: Sequence[bool]) -> list[float]:
+    """ROW_FEATURES of each sentence: how much of the question a row holds against the row of its chunk that holds the most.
+
+    A header names the columns of all rows, and matches nothing itself. rows: SENTENCE_FEATURES of each; owner: the chunk of each.
+    """
+    covered = [0.0 if header else row_coverage(row) for row, header in zip(rows, headers, strict=True)]
+    most: dict[int, float] = {}
+    for value, at in zip(covered, owner, strict=True):
+        most[at] = max(value, most.get(at, 0.0))
+    return [value / most[at] if most[at] else 0.0 for value, at in zip(covered, owner, strict=True)]
 
 
 def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
@@ -20,6 +20,7 @@ from indexing.types import BlockKind, Box
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
+TITLE_LEVEL = 5  # of a table's title as a heading, below those of the text
 LEAST = 4  # cells with words; a table with fewer is a frame
 
 Word = tuple[str, Box, float]
@@ -82,7 +83,11 @@ def _take(left: dict[int, Line], taken: set[int]) -> None:
 
 
 def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
-    for number, row in enumerate(cells):
+    """Rows that say one thing over the whole width, above the names of the columns, are the table's title."""
+    titles = list(takewhile(lambda row: sum(map(bool, row)) == 1, cells))
+    for row in titles:
+        builder.words([word for word in row if word], BlockKind.HEADING, TITLE_LEVEL)
+    for number, row in enumerate(cells[len(titles) :]):
         builder.cells(row, BlockKind.ROW if number else BlockKind.HEADER)
 
 

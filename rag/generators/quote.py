@@ -6,7 +6,6 @@ features of every sentence, and the answer that it finds within the quoted sente
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -43,7 +42,6 @@ class Weights:
     """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
 
     risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted.
-    least: see models.int8.Encoder.
     """
 
     sentence: tuple[float, ...]
@@ -51,7 +49,6 @@ class Weights:
     bias: float
     threshold: float
     risks: tuple[tuple[float, float], ...] = ()
-    least: float = -math.inf
 
     @classmethod
     def beside(cls, reader: Shipped) -> Weights:
@@ -59,7 +56,7 @@ class Weights:
         values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
         try:
             made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
-                       tuple((float(risk), float(at)) for risk, at in values["risks"]), float(values.get("least", -math.inf)))
+                       tuple((float(risk), float(at)) for risk, at in values["risks"]))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
         read = len(support.READER_FEATURES)
@@ -115,8 +112,8 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
-        most = [max((support.row_coverage(row) for row, at in zip(rows, owner, strict=True) if at == rank), default=0.0) for rank in range(len(evidence))]
-        rows = [row + support.reader_features(finding, row, most[at]) for row, finding, at in zip(rows, findings, owner, strict=True)]
+        matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
+        rows = [[*row, *support.reader_features(finding, row), match] for row, finding, match in zip(rows, findings, matches, strict=True)]
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
     return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings, windows, heads)
 

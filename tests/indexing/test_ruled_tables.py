@@ -120,3 +120,21 @@ def test_a_turned_page_has_the_same_cells(rotation: int, tmp_path: Path) -> None
     [document] = pdf.load(tmp_path / "turned.pdf", lambda: None)
     assert [block.kind for block in document.blocks] == [BlockKind.HEADER, BlockKind.ROW, BlockKind.ROW]
     assert sorted(document.text.replace("\n", " | ").split(" | ")) == [f"c{number}" for number in range(9)]
+
+
+def test_a_row_over_the_whole_width_above_the_columns_is_the_tables_title(tmp_path: Path) -> None:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure = Figure(figsize=(6, 6))
+    for at in (0.2, 0.4, 0.6, 0.8):
+        figure.add_artist(Line2D([0.2, 0.8], [at, at]))
+    for at in (0.2, 0.5, 0.8):
+        figure.add_artist(Line2D([at, at], [0.2, 0.6 if at == 0.5 else 0.8]))
+    for x, y, text in ((0.25, 0.7, "Tides at the gate"), (0.25, 0.5, "Year"), (0.55, 0.5, "Metres"), (0.25, 0.3, "1786"), (0.55, 0.3, "4.1")):
+        figure.text(x, y, text)
+    FigureCanvasPdf(figure).print_pdf(tmp_path / "tides.pdf")
+    [document] = pdf.load(tmp_path / "tides.pdf", lambda: None)
+    [row] = [one for one in chunk(document, "tides.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
+    assert row.text == "Year | Metres\n1786 | 4.1" and row.headings[-2:] == ("Tides at the gate", "Year | Metres")

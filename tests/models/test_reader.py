@@ -197,3 +197,14 @@ def test_what_is_skipped_gives_nothing_and_changes_nothing_else() -> None:
     assert found[0] == [NOTHING] != whole[0]
     assert [replace(one, looked=np.inf) for mine in found[1:] for one in mine] == [one for mine in whole[1:] for one in mine]
     assert [(one.live, one.block is not None) for one in windows] == [(False, False), (True, True), (True, True)]
+
+
+def test_a_page_bears_on_no_more_than_it_answers() -> None:
+    """A compute that finds every block worth a look and none an answer."""
+    class Eager(Votes):
+        def __call__(self, rows: Sequences) -> Computed:
+            return super().__call__(rows)._replace(judged=np.tile(np.float32([-2.0, 3.0]), (len(rows.input_ids), 1)))
+
+    text, page = Passage("zebra crossing"), Passage("zebra crossing", boxes=((0, 5, 0.1, 0.1, 0.2, 0.2),))
+    found = find(Eager("zebra", "zebra"), "Why?", [text, page])
+    assert [(one.answerable, one.evidence) for one in found] == [(-2.0, 3.0), (-2.0, -2.0)]

@@ -17,7 +17,7 @@ from indexing.types import Modality
 from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
-from models.reader import NOTHING, Computed, Reader
+from models.reader import Computed, Reader
 from models.shipped import Shipped
 from models.windows import open_tokenizer
 from rag import support
@@ -207,12 +207,12 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
     assert shared[right] > shared[wrong]
 
 
-def test_the_row_that_holds_the_most_of_the_question_matches_whole() -> None:
-    rows = [[float(name == "row") + value * (name == "coverage") for name in support.SENTENCE_FEATURES] for value in (0.0, 0.1, 0.4)]
-    most = max(map(support.row_coverage, rows))
-    assert [support.reader_features(NOTHING, row, most)[-2:] for row in rows] == [[0.0, 0.0], [0.1, 0.25], [0.4, 1.0]]
-    prose = [0.0] * len(support.SENTENCE_FEATURES)
-    assert support.reader_features(NOTHING, prose, 0.0)[-2:] == [0.0, 0.0]
+def test_rows_are_compared_with_those_of_their_chunk_and_not_with_the_header() -> None:
+    def row(is_row: float, covered: float) -> list[float]:
+        return [is_row * (name == "row") + covered * (name == "coverage") for name in support.SENTENCE_FEATURES]
+
+    rows = [row(1, 0.8), row(1, 0.0), row(1, 0.1), row(1, 0.4), row(0, 0.9), row(1, 0.2)]
+    assert support.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [0.0, 0.0, 0.25, 1.0, 0.0, 1.0]
 
 
 WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -18,20 +19,18 @@ from vision.rendered.receipts import receipt
 from vision.rendered.sheet import FACES, Sheet
 
 GOODS = ["Oatmeal", "Brown bread", "Lamp oil", "Hemp rope", "Nails", "Soap", "Blue ink", "Candles"]
-KINDS = ("receipt", "form", "filled form", "chart", "grid")
+DRAWN: dict[str, Callable[[random.Random], Rendered]] = {
+    "receipt": lambda rng: receipt(GOODS, rng),
+    "form": lambda rng: form((), "", rng),
+    "filled form": lambda rng: form([("Mill", "Thrale"), ("Wheels", "2"), ("Built", "1786")], "Mills of the coast", rng),
+    "chart": lambda rng: chart("Flour by year", "Tonnes", "Year", [("1786", "12.5"), ("1787", "1,430"), ("1788", "0")], rng),
+    "grid": lambda rng: grid("Tides", ("Day", "High", "Low"), (("Monday", "4.1", "0.3"), ("Tuesday", "4.4", "")), 0, rng),
+}
+KINDS = tuple(DRAWN)
 
 
 def drawn(kind: str, seed: int) -> Rendered:
-    rng = random.Random(seed)
-    if kind == "receipt":
-        return receipt(GOODS, rng)
-    if kind == "form":
-        return form((), "", rng)
-    if kind == "filled form":
-        return form([("Mill", "Thrale"), ("Wheels", "2"), ("Built", "1786")], "Mills of the coast", rng)
-    if kind == "chart":
-        return chart("Flour by year", "Tonnes", "Year", [("1786", "12.5"), ("1787", "1,430"), ("1788", "0")], rng)
-    return grid("Tides", ("Day", "High", "Low"), (("Monday", "4.1", "0.3"), ("Tuesday", "4.4", "")), 0, rng)
+    return DRAWN[kind](random.Random(seed))
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 10_000))
