@@ -190,11 +190,12 @@ def main() -> None:
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
     model = json.loads((options.model / "config.json").read_text())
-    shipped.save(state, model, options.looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
+    looked = options.looked if options.route else model["memory_cached_layers"]
+    shipped.save(state, model, looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
 
     def write(weights: Weights, **more: float) -> None:
         calibration = asdict(weights) | more
-        shipped.save(state, model, options.looked, options.out, calibration)
+        shipped.save(state, model, looked, options.out, calibration)
         print(json.dumps(calibration))
 
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))

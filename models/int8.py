@@ -39,13 +39,13 @@ class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
     lower, look, rest: the graphs of models.bert_graph, the latter two of each kind of block; name: of their weights, part of the keys;
-    matches: what is added at each code of models.matches, (CODES, W). least: a block is read to its end when the first look gives it at
+    matches: what is added at each code of models.matches, (CODES, W). least, where there is a look: a block is read to its end when the first look gives it at
     least this logit, else it is skipped: easy questions, and questions that have no answer here, cost less. That depends on the question and this
     block alone.
     """
 
     lower: InferenceSession
-    look: Callable[[Kind], InferenceSession]
+    look: Callable[[Kind], InferenceSession] | None
     rest: Callable[[Kind], InferenceSession]
     name: str
     matches: np.ndarray
@@ -64,16 +64,17 @@ class Encoder:
             coded = np.concatenate(codes(ids[:first], ids[first:], grid))
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
         mask, kinds = rows.attention_mask.astype(np.int32), kinds_of(rows.grid)
-        made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.zeros(len(kinds), np.float32), kinds == -1)
+        made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.full(len(kinds), np.inf, np.float32), np.zeros(len(kinds), bool))
         for one in sorted(set(kinds.tolist())):
-            mine = np.flatnonzero(kinds == one)
-            looked, seen = self.look(Kind(one)).run(["looked", "seen"], {"states": joint[mine], "attention_mask": mask[mine]})
-            made.looked[mine] = looked[:, 0]
-            on = looked[:, 0] >= self.least
-            if on.any():
-                live = mine[on]
+            live = np.flatnonzero(kinds == one)
+            seen = joint[live]
+            if self.look is not None:
+                looked, seen = self.look(Kind(one)).run(["looked", "seen"], {"states": seen, "attention_mask": mask[live]})
+                made.looked[live], on = looked[:, 0], looked[:, 0] >= self.least
+                live, seen = live[on], seen[on]
+            if len(live):
                 made.live[live] = True
-                inputs = {"states": seen[on], "attention_mask": mask[live]}
+                inputs = {"states": seen, "attention_mask": mask[live]}
                 made.spans[live], made.judged[live], joint[live] = self.rest(Kind(one)).run(["spans", "judged", "memory"], inputs)
         return made._replace(spent=self._spent(rows, asked, found, made.live))
 

@@ -100,7 +100,8 @@ def encoder(shipped: Shipped) -> Encoder:
         return cache(lambda kind: _session(shipped, f"{part}-{shipped.layers.looked}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
 
     lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.layers.cached))
-    look, rest = of_kind("look", bert_graph.look), of_kind("rest", bert_graph.rest)
+    look = of_kind("look", bert_graph.look) if shipped.layers.looked > shipped.layers.cached else None
+    rest = of_kind("rest", bert_graph.rest)
     matches = _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"]
     return Encoder(lower, look, rest, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.layers, shipped.least)
 

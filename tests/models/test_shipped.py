@@ -185,12 +185,14 @@ def test_skipping_depends_on_the_block_alone_and_saves_operations(encoder: Encod
         assert whole.spent[i].flops - made.spent[i].flops == (0 if made.live[i] else saved)
 
 
-def test_where_it_is_looked_can_be_moved(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
-    """Other logits of the same weights, and the same reading."""
-    shipped.save(state, trained.config.to_dict(), LAYERS.looked + 1, tmp_path / "later", CALIBRATION)
-    mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "later"))(collate(parts()))
-    assert np.abs(mine.looked - theirs.looked).max() > 1e-3
-    assert np.corrcoef(mine.spans.ravel(), theirs.spans.ravel())[0, 1] > 0.999
+@pytest.mark.parametrize("looked", [LAYERS.cached, LAYERS.looked + 1])
+def test_where_it_is_looked_changes_no_reading(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, looked: int) -> None:
+    """Nor does not looking at all, which is to read everything."""
+    shipped.save(state, trained.config.to_dict(), looked, tmp_path / "other", CALIBRATION)
+    mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "other"))(collate(parts()))
+    assert theirs.live.all() and np.corrcoef(mine.spans.ravel(), theirs.spans.ravel())[0, 1] > 0.999
+    assert np.isinf(theirs.looked).all() if looked == LAYERS.cached else np.abs(mine.looked - theirs.looked).max() > 1e-3
+    assert [one.flops for one in mine.spent] == [one.flops for one in theirs.spent]
 
 
 def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
