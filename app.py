@@ -47,9 +47,11 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     directory = rag.reader.directory
 
-    def search(question: str, k: int = 10) -> dict[str, Any]:
-        """The k chunks that fit a question best: {"results": [{document, page, chunk_id, text, score, channels, locator}]}."""
-        return {"results": [hit.to_json() for hit in rag.search(question, k)]}
+    def search(question: str = "", k: int = 10, image: str = "") -> dict[str, Any]:
+        """The k chunks that fit a question best, or a picture of this machine: {"results": [{document, page, chunk_id, text, score, channels, locator}]}."""
+        if image and not local:
+            raise gr.Error(REMOTE, print_exception=False)
+        return kindly(lambda: {"results": [hit.to_json() for hit in rag.search(question, k, image=image or None)]})
 
     def ask(question: str, history: list[str] | None = None) -> dict[str, Any]:
         """A cited answer or an abstention. history: the earlier questions of the conversation, oldest first."""

@@ -313,9 +313,8 @@ def bench_faiss(options: argparse.Namespace) -> None:
 def bench_int8(options: argparse.Namespace) -> None:
     import pytrec_eval
 
-    from indexing import minilm
     from indexing.embedder import SentenceTransformerEmbedder
-    from models import base
+    from models import base, minilm
 
     embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(base.folder()))}
     for folder in options.folders:

@@ -34,6 +34,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         return parser
     parser.add_argument("sources", nargs="+", metavar="SRC", help="a file or a folder")
     parser.add_argument("--embedder", metavar="NAME_OR_PATH", help="any sentence-transformers model (default: all-MiniLM-L6-v2)")
+    parser.add_argument(
+        "--image-model", metavar="NAME", help="what pictures are embedded with: MODEL/PRETRAINED of open_clip, hf-hub:NAME, a folder (default: folio-tower)"
+    )
     parser.add_argument("--prune", action="store_true", help="forget files below SRC that are gone")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
@@ -59,12 +62,14 @@ def _index(options: argparse.Namespace) -> int:
 
     try:
         summary = build(
-            options.sources, options.index, embedder=options.embedder, prune=options.prune, dry_run=options.dry_run,
+            options.sources, options.index, embedder=options.embedder, image_model=options.image_model, prune=options.prune, dry_run=options.dry_run,
             workers=options.workers, quiet=options.timeout, progress=show,
         )
     finally:
         if bar is not None:
             bar.close()
+    if summary.note:
+        print(f"note: {summary.note}", file=sys.stderr)
     if options.json:
         print(json.dumps(summary.to_json(), ensure_ascii=False))
     else:

@@ -1,6 +1,6 @@
 """FAISS: a rebuildable accelerator over the store's vectors. The only file that imports faiss.
 
-A FAISS file covers the chunks up to its epoch and is named `text-EPOCH-CRC.faiss`. It is written to a temporary name,
+A FAISS file covers the chunks up to its epoch and is named `SPACE-EPOCH-CRC.faiss`. It is written to a temporary name,
 fsynced and renamed, so a file under its name is whole; the checksum finds one that was damaged later.
 """
 
@@ -25,7 +25,7 @@ RECALL = 0.95  # recall@10 against exact search that an approximate index must s
 MARGIN = 0.01  # asked for above RECALL, since the sample is small
 SAMPLE = 256  # queries of that sample
 NOISE = 0.5  # length of the random vector added to a stored vector to make a query of it
-_NAME = re.compile(r"text-(\d+)-([0-9a-f]{8})\.faiss")
+_NAME = re.compile(r"[a-z]+-(\d+)-([0-9a-f]{8})\.faiss")
 
 Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]  # () -> (ids (n,) int64, vectors (n, d) float32)
 
@@ -128,34 +128,34 @@ def _inverted_lists(batches: Batches, count: int, dimension: int) -> faiss.Index
     return None
 
 
-def save(directory: Path, ann: Ann) -> Path:
-    """Write the index beside the store and take older files away."""
+def save(directory: Path, space: str, ann: Ann) -> Path:
+    """Write the index of a space beside the store and take older files away."""
     import faiss
 
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f"text-{os.getpid()}-{threading.get_ident()}.tmp"
+    temporary = directory / f"{space}-{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         faiss.write_index(ann.index, str(temporary))
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        path = directory / f"text-{ann.epoch}-{_checksum(temporary):08x}.faiss"
+        path = directory / f"{space}-{ann.epoch}-{_checksum(temporary):08x}.faiss"
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    for epoch, other in _files(directory):
+    for epoch, other in _files(directory, space):
         if other != path and epoch <= ann.epoch:  # a newer one may have come meanwhile
             other.unlink(missing_ok=True)
     return path
 
 
-def newest(directory: Path) -> tuple[int, Path] | None:
-    """(epoch, path) of the newest FAISS file there, unread."""
-    return max(_files(directory), default=None)
+def newest(directory: Path, space: str) -> tuple[int, Path] | None:
+    """(epoch, path) of the newest FAISS file of a space there, unread."""
+    return max(_files(directory, space), default=None)
 
 
-def _files(directory: Path) -> list[tuple[int, Path]]:
-    return [(int(match[1]), path) for path in directory.glob("text-*.faiss") if (match := _NAME.fullmatch(path.name))]
+def _files(directory: Path, space: str) -> list[tuple[int, Path]]:
+    return [(int(match[1]), path) for path in directory.glob(f"{space}-*.faiss") if (match := _NAME.fullmatch(path.name))]
 
 
 def load(path: Path, dimension: int) -> Ann | None:

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing import minilm
 from indexing.boxes import pack_words
 from indexing.chunking import chunk, embedding_text
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.loaders.decode import clean
+from indexing.picture_embedding import PictureEmbedding
 from indexing.sources import Source, find, look
 from indexing.store import FileRecord, Store, file_words, text_digest
 from indexing.types import Chunk, Document
 from indexing.upkeep import update_ann
 from indexing.workers import QUIET, Failed, Finished, Loaded, read_all
+from models import minilm
 
 BATCH = 256  # chunks embedded at once; at most so many are lost when the run is killed
 
@@ -42,6 +43,7 @@ class Summary:
     chunks: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    note: str = ""  # what was done otherwise than asked
 
     def to_json(self) -> dict[str, object]:
         counts = {name: getattr(self, name) for name in ("added", "changed", "unchanged", "removed")}
@@ -65,6 +67,7 @@ def build(
     index_dir: str | os.PathLike[str],
     *,
     embedder: str | None = None,
+    image_model: str | None = None,
     prune: bool = False,
     dry_run: bool = False,
     workers: int | None = None,
@@ -73,7 +76,7 @@ def build(
 ) -> Summary:
     """Bring the index up to date with the sources.
 
-    embedder: a name for `open_embedder`; None = the index's own, or the default. prune: forget files below the sources
+    embedder: a name for `open_embedder`; image_model: one for `open_image_embedder`; None = the index's own, or the default. prune: forget files below the sources
     that are gone. dry_run: only say what would be done, file by file. quiet: seconds without a sign of life after which
     a file is given up. Raises SourceError, StoreError, EmbedderError; a file that fails is in the summary instead.
     """
@@ -84,7 +87,7 @@ def build(
         summary = _rehearse(directory, found, sources, prune)
     else:
         with Store(directory) as store:
-            run = _Run(store, embedder, progress)
+            run = _Run(store, embedder, image_model, progress)
             run.update(found, workers or max(1, (os.cpu_count() or 2) // 2), quiet)
             if prune:
                 run.prune(found, sources)
@@ -109,8 +112,9 @@ class _Pending:
 class _Run:
     """One run of build over an open store. The embedder is opened when the first text needs it."""
 
-    def __init__(self, store: Store, embedder: str | None, progress: Callable[[Progress], None]) -> None:
+    def __init__(self, store: Store, embedder: str | None, image_model: str | None, progress: Callable[[Progress], None]) -> None:
         self.store, self.summary = store, Summary()
+        self._pictures = PictureEmbedding(store, image_model)
         self._progress = progress
         self._embedder: Embedder | None = None
         self._name = embedder or store.meta("embedder") or minilm.NAME
@@ -196,12 +200,14 @@ class _Run:
         ]
         digests = [text_digest(text) for text in texts]
         vectors = self._embed(texts, digests)
+        pictured = self._pictures.embed([(item.document, item.chunks) for item in pending])
+        self.summary.note = self._pictures.note
         at = 0
         for item in self._queue:
             if isinstance(item, _Pending):
                 _, record = self._files[item.task]
                 end = at + len(item.chunks)
-                self.store.put_document(record.id, item.name, item.document, item.hash, item.chunks, digests[at:end], vectors[at:end])
+                self.store.put_document(record.id, item.name, item.document, item.hash, item.chunks, digests[at:end], vectors[at:end], pictured)
                 self._written += end - at
                 at = end
             else:
@@ -317,4 +323,5 @@ def _document_hash(document: Document) -> str:
         digest.update(pack_words(page.words) or b"")
     for picture in document.pictures:
         digest.update(picture.preview)
+        digest.update(picture.thumbnail)
     return digest.hexdigest()

@@ -34,6 +34,7 @@ class _Unit:
     kind: BlockKind = BlockKind.PARAGRAPH
     section: int = 0  # how many headings stand before it: two neighbours may be called the same
     drawn: Box | None = None  # of a figure: where it is
+    picture: int | None = None  # index into document.pictures
 
 
 def chunk(document: Document, name: str, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
@@ -54,13 +55,15 @@ def embedding_text(chunk: Chunk, file_name: str = "") -> str:
 def _make(document: Document, name: str, unit: _Unit, page: Page | None) -> Chunk:
     text = document.text[unit.start : unit.end]
     boxes = (unit.drawn,) if unit.drawn else boxes_of(page.words, unit.start, unit.end) if page and page.words else ()
-    if unit.modality is Modality.IMAGE and not boxes:
+    if unit.modality is Modality.IMAGE and not boxes and page:
         boxes = ((0.0, 0.0, 1.0, 1.0),)
     number = page.number if page else None
-    identity = "\0".join((name, str(number), str(unit.start), *unit.headings, text))
+    seen = "" if unit.picture is None else hashlib.blake2b(document.pictures[unit.picture].thumbnail, digest_size=12).hexdigest()
+    identity = "\0".join((name, str(number), str(unit.start), *unit.headings, text, seen))
     return Chunk(
         id=hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
         text=text, locator=Locator(name, number, unit.start, unit.end, boxes), headings=unit.headings, modality=unit.modality,
+        picture=unit.picture,
     )
 
 
@@ -71,18 +74,20 @@ def _units(document: Document) -> Iterator[_Unit]:
     table_header: str | None = None
     section = 0
     starts = [page.start for page in document.pages]
-    drawn = {figure.start: figure.box for figure in document.figures}
+    figures = {picture.block: at for at, picture in enumerate(document.pictures) if picture.block >= 0}
+    places = {page.number: at for at, page in enumerate(document.pages)}
+    whole = {places.get(picture.page, -1): at for at, picture in enumerate(document.pictures) if picture.block < 0}
     title = (document.title,) if document.title else ()
 
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
         page = bisect.bisect_right(starts, block.start) - 1
-        return _Unit(block.start, block.end, headings, page, modality, block.kind, section, drawn.get(block.start))
+        return _Unit(block.start, block.end, headings, page, modality, block.kind, section, picture=whole.get(page) if document.modality is Modality.IMAGE else None)
 
     def headings() -> tuple[str, ...]:
         texts = tuple(text for _, text in path)
         return texts if title and texts[:1] == title else (*title, *texts)
 
-    for block in document.blocks:
+    for number, block in enumerate(document.blocks):
         text = document.text[block.start : block.end]
         if block.kind is not BlockKind.ROW:
             table_header = None
@@ -102,7 +107,9 @@ def _units(document: Document) -> Iterator[_Unit]:
             under = (*headings(), table_header) if table_header else headings()
             yield unit(block, under, Modality.TABLE)
         elif block.kind is BlockKind.FIGURE:
-            yield unit(block, headings(), Modality.IMAGE)
+            picture = figures[number]
+            page = places.get(document.pictures[picture].page, -1)
+            yield replace(unit(block, headings(), Modality.IMAGE), page=page, picture=picture, drawn=document.pictures[picture].box)
         else:
             yield unit(block, headings(), document.modality)
     if lonely:
@@ -110,7 +117,7 @@ def _units(document: Document) -> Iterator[_Unit]:
     if document.modality is Modality.IMAGE:
         blank = [i for i, page in enumerate(document.pages) if not any(page.start <= b.start < page.end for b in document.blocks)]
         for i in blank:
-            yield _Unit(document.pages[i].start, document.pages[i].start, title, i, Modality.IMAGE)
+            yield _Unit(document.pages[i].start, document.pages[i].start, title, i, Modality.IMAGE, picture=whole.get(i))
 
 
 def _pack(text: str, units: list[_Unit], count_tokens: CountTokens, limit: int) -> Iterator[_Unit]:

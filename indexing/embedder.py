@@ -9,8 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from indexing import minilm
-from models import base
+from models import base, minilm
 from models.errors import FolioError
 
 
@@ -52,6 +51,13 @@ def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
     return EmbedderError(
         f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` "
         f"(or without --embedder), or index its sources again into a new directory with `--embedder {asked} --index NEW_DIR`"
+    )
+
+
+def other_image_model(directory: Path, recorded: str, asked: str) -> EmbedderError:
+    return EmbedderError(
+        f"the pictures of {directory} were embedded with {recorded!r}, not {asked!r}: leave --image-model out, "
+        f"or index its sources again into a new directory with `--image-model {asked.partition('@')[0]} --index NEW_DIR`"
     )
 
 

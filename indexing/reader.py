@@ -10,37 +10,22 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from indexing import schema
 from indexing.boxes import boxes_of, unpack_boxes, unpack_words, words_within
 from indexing.filters import Filter
-from indexing.store import FileRecord, StoreError, check_version, connect, file_records, meta
+from indexing.schema import meta
+from indexing.spaces import IMAGE, SPACES, TEXT, Hits, Space, SpaceReader
+from indexing.store import FileRecord, StoreError, check_version, connect, file_records
 from indexing.types import Box, Chunk, Locator, Modality, Page, Picture
 
-if TYPE_CHECKING:
-    from indexing.ann import Ann
-
-BATCH = 20_000  # vectors read at once
 WEIGHTS = "1.0, 1.0, 1.0, 0.5"  # of name, headings, text, opening in BM25; the last one measured: bench/README.md
-
-Hits = list[tuple[int, float]]  # (chunk row, score), best first
-
-
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    """All vectors at one state of the store: the FAISS part, what is newer, what is gone."""
-
-    changes: str | None
-    ann: Ann
-    tail_ids: np.ndarray  # (n,) int64, ascending
-    tail: np.ndarray  # (n, d) float32
-    removed: np.ndarray  # (m,) int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +67,19 @@ class IndexReader:
         if not (self.directory / schema.FILE).exists():
             raise StoreError(f"no index in {directory}: make one with `python -m indexing SRC --index {directory}`")
         self._local = threading.local()
-        self._refresh = threading.Lock()
-        self._vectors: _Vectors | None = None
+        self._spaces = {space.name: SpaceReader(self.directory, space) for space in SPACES}
         check_version(self._db, self.directory)
         self.embedder_name = meta(self._db, "embedder") or ""
         self.fingerprint = meta(self._db, "fingerprint") or ""
-        self.dimension = int(meta(self._db, "dimension") or 0)
+
+    @property
+    def image_model(self) -> str:
+        """Name of the embedder of its pictures, "" while it has none."""
+        return meta(self._db, IMAGE.embedder) or ""
+
+    @property
+    def image_fingerprint(self) -> str:
+        return meta(self._db, IMAGE.fingerprint) or ""
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -101,22 +93,13 @@ class IndexReader:
     def count(self) -> int:
         return self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
 
-    def nearest(self, query: np.ndarray, k: int, only: Filter | None = None) -> Hits:
-        """The chunks nearest to query (d,), by inner product."""
-        if not self.dimension:
-            return []  # nothing was ever embedded
-        state = self._state()
+    def nearest(self, query: np.ndarray, k: int, only: Filter | None = None, space: Space = TEXT) -> Hits:
+        """The chunks of a space nearest to query (d,), by inner product."""
         allowed = None
         if only is not None:
             sql, values = only.sql()
             allowed = np.fromiter((row[0] for row in self._db.execute(sql, values)), np.int64)
-        ids, scores = state.ann.search(query, k, allowed=allowed, removed=state.removed)
-        if len(state.tail_ids):
-            keep = np.ones(len(state.tail_ids), bool) if allowed is None else np.isin(state.tail_ids, allowed)
-            ids = np.concatenate([ids, state.tail_ids[keep]])
-            scores = np.concatenate([scores, state.tail[keep] @ query])
-        best = np.lexsort((ids, -scores))[:k]
-        return list(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
+        return self._spaces[space.name].nearest(self._db, query, k, allowed)
 
     def matching(self, expression: str, k: int, only: Filter | None = None) -> Hits:
         """The chunks that match an FTS5 expression, by BM25 (higher is better)."""
@@ -130,7 +113,7 @@ class IndexReader:
         """The chunks of these rows; a row that is gone by now is left out."""
         marks = ",".join("?" * len(ids))
         rows = self._db.execute(
-            f"""SELECT chunks.id, chunk_id, name, page, start, end, chunks.modality, headings, text, boxes
+            f"""SELECT chunks.id, chunk_id, name, page, start, end, chunks.modality, headings, text, boxes, picture
             FROM chunks JOIN documents ON documents.id = document WHERE chunks.id IN ({marks})""", list(ids)
         )
         return {row[0]: _chunk(row) for row in rows}
@@ -173,12 +156,16 @@ class IndexReader:
         found = self.page(at.document, at.page) if at.page is not None else None
         return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words and found[0].words.confidence is not None else ()
 
-    def picture(self, document: str, page: int | None) -> Picture | None:
+    def picture(self, chunk_id: str) -> Picture | None:
+        """The picture that a chunk belongs to."""
         row = self._db.execute(
-            """SELECT page, width, height, preview, thumbnail FROM pictures JOIN documents ON documents.id = document
-            WHERE name = ? AND page = ?""", (document, page or 1)
+            """SELECT pictures.page, width, height, preview, thumbnail, block, boxes FROM chunks JOIN pictures
+            ON pictures.document = chunks.document AND pictures.number = chunks.picture WHERE chunk_id = ?""", (chunk_id,)
         ).fetchone()
-        return Picture(*row) if row else None
+        if row is None:
+            return None
+        boxes = unpack_boxes(row[6])
+        return Picture(*row[:6], boxes[0] if row[5] >= 0 and boxes else None)
 
     def source(self, document: str) -> Path | None:
         """Where the file of a document was when it was indexed."""
@@ -216,61 +203,6 @@ class IndexReader:
         failed = sum(file.status == "failed" for file in files)
         return Status(str(self.directory), self.embedder_name, self.fingerprint, documents, chunks, failed, files)
 
-    # vectors
-
-    def _state(self) -> _Vectors:
-        changes = meta(self._db, "changes")
-        state = self._vectors
-        if state is None or state.changes != changes:
-            with self._refresh:
-                if self._vectors is None or self._vectors.changes != changes:
-                    self._vectors = self._load(self._vectors)
-                state = self._vectors
-        return state
-
-    def _load(self, old: _Vectors | None) -> _Vectors:
-        from indexing import ann
-
-        found = ann.newest(self.directory)
-        current = old.ann if old else None
-        if found and (current is None or found[0] > current.epoch):
-            current = ann.load(found[1], self.dimension) or current
-        db = self._db
-        db.execute("BEGIN")  # one state of the store for all that is read
-        try:
-            changes = meta(db, "changes")
-            (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
-            newest_id = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunks'").fetchone()[0]
-            if current is None or current.epoch > newest_id:  # missing, damaged, or of a store that is no more
-                current = self._rebuild(db, last)
-            batches = list(vector_batches(db, newest_id, self.dimension, after=current.epoch))
-            tail_ids = np.concatenate([ids for ids, _ in batches]) if batches else np.empty(0, np.int64)
-            tail = np.concatenate([vectors for _, vectors in batches]) if batches else np.empty((0, self.dimension), np.float32)
-            removed = np.fromiter((row[0] for row in db.execute("SELECT chunk FROM removed")), np.int64)
-        finally:
-            db.execute("COMMIT")
-        return _Vectors(changes, current, tail_ids, tail, removed)
-
-    def _rebuild(self, db: sqlite3.Connection, last: int) -> Ann:
-        from indexing import ann
-
-        (count,) = db.execute("SELECT count(*) FROM vectors").fetchone()
-        rebuilt = ann.build(lambda: vector_batches(db, last, self.dimension), count, self.dimension, last)
-        if count:
-            try:
-                ann.save(self.directory, rebuilt)
-            except (OSError, RuntimeError):  # a directory that cannot be written still answers, only slower to open
-                return rebuilt
-        return rebuilt
-
-
-def vector_batches(db: sqlite3.Connection, last: int, dimension: int, after: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(ids, vectors) of all chunks of the rows after `after` up to `last`, in order."""
-    cursor = db.execute("SELECT chunk, vector FROM vectors WHERE chunk > ? AND chunk <= ? ORDER BY chunk", (after, last))
-    while rows := cursor.fetchmany(BATCH):
-        vectors = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), dimension)
-        yield np.array([row[0] for row in rows], np.int64), vectors
-
 
 def quote(word: str) -> str:
     """A word as an FTS5 string, whatever it holds."""
@@ -278,5 +210,5 @@ def quote(word: str) -> str:
 
 
 def _chunk(row: tuple) -> Chunk:
-    _, id, name, page, start, end, modality, headings, text, boxes = row
-    return Chunk(id, text, Locator(name, page, start, end, unpack_boxes(boxes)), tuple(json.loads(headings)), Modality(modality))
+    _, id, name, page, start, end, modality, headings, text, boxes, picture = row
+    return Chunk(id, text, Locator(name, page, start, end, unpack_boxes(boxes)), tuple(json.loads(headings)), Modality(modality), picture)

@@ -1,10 +1,14 @@
 """The tables of store.sqlite. Versioned: another version is refused by name, never half-read."""
 
-VERSION = 2
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 3
 FILE = "store.sqlite"
 
 # chunks.id is never reused (AUTOINCREMENT), so it can stand for the chunk in FAISS, and the largest id that a FAISS
-# file covers is its epoch. `removed` holds the ids that a FAISS file may still carry.
+# file covers is its epoch. In image_vectors the first chunk of a picture stands for it. `removed` holds the ids that a FAISS file may still carry.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -47,12 +51,14 @@ CREATE TABLE pages (             -- text is document.text from this page's start
 
 CREATE TABLE pictures (
     document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,     -- in its document, from 0
     page INTEGER NOT NULL,
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
     preview BLOB NOT NULL,
     thumbnail BLOB NOT NULL,
-    PRIMARY KEY (document, page)
+    block INTEGER NOT NULL,      -- -1: the whole page
+    PRIMARY KEY (document, number)
 );
 
 CREATE TABLE chunks (
@@ -66,13 +72,21 @@ CREATE TABLE chunks (
     headings TEXT NOT NULL,      -- JSON list
     text TEXT NOT NULL,
     boxes BLOB NOT NULL,
-    digest BLOB NOT NULL         -- of the embedded text: equal texts are embedded once
+    digest BLOB NOT NULL,        -- of the embedded text: equal texts are embedded once
+    picture INTEGER              -- number of the picture that it belongs to
 );
 CREATE INDEX chunks_document ON chunks(document);
 CREATE INDEX chunks_digest ON chunks(digest);
 
 CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks(id), vector BLOB NOT NULL);
-CREATE TABLE removed (chunk INTEGER PRIMARY KEY);
+CREATE TABLE image_vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks(id), vector BLOB NOT NULL);
+CREATE TABLE removed (space TEXT NOT NULL, chunk INTEGER NOT NULL, PRIMARY KEY (space, chunk)) WITHOUT ROWID;
 
 CREATE VIRTUAL TABLE fulltext USING fts5(name, headings, text, opening, content='', tokenize='porter unicode61 remove_diacritics 2');
 """
+
+
+def meta(db: sqlite3.Connection, key: str) -> str | None:
+    """What stands in the table `meta`."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -20,6 +20,8 @@ import numpy as np
 
 from indexing import schema
 from indexing.boxes import pack_boxes, pack_words
+from indexing.schema import meta
+from indexing.spaces import IMAGE, SPACES, TEXT
 from indexing.types import Chunk, Document, FolioError
 
 OPENING = 300  # characters: documents of one form often say only in their first lines which one they are
@@ -146,11 +148,12 @@ class Store:
         return found
 
     def put_document(
-        self, file: int, name: str, document: Document, hash: str, chunks: Sequence[Chunk], digests: Sequence[bytes], vectors: np.ndarray
+        self, file: int, name: str, document: Document, hash: str, chunks: Sequence[Chunk], digests: Sequence[bytes], vectors: np.ndarray,
+        pictured: Mapping[str, np.ndarray],
     ) -> None:
         """Add a document, or replace it, all in one transaction.
 
-        vectors: (len(chunks), dimension) float32. A chunk that the document already has is left as it is.
+        vectors: (len(chunks), dimension) float32; pictured: chunk id -> vector of its picture. A chunk that the document already has is left as it is.
         """
         with self.transaction():
             opening = document.text[:OPENING]
@@ -165,9 +168,9 @@ class Store:
             for chunk, digest, vector in zip(chunks, digests, vectors, strict=True):
                 kept = old.pop(chunk.id, None)
                 if kept is None:
-                    self._add_chunk(id, chunk, digest, vector)
+                    self._add_chunk(id, chunk, digest, vector, pictured.get(chunk.id))
                 else:  # the same text in the same place of the document may stand elsewhere on its page
-                    self.db.execute("UPDATE chunks SET boxes = ? WHERE id = ?", (pack_boxes(chunk.locator.boxes), kept))
+                    self.db.execute("UPDATE chunks SET boxes = ?, picture = ? WHERE id = ?", (pack_boxes(chunk.locator.boxes), chunk.picture, kept))
             self._remove_chunks(old.values())
             self._put_pages(id, document)
 
@@ -198,14 +201,16 @@ class Store:
         )
         self._remove_chunks([row[0] for row in rows])
 
-    def _add_chunk(self, document: int, chunk: Chunk, digest: bytes, vector: np.ndarray) -> None:
+    def _add_chunk(self, document: int, chunk: Chunk, digest: bytes, vector: np.ndarray, pictured: np.ndarray | None) -> None:
         at = chunk.locator
         cursor = self.db.execute(
-            "INSERT INTO chunks (chunk_id, document, page, start, end, modality, headings, text, boxes, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks (chunk_id, document, page, start, end, modality, headings, text, boxes, digest, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (chunk.id, document, at.page, at.char_start, at.char_end, chunk.modality.value,
-             json.dumps(chunk.headings, ensure_ascii=False), chunk.text, pack_boxes(at.boxes), digest),
+             json.dumps(chunk.headings, ensure_ascii=False), chunk.text, pack_boxes(at.boxes), digest, chunk.picture),
         )
-        self.db.execute("INSERT INTO vectors VALUES (?, ?)", (cursor.lastrowid, vector.astype(np.float32).tobytes()))
+        for space, values in ((TEXT, vector), (IMAGE, pictured)):
+            if values is not None:
+                self.db.execute(f"INSERT INTO {space.table} VALUES (?, ?)", (cursor.lastrowid, values.astype(np.float32).tobytes()))
         self.db.execute(
             "INSERT INTO fulltext (rowid, name, headings, text, opening) VALUES (?, ?, ?, ?, ?)", (cursor.lastrowid, *self._full_text(cursor.lastrowid))
         )
@@ -216,9 +221,10 @@ class Store:
             self.db.execute(
                 "INSERT INTO fulltext (fulltext, rowid, name, headings, text, opening) VALUES ('delete', ?, ?, ?, ?, ?)", (id, *self._full_text(id))
             )
-            self.db.execute("DELETE FROM vectors WHERE chunk = ?", (id,))
+            for space in SPACES:
+                if self.db.execute(f"DELETE FROM {space.table} WHERE chunk = ?", (id,)).rowcount:
+                    self.db.execute("INSERT INTO removed VALUES (?, ?)", (space.name, id))
             self.db.execute("DELETE FROM chunks WHERE id = ?", (id,))
-            self.db.execute("INSERT INTO removed VALUES (?)", (id,))
 
     def _full_text(self, id: int) -> tuple[str, str, str, str]:
         """What the full text holds of a chunk: name, headings, text, and of the document's opening what stands before it."""
@@ -238,8 +244,8 @@ class Store:
         ] or [(id, 0, 0, 0.0, 0.0, "", document.text, None)]
         self.db.executemany("INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self.db.executemany(
-            "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)",
-            [(id, p.page, p.width, p.height, p.preview, p.thumbnail) for p in document.pictures],
+            "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(id, number, p.page, p.width, p.height, p.preview, p.thumbnail, p.block) for number, p in enumerate(document.pictures)],
         )
 
 
@@ -273,11 +279,6 @@ def check_version(db: sqlite3.Connection, directory: Path) -> None:
 def file_records(db: sqlite3.Connection) -> dict[str, FileRecord]:
     rows = db.execute("SELECT id, path, name, stamp, hash, size, modified, status, reason FROM files")
     return {row[1]: FileRecord(*row) for row in rows}
-
-
-def meta(db: sqlite3.Connection, key: str) -> str | None:
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return row[0] if row else None
 
 
 def file_words(document: str, file: str) -> str:

@@ -34,7 +34,7 @@ class BlockKind(StrEnum):
     CODE = "code"
     HEADER = "header"  # the header row of a table; every following ROW stands under it
     ROW = "row"  # one table row: its cells joined by " | "
-    FIGURE = "figure"  # a figure's caption, and the words that stand in it
+    FIGURE = "figure"  # a figure's caption, and the words that stand in it; of no length where it has neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +70,17 @@ class Page:
     words: Words | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """Where on its page that is drawn whose FIGURE block begins at `start`."""
-
-    start: int
-    box: Box
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture kept in the index, so that it can be shown when its file is gone."""
+    """A picture of a document, kept in the index: a whole page of it, or a figure, which is the FIGURE block number `block`."""
 
-    page: int
+    page: int  # 0 where the format has no pages
     width: int  # pixels of the original
     height: int
-    preview: bytes  # WebP, longest side at most 1280
-    thumbnail: bytes  # WebP, longest side at most 256
+    preview: bytes  # WebP, longest side at most 1280; empty where it is drawn from its page when it is wanted
+    thumbnail: bytes  # WebP, longest side at most 256: what is embedded
+    block: int = -1  # -1: the whole page
+    box: Box | None = None  # of a figure, where its page has a size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +99,6 @@ class Document:
     format: str = ""  # the loader's name: "pdf", "markdown", ...
     pages: tuple[Page, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    figures: tuple[Figure, ...] = ()
     modality: Modality = Modality.TEXT  # of chunks that are no table rows
 
 
@@ -124,7 +117,8 @@ class Locator:
 class Chunk:
     """An indexed unit. `text == document.text[locator.char_start:locator.char_end]`, always.
 
-    `headings` is the path down to it: document title, headings, and for table rows the header row.
+    `headings` is the path down to it: document title, headings, and for table rows the header row. `picture`: the number of
+    the document's picture that it belongs to.
     """
 
     id: str
@@ -132,6 +126,7 @@ class Chunk:
     locator: Locator
     headings: tuple[str, ...] = field(default=())
     modality: Modality = Modality.TEXT
+    picture: int | None = None
 
     @property
     def context(self) -> str:

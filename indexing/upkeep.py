@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from indexing import ann
-from indexing.reader import vector_batches
 from indexing.schema import FILE
+from indexing.spaces import SPACES, Space, vector_batches
 from indexing.store import Store, StoreError
 from models.kept import forget
 
@@ -41,25 +41,30 @@ def remove(index_dir: str | os.PathLike[str], name: str) -> int:
 
 def update_ann(store: Store) -> None:
     """Make FAISS cover the store as it stands, by the cheapest way that is right."""
-    db = store.db
-    dimension = int(store.meta("dimension") or 0)
-    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
-    (count,) = db.execute("SELECT count(*) FROM vectors").fetchone()
-    (removed,) = db.execute("SELECT count(*) FROM removed").fetchone()
-    newest = ann.newest(store.directory)
-    if removed:
+    if store.db.execute("SELECT 1 FROM removed").fetchone():
         forget(store.directory)
+    for space in SPACES:
+        _update(store, space)
+
+
+def _update(store: Store, space: Space) -> None:
+    db = store.db
+    dimension = int(store.meta(space.dimension) or 0)
+    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
+    (count,) = db.execute(f"SELECT count(*) FROM {space.table}").fetchone()
+    (removed,) = db.execute("SELECT count(*) FROM removed WHERE space = ?", (space.name,)).fetchone()
+    newest = ann.newest(store.directory, space.name)
     if not count and not newest:
         return
     if newest and newest[0] == last and not removed:
         return
     old = ann.load(newest[1], dimension) if newest and count >= ann.EXACT_BELOW else None
     if old is not None and (last - old.epoch + removed) < GROWTH * count and old.epoch <= last:
-        rows = db.execute("SELECT chunk FROM removed WHERE chunk <= ?", (old.epoch,))
+        rows = db.execute("SELECT chunk FROM removed WHERE space = ? AND chunk <= ?", (space.name, old.epoch))
         gone = np.fromiter((row[0] for row in rows), np.int64)
-        fresh = ann.extend(old, gone, vector_batches(db, last, dimension, after=old.epoch), last)
+        fresh = ann.extend(old, gone, vector_batches(db, space, last, dimension, after=old.epoch), last)
     else:
-        fresh = ann.build(lambda: vector_batches(db, last, dimension), count, dimension, last)
-    ann.save(store.directory, fresh)
+        fresh = ann.build(lambda: vector_batches(db, space, last, dimension), count, dimension, last)
+    ann.save(store.directory, space.name, fresh)
     with store.transaction():
-        db.execute("DELETE FROM removed WHERE chunk <= ?", (last,))
+        db.execute("DELETE FROM removed WHERE space = ? AND chunk <= ?", (space.name, last))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from indexing import ann
 from indexing.reader import IndexReader
-from indexing.schema import FILE
+from indexing.schema import FILE, meta
+from indexing.spaces import SPACES
 from indexing.store import connect
 
 
@@ -32,7 +33,10 @@ def _problems(reader: IndexReader) -> list[str]:
 
     count("chunks without a vector", "SELECT count(*) FROM chunks LEFT JOIN vectors ON chunk = id WHERE chunk IS NULL")
     count("vectors without a chunk", "SELECT count(*) FROM vectors LEFT JOIN chunks ON chunk = id WHERE id IS NULL")
-    count("vectors of a wrong size", f"SELECT count(*) FROM vectors WHERE length(vector) != {4 * reader.dimension}")
+    count("pictures without a vector", """SELECT count(DISTINCT document || ' ' || picture) FROM chunks WHERE picture IS NOT NULL AND (document, picture) NOT IN
+        (SELECT document, picture FROM chunks JOIN image_vectors ON chunk = id)""")
+    for space in SPACES:
+        count(f"{space.name} vectors of a wrong size", f"SELECT count(*) FROM {space.table} WHERE length(vector) != 4 * (SELECT value FROM meta WHERE key = '{space.dimension}')")
     (indexed,), (chunks,) = db.execute("SELECT count(*) FROM fulltext_docsize").fetchone(), db.execute("SELECT count(*) FROM chunks").fetchone()
     if indexed != chunks:
         problems.append(f"the full text holds {indexed} chunks, the store {chunks}")
@@ -40,8 +44,9 @@ def _problems(reader: IndexReader) -> list[str]:
         text = reader.text(name)
         rows = db.execute("SELECT chunk_id, start, end, chunks.text FROM chunks JOIN documents ON documents.id = document WHERE name = ?", (name,))
         problems += [f"{name}: chunk {id} is not the text at its place" for id, start, end, chunk in rows if text[start:end] != chunk]
-    newest = ann.newest(reader.directory)
-    if newest and ann.load(newest[1], reader.dimension) is None:
-        problems.append(f"{newest[1].name} is damaged; it is made anew when the index is next searched")
+    for space in SPACES:
+        newest = ann.newest(reader.directory, space.name)
+        if newest and ann.load(newest[1], int(meta(db, space.dimension) or 0)) is None:
+            problems.append(f"{newest[1].name} is damaged; it is made anew when the index is next searched")
     db.close()
     return problems

@@ -27,7 +27,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX), else fp32.
+    """precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX or AVX-512 BF16), else fp32.
 
     accumulate: batches between two steps of the optimizer, which sees the mean of their gradients. Raises TrainError.
     """
@@ -56,10 +56,10 @@ class TrainConfig:
 
 
 def resolve_precision(asked: str) -> str:
-    """accelerate's name of the precision. bf16 on a CPU without AMX is hundreds of times slower than fp32."""
+    """accelerate's name of the precision. bf16 on a CPU that does not multiply it is hundreds of times slower than fp32."""
     if asked != "auto":
         return {"fp32": "no"}.get(asked, asked)
-    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return "bf16" if fast else "no"
 
 

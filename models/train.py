@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import command
-from models.loop import TrainConfig
+from models import command, flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,10 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
     parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
-    for field in fields(TrainConfig):
-        flag = "--" + field.name.replace("_", "-")
-        kind = {"action": "store_true"} if field.type == "bool" else {"type": {"int": int, "float": float, "str": str}[field.type]}
-        parser.add_argument(flag, default=None, help="see models.loop.TrainConfig", **kind)
+    flags.add(parser)
     return parser
 
 
@@ -79,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from models.presets import PRESETS
 
     defaults, make = PRESETS[options.preset]
-    given = {field.name: value for field in fields(TrainConfig) if (value := getattr(options, field.name)) is not None}
-    config = replace(defaults, **given)
+    config = flags.given(options, defaults)
     torch.manual_seed(config.seed)  # new weights are drawn when the model is made
     task = make(options.data, options.start)
 

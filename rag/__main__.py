@@ -24,14 +24,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="search | ask | replay")
     search = commands.add_parser("search", help="the chunks that fit a question")
     search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
+    search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and what is about the words on it")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
     ask.add_argument("--generator", metavar="NAME", help="quote (default), embedded, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
     ask.set_defaults(run=_ask)
+    search.add_argument("question", nargs="?", default="")
+    ask.add_argument("question")
     for command in (search, ask):
-        command.add_argument("question")
         command.add_argument("--embedder", metavar="NAME", help="must be the index's own, which is the default")
         command.add_argument(
             "--filter", action="append", default=[], metavar="EXPR",
@@ -51,7 +53,7 @@ def _search(options: argparse.Namespace) -> int:
     from rag.pipeline import RagPipeline
 
     rag = RagPipeline.from_index(options.index, embedder=options.embedder)
-    results = rag.search(options.question, options.k, only=Filter.parse(options.filter))
+    results = rag.search(options.question, options.k, only=Filter.parse(options.filter), image=options.image)
     if options.json:
         print(json.dumps({"results": [hit.to_json() for hit in results]}, ensure_ascii=False))
         return 0

@@ -46,7 +46,7 @@ def _citation(support: Support, context: Context, reader: IndexReader) -> Citati
     at = evidence.locator
     start, end = at.char_start + support.start, at.char_start + support.end
     boxes = reader.boxes(at.document, at.page, start, end)
-    if evidence.modality is Modality.IMAGE and (not boxes or reader.picture(at.document, at.page) is None):
+    if evidence.modality is Modality.IMAGE and (not boxes or (picture := reader.picture(evidence.chunk_id)) is None or picture.block >= 0):
         boxes = (*at.boxes, *boxes)  # a figure is cited with its words, a picture without words whole
     quote = evidence.text[support.start : support.end]
     return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, support.claim_start, support.claim_end, support.ablation)

@@ -22,6 +22,6 @@ def pack(evidence: Sequence[Evidence], tokens: int, reader: IndexReader) -> Cont
         room -= size
     pictures = {}
     for index, piece in enumerate(kept):
-        if piece.modality is Modality.IMAGE and (picture := reader.picture(piece.document, piece.page)):
-            pictures[index] = picture.preview
+        if piece.modality is Modality.IMAGE and (picture := reader.picture(piece.chunk_id)):
+            pictures[index] = picture.preview or picture.thumbnail
     return Context(tuple(kept), pictures)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from indexing.build import Progress, Summary
 from indexing.follow import follow
+from indexing.loaders import is_picture
 from indexing.reader import IndexReader
 from indexing.uploads import keep
 from models.errors import FolioError
 from rag.pipeline import RagPipeline
-from rag.types import Answer
+from rag.types import Answer, Evidence
 
 EMPTY = "The index is empty: add documents in the Library tab, or drop files here."
 
@@ -34,6 +35,14 @@ class Reply:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """What of the library is like the pictures that were dropped without a question, or about the words on them."""
+
+    evidence: tuple[Evidence, ...]
+    reader: IndexReader
+
+
 @dataclass(slots=True)
 class Turn:
     """What was asked, or which files were dropped, or both; and what came of it so far."""
@@ -44,6 +53,7 @@ class Turn:
     summary: Summary | None = None
     text: str = ""  # of the answer, as far as it has been told
     reply: Reply | None = None
+    similar: Similar | None = None
     problem: str = ""  # one line, where there is no reply
 
 
@@ -75,6 +85,8 @@ class Conversation:
                 for piece in self.stream(question, history):
                     turn.text, turn.reply = (turn.text, piece) if isinstance(piece, Reply) else (turn.text + piece, None)
                     yield turn
+            elif pictures := [file for file in files if is_picture(file)]:
+                turn.similar = Similar(self.library.search(image=pictures[0]), self.library.reader)
         except FolioError as error:
             turn.problem = str(error)
         yield turn

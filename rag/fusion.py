@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from indexing.reader import Hits
+from indexing.spaces import Hits
 
 TOP = 10  # the part of a list whose shape is looked at
 
@@ -19,17 +19,23 @@ WEIGHTS = (-0.2266, -0.1124, -1.5355, 1.4109, 3.6560, -0.4418)
 BIAS = -0.8651
 
 
-def weights(words: int, ranked: Mapping[str, Hits]) -> dict[str, float]:
-    """How much each channel counts for a question of so many content words; they sum to 1.
+def weights(words: int, ranked: Mapping[str, Hits], pictures: float = 0.0) -> dict[str, float]:
+    """How much each channel counts for a question of so many content words; they sum to 1. A channel that found nothing counts nothing.
 
-    A channel that found nothing counts nothing. Channels other than dense and bm25 share alike with each other.
+    pictures: the share of the image channel beside the two of text.
     """
-    found = [name for name, hits in ranked.items() if hits]
-    if set(found) != {"dense", "bm25"}:
-        return {name: (1 / len(found) if name in found else 0.0) for name in ranked}
-    z = sum(w * x for w, x in zip(WEIGHTS, shape(words, ranked), strict=True)) + BIAS
-    dense = 1 / (1 + math.exp(-z))
-    return {name: round(dense if name == "dense" else 1 - dense, 6) for name in ranked}
+    found = {name for name, hits in ranked.items() if hits}
+    shares = dict.fromkeys(ranked, 0.0)
+    if {"dense", "bm25"} <= found:
+        z = sum(w * x for w, x in zip(WEIGHTS, shape(words, ranked), strict=True)) + BIAS
+        shares["dense"] = 1 / (1 + math.exp(-z))
+        shares["bm25"] = 1 - shares["dense"]
+    elif texts := found - {"image"}:
+        shares[texts.pop()] = 1.0
+    if "image" in found:
+        share = pictures if len(found) > 1 else 1.0
+        shares = {name: value * (1 - share) for name, value in shares.items()} | {"image": share}
+    return {name: round(value, 6) for name, value in shares.items()}
 
 
 def shape(words: int, ranked: Mapping[str, Hits]) -> list[float]:

@@ -7,20 +7,26 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from indexing import minilm
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.filters import Filter
 from indexing.reader import IndexReader
+from models import minilm
 from rag import context
 from rag.citations import cite
 from rag.config import RagConfig
 from rag.generator import Generator, abstention
 from rag.generators import open_generator
+from rag.pictures import open_picture
 from rag.query import standalone
 from rag.retriever import CHANNELS, Retriever
 from rag.types import Answer, Draft, Evidence
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    Picture = Image | bytes | str | os.PathLike[str]
 
 
 class RagPipeline:
@@ -51,10 +57,15 @@ class RagPipeline:
         return RagPipeline(reader, self.embedder, generator, self.config)
 
     def search(
-        self, question: str, k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS
+        self, question: str = "", k: int = 10, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS, image: Picture | None = None
     ) -> tuple[Evidence, ...]:
-        """The k best chunks for a question, best first; fewer when the index has fewer."""
-        return self._retriever.retrieve(_storable(question), k, only=only, channels=channels).evidence if k > 0 else ()
+        """The k best chunks, best first; fewer when the index has fewer.
+
+        image: a picture (a path, a file's bytes or a PIL image): what looks like it, and what is about the words on it and the question.
+        Raises PictureError.
+        """
+        seen = None if image is None else open_picture(image)
+        return self._retriever.retrieve(_storable(question), k, only=only, channels=channels, image=seen).evidence if k > 0 else ()
 
     def ask(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Answer:
         """The answer, cited, or an abstention. history: earlier questions of the conversation, oldest first."""

@@ -6,17 +6,22 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexing.embedder import Embedder
 from indexing.filters import Filter
-from indexing.reader import Hits, IndexReader
+from indexing.reader import IndexReader
+from indexing.spaces import Hits
 from indexing.types import Chunk
 from rag import fusion
-from rag.query import match_expression, words
+from rag.pictures import PictureSearch, words_on
+from rag.query import match_expression, picture_share, words
 from rag.types import ChannelRank, Evidence
 
-CHANNELS = ("dense", "bm25")
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CHANNELS = ("dense", "bm25", "image")
 BATCH = 500  # chunks read from the store at once
 NEAR = 50  # near-duplicates score nearly the same, so only that many better ones are compared
 ALIKE = 0.9  # share of common words from which two texts count as one
@@ -36,22 +41,35 @@ class Retriever:
 
     def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
         self._reader, self._embedder, self._depth = reader, embedder, depth
+        self._pictures = PictureSearch(reader, embedder)
 
-    def retrieve(self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS) -> Retrieved:
-        """The k best chunks for a question. `channels` with one name gives that channel's own ranking."""
+    def retrieve(
+        self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS, image: Image | None = None
+    ) -> Retrieved:
+        """The k best chunks for a question, for a picture, or for both. `channels` with one name gives that channel's own ranking."""
+        if image is not None:
+            question = f"{question} {words_on(image)}".strip()
         depth = max(self._depth, k)
         started = time.perf_counter()
         timings: dict[str, float] = {}
         ranked: dict[str, Hits] = {}
         for channel in channels:
-            ranked[channel] = self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
+            ranked[channel] = self._search(channel, question, image, depth, only)
             timings[channel] = round(1000 * (time.perf_counter() - started), 2)
             started = time.perf_counter()
-        weights = fusion.weights(len(words(question)), ranked)
+        weights = fusion.weights(len(words(question)), ranked, picture_share(question, given=image is not None))
         fused = fusion.fuse(ranked, weights)
         evidence = self._collect(fused, ranked, k)
         timings["fuse"] = round(1000 * (time.perf_counter() - started), 2)
-        return Retrieved(evidence, {"weights": weights, "found": {name: len(hits) for name, hits in ranked.items()}, "ms": timings})
+        details = {"weights": weights, "found": {name: len(hits) for name, hits in ranked.items()}, "ms": timings}
+        if "image" in channels and self._pictures.problem:
+            details["problem"] = self._pictures.problem
+        return Retrieved(evidence, details)
+
+    def _search(self, channel: str, question: str, image: Image | None, depth: int, only: Filter | None) -> Hits:
+        if channel == "image":
+            return self._pictures.by_words(question, depth, only) if image is None else self._pictures.by_picture(image, depth, only)
+        return self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
 
     def _dense(self, question: str, depth: int, only: Filter | None) -> Hits:
         return self._reader.nearest(self._embedder.encode_queries([question])[0], depth, only) if question.strip() else []
@@ -85,8 +103,8 @@ class Retriever:
 
 def _alike(left: frozenset[str], right: frozenset[str]) -> bool:
     """Nearly the same words, and the same figures: reports of two years may differ in nothing else."""
-    if len(left & right) < ALIKE * len(left | right):
-        return False
+    if not left or len(left & right) < ALIKE * len(left | right):
+        return False  # what has no words is a picture, and may be any
     return not any(character.isdigit() for word in left ^ right for character in word)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from rag.conversation import Conversation, Turn
-from ui.view import evidence_html, question_html, turn_html
+from ui.view import evidence_html, question_html, similar_html, turn_html
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline
@@ -106,9 +106,8 @@ class Chat:
     def select(self, chosen: gr.SelectData, conversation: Conversation | None, shown: int) -> tuple[Any, Any]:
         """Show the evidence of the answer that was clicked on."""
         number = chosen.index // 2
-        if conversation is None or number == shown or not conversation.turns[number].reply:
-            return gr.skip(), gr.skip()
-        return evidence_html(conversation.turns[number].reply, number), number
+        found = _beside(conversation, number) if conversation and number != shown else ""
+        return (found, number) if found else (gr.skip(), gr.skip())
 
 
 def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]:
@@ -117,9 +116,17 @@ def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]
     for _ in taking:
         yield [conversation, _messages(conversation), busy, gr.skip(), gr.skip()]
         busy = gr.skip()
-    number, reply = len(conversation.turns) - 1, conversation.turns[-1].reply
-    found = [evidence_html(reply, number), number] if reply else [gr.skip(), gr.skip()]
-    yield [conversation, _messages(conversation), _ready(), *found]
+    number = len(conversation.turns) - 1
+    found = _beside(conversation, number)
+    yield [conversation, _messages(conversation), _ready(), *([found, number] if found else [gr.skip(), gr.skip()])]
+
+
+def _beside(conversation: Conversation, number: int) -> str:
+    """What is shown beside a turn: the evidence of its answer, or what is like its picture."""
+    turn = conversation.turns[number]
+    if turn.reply:
+        return evidence_html(turn.reply, number)
+    return similar_html(turn.similar, number) if turn.similar else ""
 
 
 def _ready() -> gr.MultimodalTextbox:

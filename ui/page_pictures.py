@@ -9,6 +9,7 @@ from html import escape
 
 from indexing.reader import IndexReader
 from indexing.types import Box
+from rag.types import Evidence
 
 TALLEST = 0.62  # height of the part of a page that is shown at first, as a share of its width
 
@@ -23,17 +24,17 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: IndexReader, document: str, page: int | None) -> PagePicture | str | None:
-    """The picture of a page; a line that says why there is none; None for formats whose pages have no looks.
+def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
+    """The picture that a chunk belongs to, or its page as one; a line that says why there is none; None for formats whose pages have no looks.
 
-    A PDF page is drawn from its file, while that is the file that was indexed; of a picture the index keeps a preview.
+    A PDF page is drawn from its file, while that is the file that was indexed; of other pictures the index keeps a preview.
     """
-    if page is None:
-        return None
-    if stored := reader.picture(document, page):
+    document, page = evidence.document, evidence.page
+    stored = reader.picture(evidence.chunk_id)
+    if stored and stored.preview:
         gone = "" if reader.unchanged_source(document) else "The file is gone or has changed; this is the picture as it was indexed."
         return PagePicture(stored.preview, stored.width, stored.height, gone)
-    found = reader.page(document, page)
+    found = reader.page(document, page) if page is not None else None
     if found is None or found[0].words is None:
         return None
     path = reader.unchanged_source(document)

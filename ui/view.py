@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from pathlib import PurePath
 from indexing.reader import IndexReader
 from indexing.types import Box, Modality
 from rag.citations import markers
-from rag.conversation import Reply, Turn
+from rag.conversation import Reply, Similar, Turn
 from rag.types import Answer, Citation, Evidence
 from ui.library_view import progress_html, summary_html
 from ui.markup import SEPARATOR, Span, is_wrapped, passage, shorten
 from ui.page_pictures import PagePicture, page_picture, picture_html
 
 LONGEST_SHOWN = 1500  # characters of a question in its bubble
-CLOSEST, CLOSEST_ROWS = 3, 5  # passages shown beside an abstention, and how many rows of a table
+CLOSEST, ALIKE, CLOSEST_ROWS = 3, 5, 5  # passages shown beside an abstention, beside a dropped picture, and how many rows of a table
 _BOLD = re.compile(r"\*\*(\S(?:[^*\n]*\S)?)\*\*")
 CHANNEL_NAMES = {"dense": "meaning", "bm25": "words", "image": "picture"}
 
@@ -162,13 +163,21 @@ def evidence_html(reply: Reply, turn: int) -> str:
     return f'<section class="evidence" id="t{turn}">{head}{cards}{_rest(reader, rest)}</section>'
 
 
+def similar_html(similar: Similar, turn: int) -> str:
+    """What is like a dropped picture."""
+    shown, rest = similar.evidence[:ALIKE], similar.evidence[ALIKE:]
+    cards = "".join(_closest(similar.reader, piece, False) for piece in shown)
+    head = _head("Like the picture", "By its looks, and by the words on it." if shown else "The library holds nothing like it.")
+    return f'<section class="evidence" id="t{turn}">{head}{cards}{_rest(similar.reader, rest)}</section>'
+
+
 def _head(title: str, remark: str) -> str:
     return f"<header><h2>{title}</h2><p>{remark}</p></header>"
 
 
 def _card(reader: IndexReader, source: Source, turn: int, dropped: bool) -> str:
     piece = source.evidence
-    picture = page_picture(reader, piece.document, piece.page)
+    picture = page_picture(reader, piece)
     name, _ = place(reader, piece)
     if isinstance(picture, PagePicture):
         page = picture_html(picture, source.boxes, name)
@@ -185,7 +194,15 @@ def _closest(reader: IndexReader, piece: Evidence, dropped: bool) -> str:
         text = passage("".join(piece.text.splitlines(keepends=True)[:CLOSEST_ROWS]), header=header)
     else:
         text = f'<div class="passage"><p>{escape(shorten(piece.text, 320))}</p></div>'
-    return f'<article class="source closest">{_title(reader, piece, dropped)}{text}</article>'
+    return f'<article class="source closest">{_title(reader, piece, dropped)}{_thumbnail(reader, piece)}{text if piece.text.strip() else ""}{_ranks(piece)}</article>'
+
+
+def _thumbnail(reader: IndexReader, piece: Evidence) -> str:
+    """The picture that a passage belongs to, small."""
+    picture = reader.picture(piece.chunk_id) if piece.modality is Modality.IMAGE else None
+    if picture is None:
+        return ""
+    return f'<img class="thumbnail" src="data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}" alt="">'
 
 
 def _rest(reader: IndexReader, pieces: Sequence[Evidence]) -> str:
@@ -194,7 +211,7 @@ def _rest(reader: IndexReader, pieces: Sequence[Evidence]) -> str:
     rows = []
     for piece in pieces:
         name, where = place(reader, piece)
-        rows.append(f"<li><b>{escape(name)}</b> {escape(where)}<br>{escape(shorten(piece.text, 140))}</li>")
+        rows.append(f"<li>{_thumbnail(reader, piece)}<b>{escape(name)}</b> {escape(where)}<br>{escape(shorten(piece.text, 140))}</li>")
     count = f"{len(rows)} more passage{'s were' if len(rows) > 1 else ' was'} read"
     return f'<details class="rest"><summary>{count}</summary><ul>{"".join(rows)}</ul></details>'
 
@@ -251,6 +268,8 @@ def turn_html(turn: Turn, number: int) -> str:
         parts.append(f'<p class="problem">{escape(turn.problem)}</p>')
     elif turn.reply:
         parts.append(_told(turn.reply, number))
+    elif turn.similar:
+        parts.append('<p class="facts">What of the library is like it stands beside.</p>')
     elif turn.text:
         parts.append(f'<div class="answer">{escape(turn.text)}</div>')
     elif turn.question and not (turn.files and not turn.summary):

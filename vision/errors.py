@@ -1,5 +1,11 @@
-"""The one error of this room: a picture or page that cannot be read. `indexing` turns it into its LoadError."""
+"""What can be wrong with pictures and with what looks at them; `indexing` turns a PictureError into its LoadError."""
+
+from models.errors import FolioError
 
 
-class PictureError(Exception):
+class PictureError(FolioError):
     """What a user can cause: the message is one line that says what is wrong with the picture, without its path."""
+
+
+class ImageModelError(FolioError):
+    """An image model that cannot be opened."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from indexing.loaders import (
     delimited,
     docx,
+    drawing,
     epub,
     html,
     image,
@@ -50,12 +52,13 @@ LOADERS = (
     Loader("eml", (".eml",), mail.load),
     Loader("epub", (".epub",), epub.load),
     Loader("image", (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp"), image.load),
+    Loader("svg", (".svg",), drawing.load),
 )
 BY_NAME = {loader.name: loader for loader in LOADERS}
 BY_SUFFIX = {suffix: loader for loader in LOADERS for suffix in loader.suffixes}
-# Text to the eye of a program only: drawings, source maps, lock files, undo data.
-PASSED_OVER = (".svg", ".map", ".lock", ".min.js", ".min.css", ".pem", ".key", ".part", ".crdownload", ".swp")
-__all__ = ["LOADERS", "Alive", "Loader", "is_supported", "load"]
+# Text to the eye of a program only: source maps, lock files, undo data.
+PASSED_OVER = (".map", ".lock", ".min.js", ".min.css", ".pem", ".key", ".part", ".crdownload", ".swp")
+__all__ = ["LOADERS", "Alive", "Loader", "is_picture", "is_supported", "load"]
 
 
 def load(path: Path, alive: Alive = lambda: None) -> Iterator[Document]:
@@ -85,6 +88,10 @@ def is_supported(path: Path) -> bool:
     except OSError:
         return False
     return bool(start) and looks_like_text(start)
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    return BY_SUFFIX.get(Path(path).suffix.lower()) is BY_NAME["image"]
 
 
 def _guarded(loader: Loader, path: Path, alive: Alive) -> Iterator[Document]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from indexing.loaders.decode import clean
-from indexing.types import Block, BlockKind, Box, Document, Figure, Modality, Page, Picture, Words
+from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
 from models.cell import CELL
 
 BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
@@ -21,7 +23,6 @@ class DocumentBuilder:
         self._open: dict | None = None  # the page that is being filled
         self._words: list[tuple[int, int, Box, float]] = []
         self._pictures: list[Picture] = []
-        self._figures: list[Figure] = []
 
     def page(self, number: int, width: float = 0.0, height: float = 0.0, label: str = "") -> None:
         self._close_page()
@@ -74,19 +75,28 @@ class DocumentBuilder:
         self._block(kind, filled.strip())
         self._words += [(at + start, at + end, box, confidence) for start, end, box, confidence in spans]
 
-    def figure(self, caption: list[list[tuple[str, Box, float]]], inside: list[list[tuple[str, Box, float]]], box: Box) -> None:
-        """A figure of the open page: lines of words as of `words`; box: where it is drawn, 0..1 of the page."""
-        self._figures.append(Figure(self._length + len(self._glue(BlockKind.FIGURE)), box))
+    def drawn(self, caption: list[list[tuple[str, Box, float]]], inside: list[list[tuple[str, Box, float]]], picture: Picture) -> None:
+        """A figure of the open page: lines of words as of `words`, and its picture with its box."""
+        self._pictures.append(replace(picture, block=len(self._blocks)))
         self.words([*caption, *inside], BlockKind.FIGURE, parted=len(caption))
 
+    def figure(self, text: str, picture: Picture) -> None:
+        """A picture among the blocks, with its caption or with what stands in its place for those who cannot see it; either may be missing."""
+        self._pictures.append(replace(picture, block=len(self._blocks), page=self._open["number"] if self._open else 0))
+        if text.strip():
+            self._block(BlockKind.FIGURE, text.strip())
+        else:
+            self._blocks.append(Block(BlockKind.FIGURE, self._length, self._length))
+
     def picture(self, picture: Picture) -> None:
+        """The open page as a picture."""
         self._pictures.append(picture)
 
     def build(self, *, title: str = "", key: str = "", format: str = "", modality: Modality = Modality.TEXT) -> Document:
         self._close_page()
         return Document(
             text="".join(self._parts), blocks=tuple(self._blocks), title=" ".join(title.split()), key=key, format=format,
-            pages=tuple(self._pages), pictures=tuple(self._pictures), figures=tuple(self._figures), modality=modality,
+            pages=tuple(self._pages), pictures=tuple(self._pictures), modality=modality,
         )
 
     def _row(self, kind: BlockKind, cells: list[str]) -> None:

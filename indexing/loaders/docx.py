@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders.archive import open_zip
-from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.builder import BREAK, DocumentBuilder
+from indexing.loaders.figures import CAPTION
+from indexing.loaders.html_nodes import FILE_NAME
+from indexing.loaders.inner_pictures import InnerPictures
 from indexing.loaders.registry import Alive
 from indexing.types import Document, LoadError
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 NOTES = ("/footnotes", "/endnotes")  # the ends of their relationship types
 BREAKS = {W + "tab": "\t", W + "br": "\n", W + "cr": "\n", W + "noBreakHyphen": "-"}
@@ -49,11 +55,17 @@ class _Reader:
         self.builder, self.document, self.alive = builder, document, alive
         self.styles = {style.style_id: style for style in document.styles}
         self.title = ""
+        self.pictures = InnerPictures(alive)
 
     def blocks(self, parent: _Element) -> None:
         """Append every paragraph and table directly under an element, looking through content controls."""
+        caption: _Element | None = None  # that a picture took with it
         for child in parent.iterchildren():
+            if child is caption:
+                continue
             if child.tag == W + "p":
+                taken = self.drawn(child)
+                caption = caption if taken is None else taken
                 self.paragraph(child)
             elif child.tag == W + "tbl":
                 self.table(child)
@@ -75,6 +87,23 @@ class _Reader:
         for box in element.iter(W + "txbxContent"):
             if not any(parent.tag == FALLBACK for parent in box.iterancestors()):
                 self.blocks(box)
+
+    def drawn(self, element: _Element) -> _Element | None:
+        """Append the pictures of a paragraph; the paragraph after it, where that is their caption."""
+        content = [part.blob for blip in element.iter(A + "blip") if (part := self.document.part.related_parts.get(blip.get(R + "embed"))) is not None]
+        if not content:
+            return None
+        described = next((node.get("descr", "") for node in element.iter(WP + "docPr")), "")
+        after = element.getnext()
+        is_caption = after is not None and after.tag == W + "p" and (self._is_caption(after) or CAPTION.match(paragraph_text(after).strip()))
+        said = [paragraph_text(after).strip() if is_caption else "", "" if FILE_NAME.search(described) else described]
+        taken = [self.pictures.put(self.builder, one, BREAK.join(filter(None, said)) if number == 0 else "") for number, one in enumerate(content)]
+        return after if is_caption and taken[0] else None
+
+    def _is_caption(self, element: _Element) -> bool:
+        named = element.find(f"{W}pPr/{W}pStyle")
+        style = self.styles.get(named.get(W + "val")) if named is not None else None
+        return style is not None and (style.name or "").lower() == "caption"
 
     def table(self, table: _Element) -> None:
         """The first row is the header, unless it is the only one. Cells merged downwards are repeated in each row."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from indexing.loaders import html
 from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.inner_pictures import LIMIT_MB, InnerPictures, Resolve, from_data_url
 from indexing.loaders.registry import Alive
 from indexing.types import Document, LoadError
 
@@ -29,7 +30,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         package_name = _first(_xml(book, CONTAINER), "rootfile").get("full-path", "")
         package = _xml(book, package_name)
         items = {item.get("id"): item for item in package.iter("{*}item")}
-        builder = DocumentBuilder()
+        builder, pictures = DocumentBuilder(), InnerPictures(alive)
         for reference in package.iter("{*}itemref"):
             item = items.get(reference.get("idref"))
             if (
@@ -39,10 +40,25 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
             ):
                 continue
             name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(item.get("href", ""))))
-            html.feed(builder, html.parse(_read(book, name)), alive)
+            html.feed(builder, html.parse(_read(book, name)), alive, _inside(book, name), pictures)
             alive()
         title = next((node.text or "" for node in package.iter("{*}title")), "")
     yield builder.build(title=title, format="epub")
+
+
+def _inside(book: zipfile.ZipFile, chapter: str) -> Resolve:
+    """How a chapter finds its pictures: inside the book."""
+
+    def resolve(source: str) -> bytes | None:
+        if source.startswith("data:"):
+            return from_data_url(source)
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(chapter), unquote(source.partition("#")[0])))
+        try:
+            return book.read(name) if book.getinfo(name).file_size <= LIMIT_MB << 20 else None
+        except (KeyError, ValueError):
+            return None
+
+    return resolve
 
 
 def _refuse_protected(book: zipfile.ZipFile) -> None:

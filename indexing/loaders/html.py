@@ -15,6 +15,7 @@ from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.decode import SNIFF, check_size, clean, detect_encoding
 from indexing.loaders.html_nodes import LINE_BREAK, hidden, inline_text, is_block, leaf_text
 from indexing.loaders.html_table import TableRow, table_parts
+from indexing.loaders.inner_pictures import InnerPictures, Resolve, beside, from_data_url
 from indexing.loaders.registry import Alive
 from indexing.types import Document
 
@@ -31,7 +32,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     soup = parse(path.read_bytes())
     alive()
     builder = DocumentBuilder()
-    feed(builder, soup, alive)
+    feed(builder, soup, alive, beside(path))
     yield builder.build(title=title_of(soup), format="html")
 
 
@@ -52,9 +53,12 @@ def title_of(soup: BeautifulSoup) -> str:
     return " ".join(tag.get_text(" ").split()) if tag else ""
 
 
-def feed(builder: DocumentBuilder, root: Tag, alive: Alive = lambda: None) -> None:
-    """Append the visible content under `root`. Not recursive: pages nest thousands of elements deep."""
-    walk = _Walk(builder)
+def feed(builder: DocumentBuilder, root: Tag, alive: Alive = lambda: None, resolve: Resolve = from_data_url, pictures: InnerPictures | None = None) -> None:
+    """Append the visible content under `root`. Not recursive: pages nest thousands of elements deep.
+
+    resolve: finds the pictures that it names; pictures: those of the document that this is a part of.
+    """
+    walk = _Walk(builder, resolve, pictures or InnerPictures(alive))
     stack: list[tuple[PageElement | TableRow, bool]] = [(root, True)]
     steps = 0
     while stack:
@@ -77,8 +81,8 @@ def feed(builder: DocumentBuilder, root: Tag, alive: Alive = lambda: None) -> No
 class _Walk:
     """Gathers inline text until a block begins or ends, then hands it to the builder."""
 
-    def __init__(self, builder: DocumentBuilder) -> None:
-        self.builder = builder
+    def __init__(self, builder: DocumentBuilder, resolve: Resolve, pictures: InnerPictures) -> None:
+        self.builder, self.resolve, self.pictures = builder, resolve, pictures
         self.line: list[str] = []
         self.marker = ""  # of the list item whose text comes next
         self.numbers: Counter[int] = Counter()  # items seen so far, by the identity of their list
@@ -87,7 +91,8 @@ class _Walk:
         """What to visit inside the node; None where it is a leaf, or was taken whole, or is not seen."""
         name = getattr(node, "name", None)
         if name is None or name in ("br", "img"):
-            self.line.append(inline_text(node))
+            if name != "img" or not self.picture(node):
+                self.line.append(inline_text(node))
             return None
         if hidden(node):
             return None
@@ -101,9 +106,30 @@ class _Walk:
             return None
         if name == "table":
             return table_parts(node)
+        if name == "figure" and self.figure(node):
+            return None
         if name == "li":
             self.marker = self._marker(node)
         return node.contents
+
+    def picture(self, node: Tag, said: str = "") -> bool:
+        """Take a picture out of its line; False where there is none to be had."""
+        content = self.resolve(str(node.get("src") or "").strip())
+        if content and not said:
+            said = inline_text(node)
+        if not content:
+            return False
+        self.flush()
+        return self.pictures.put(self.builder, content, said)
+
+    def figure(self, node: Tag) -> bool:
+        """Take a figure that is pictures and a caption; what else it may hold is read as it stands."""
+        found, caption = node.find_all("img"), node.find("figcaption")
+        if not found or node.find(["table", "pre"]):
+            return False
+        texts = [inline_text(found[0]).strip(), leaf_text(caption).strip() if caption else ""]
+        taken = [one for number, one in enumerate(found) if self.picture(one, "\n\n".join(filter(None, reversed(texts))) if number == 0 else inline_text(one))]
+        return bool(taken) and taken[0] is found[0]
 
     def leave(self, node: PageElement) -> None:
         if is_block(node):

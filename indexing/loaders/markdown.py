@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders import spans
 from indexing.loaders.decode import read_text
+from indexing.loaders.inner_pictures import InnerPictures, Resolve, beside
 from indexing.loaders.registry import Alive
-from indexing.types import Block, BlockKind, Document
+from indexing.types import Block, BlockKind, Document, Picture
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -25,8 +27,11 @@ COMMENT = re.compile(r"\A<!--.*?-->\s*\Z", re.DOTALL)
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
     text = read_text(path)
-    blocks = blocks_of(text) if len(text) <= STRUCTURED else spans.prose(text)
-    yield Document(text=text, blocks=blocks, title=title_of(text, blocks), format="markdown")
+    if len(text) > STRUCTURED:
+        blocks, pictures = spans.prose(text), ()
+    else:
+        blocks, pictures = _illustrated(text, beside(path), InnerPictures(alive))
+    yield Document(text=text, blocks=blocks, title=title_of(text, blocks), format="markdown", pictures=pictures)
 
 
 def title_of(text: str, blocks: tuple[Block, ...]) -> str:
@@ -35,6 +40,28 @@ def title_of(text: str, blocks: tuple[Block, ...]) -> str:
 
 def blocks_of(text: str) -> tuple[Block, ...]:
     """Spans of headings (without their marks), paragraphs, list items, code and table lines, in order."""
+    return tuple(block for block, _ in _parsed(text))
+
+
+def _illustrated(text: str, resolve: Resolve, inner: InnerPictures) -> tuple[tuple[Block, ...], tuple[Picture, ...]]:
+    """The blocks, and the pictures among them: one that is a paragraph is a figure, and its alternative text the figure's; others follow their paragraph."""
+    blocks: list[Block] = []
+    pictures: list[Picture] = []
+    for block, shown in _parsed(text):
+        found = [(image, picture) for image in shown if (picture := inner.kept(resolve(str(image.attrGet("src") or "")))) is not None]
+        alone = len(shown) == 1 and text[block.start : block.end].startswith("![") and text[block.start : block.end].endswith(")")
+        if not (found and alone):
+            blocks.append(block)
+        for image, picture in found:
+            said = text.find(image.content, block.start, block.end) if alone and image.content.strip() else -1
+            span = (said, said + len(image.content)) if said >= 0 else (block.end, block.end)
+            pictures.append(replace(picture, block=len(blocks)))
+            blocks.append(Block(BlockKind.FIGURE, *span))
+    return tuple(blocks), tuple(pictures)
+
+
+def _parsed(text: str) -> Iterator[tuple[Block, list[Token]]]:
+    """Blocks, and the images in each."""
     from markdown_it import MarkdownIt
 
     front = FRONT_MATTER.match(text)
@@ -42,10 +69,12 @@ def blocks_of(text: str) -> tuple[Block, ...]:
     tokens = MarkdownIt("commonmark").enable("table").parse(text[skipped:])
     lengths = (len(line) + 1 for line in text[skipped:].split("\n"))  # markdown-it too ends lines at "\n" only
     offsets = [min(at, len(text)) for at in accumulate(lengths, initial=skipped)]  # [i]: where line i begins
-    return tuple(block for block in _blocks(text, tokens, offsets) if block.start < block.end)
+    for block, images in _blocks(text, tokens, offsets):
+        if block.start < block.end:
+            yield block, images
 
 
-def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[Block]:
+def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[tuple[Block, list[Token]]]:
     in_table, in_head = False, False
     for index, token in enumerate(tokens):
         if token.type in ("table_open", "table_close"):
@@ -55,7 +84,7 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[Bloc
         elif token.type == "tr_open":
             first = token.map[0]
             span = spans.trim(text, offsets[first], offsets[first + 1])
-            yield Block(BlockKind.HEADER if in_head else BlockKind.ROW, *span)
+            yield Block(BlockKind.HEADER if in_head else BlockKind.ROW, *span), []
         elif token.type == "inline" and not in_table:
             first, last = token.map
             opener = tokens[index - 1]
@@ -66,17 +95,18 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[Bloc
                     if found >= 0
                     else spans.trim(text, offsets[first], offsets[last])
                 )
-                yield Block(BlockKind.HEADING, *span, int(opener.tag[1]))
+                yield Block(BlockKind.HEADING, *span, int(opener.tag[1])), []
             else:
-                yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last]))
+                images = [child for child in token.children or () if child.type == "image"]
+                yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last])), images
         elif token.type == "fence":
             first = token.map[0] + 1
             last = min(first + token.content.count("\n"), token.map[1])
-            yield Block(BlockKind.CODE, *_code(text, offsets[first], offsets[last]))
+            yield Block(BlockKind.CODE, *_code(text, offsets[first], offsets[last])), []
         elif token.type == "code_block":
-            yield Block(BlockKind.CODE, *_code(text, offsets[token.map[0]], offsets[token.map[1]]))
+            yield Block(BlockKind.CODE, *_code(text, offsets[token.map[0]], offsets[token.map[1]])), []
         elif token.type == "html_block" and not COMMENT.match(token.content):
-            yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[token.map[0]], offsets[token.map[1]]))
+            yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[token.map[0]], offsets[token.map[1]])), []
 
 
 def _code(text: str, start: int, end: int) -> tuple[int, int]:

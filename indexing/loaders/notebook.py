@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from indexing.loaders import markdown
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.decode import read_text
+from indexing.loaders.inner_pictures import InnerPictures, from_data_url
 from indexing.loaders.registry import Alive
 from indexing.types import BlockKind, Document, LoadError
 
@@ -29,15 +30,18 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, RecursionError) as error:
         raise LoadError("not a readable notebook: not the JSON that Jupyter writes") from error
     alive()
-    builder, title = DocumentBuilder(), ""
+    builder, pictures, title = DocumentBuilder(), InnerPictures(alive), ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = _markdown(builder, _joined(cell.source))
             title = title or heading
+            for kept in cell.get("attachments", {}).values():
+                pictures.put(builder, _picture(kept))
         elif cell.cell_type == "code":
             builder.code(_joined(cell.source))
             for output in cell.get("outputs", ()):
-                builder.code(_output(output))
+                shown = pictures.put(builder, _picture(output.get("data", {})))
+                builder.code("" if shown else _output(output))
         else:
             builder.paragraph(_joined(cell.source))
     yield builder.build(title=title, format="ipynb")
@@ -69,6 +73,15 @@ def _output(output: NotebookNode) -> str:
     else:
         text = _joined(output.get("data", {}).get("text/plain", ""))
     return ANSI.sub("", text)[:MAX_OUTPUT].rstrip()
+
+
+def _picture(data: NotebookNode | dict) -> bytes | None:
+    """What a cell shows, of the formats that it offers it in."""
+    for kind in ("image/png", "image/jpeg", "image/svg+xml"):
+        if kind in data:
+            content = _joined(data[kind])
+            return content.encode() if kind == "image/svg+xml" else from_data_url(f"data:{kind};base64,{content}")
+    return None
 
 
 def _joined(source: str | list[str]) -> str:

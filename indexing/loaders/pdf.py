@@ -125,7 +125,7 @@ def _feed_page(
         elif key not in seen:
             seen.add(key)
             kept.append(replace(line, margin=True))
-    rest, beside = insets(kept, page, style)
+    rest, beside = insets(kept, page, number, style)
     layout.feed(builder, rest, style, beside)
 
 

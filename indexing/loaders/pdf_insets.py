@@ -15,7 +15,9 @@ from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
 from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Ruled, tables
-from indexing.types import BlockKind, Box
+from indexing.types import BlockKind, Box, Picture
+from vision.images import THUMBNAIL, encode
+from vision.pages import crop, render
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -27,8 +29,8 @@ Word = tuple[str, Box, float]
 Cells = list[list[list[Word]]]  # rows of cells of words
 
 
-def insets(lines: Sequence[Line], page: PdfPage, style: Style) -> tuple[list[Line], list[Inset]]:
-    """The lines of a page that stand in no table and no figure; and these, in their order."""
+def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style) -> tuple[list[Line], list[Inset]]:
+    """The lines of page `number` that stand in no table and no figure; and these, in their order."""
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
     for at, cells in _tables(left, page):
@@ -36,8 +38,7 @@ def insets(lines: Sequence[Line], page: PdfPage, style: Style) -> tuple[list[Lin
     numbers, rest = list(left), list(left.values())
     for region in _figures(rest, page, style):
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
-        box = _unit(region.box, *page.get_size())
-        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.figure, caption=caption, inside=inside, box=box))))
+        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=_picture(region, page, number)))))
         for at in (*region.caption, *region.inside):
             del left[numbers[at]]
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
@@ -89,6 +90,13 @@ def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
         builder.words([word for word in row if word], BlockKind.HEADING, TITLE_LEVEL)
     for number, row in enumerate(cells[len(titles) :]):
         builder.cells(row, BlockKind.ROW if number else BlockKind.HEADER)
+
+
+def _picture(region: Region, page: PdfPage, number: int) -> Picture:
+    """A figure as a picture that is drawn again from its page when it is wanted."""
+    box = _unit(region.box, *page.get_size())
+    seen = crop(render(page, longest=round(THUMBNAIL / max(box[2] - box[0], box[3] - box[1], 0.1))), box)
+    return Picture(number, round(region.box[2] - region.box[0]), round(region.box[3] - region.box[1]), b"", encode(seen, THUMBNAIL), box=box)
 
 
 def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.html_nodes import FILE_NAME
+from indexing.loaders.inner_pictures import InnerPictures
 from indexing.loaders.registry import Alive
-from indexing.types import Document
+from indexing.types import Box, Document
 
 if TYPE_CHECKING:
     from pptx.shapes.base import BaseShape
@@ -26,24 +28,25 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         pass
     deck = Presentation(str(path))
     alive()
-    builder = DocumentBuilder()
+    builder, pictures = DocumentBuilder(), InnerPictures(alive)
     width, height = (deck.slide_width or 0) / EMU_PER_POINT, (deck.slide_height or 0) / EMU_PER_POINT
     first = ""
     for number, slide in enumerate(deck.slides, 1):
         builder.page(number, width, height)
-        title = _slide(builder, slide)
+        title = _slide(builder, slide, pictures, (deck.slide_width or 1, deck.slide_height or 1))
         first = first or title
         alive()
     yield builder.build(title=deck.core_properties.title or first, format="pptx")
 
 
-def _slide(builder: DocumentBuilder, slide: Slide) -> str:
+def _slide(builder: DocumentBuilder, slide: Slide, pictures: InnerPictures, size: tuple[int, int]) -> str:
     title = slide.shapes.title
     text = " ".join(title.text_frame.text.split()) if title is not None else ""
     builder.heading(text, 1)
     rest = (shape for shape in _flat(slide.shapes) if title is None or shape.shape_id != title.shape_id)
     for shape in sorted(rest, key=lambda shape: (shape.top or 0, shape.left or 0)):
-        _shape(builder, shape)
+        if not pictures.put(builder, _content(shape), _described(shape), _box(shape, size)):
+            _shape(builder, shape)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         notes = _tidy(slide.notes_slide.notes_text_frame.text)
         builder.paragraph(f"Notes: {notes}" if notes else "")
@@ -75,8 +78,30 @@ def _shape(builder: DocumentBuilder, shape: BaseShape) -> None:
             text = _tidy(paragraph.text)
             builder.paragraph("- " + text if text and paragraph.level else text)
     else:
-        described = shape._element.xpath(".//p:cNvPr/@descr")  # the alternative text of a picture
-        builder.paragraph(_tidy(described[0]) if described else "")
+        builder.paragraph(_described(shape))
+
+
+def _described(shape: BaseShape) -> str:
+    """The alternative text of a picture, unless it is only the name of a file."""
+    described = shape._element.xpath(".//p:cNvPr/@descr")
+    return "" if not described or FILE_NAME.search(described[0]) else _tidy(described[0])
+
+
+def _content(shape: BaseShape) -> bytes | None:
+    try:
+        return shape.image.blob
+    except (AttributeError, ValueError, KeyError):  # no picture, or one that is linked and not in the file
+        return None
+
+
+def _box(shape: BaseShape, size: tuple[int, int]) -> Box | None:
+    """Where it is on its slide, 0..1."""
+    if None in (shape.left, shape.top, shape.width, shape.height):
+        return None
+    left, top = shape.left / size[0], shape.top / size[1]
+    corners = left, top, left + shape.width / size[0], top + shape.height / size[1]
+    x0, y0, x1, y1 = (round(min(max(value, 0.0), 1.0), 5) for value in corners)
+    return x0, y0, x1, y1
 
 
 def _table(builder: DocumentBuilder, table: Table) -> None:

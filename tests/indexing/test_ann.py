@@ -45,10 +45,10 @@ def test_it_finds_what_brute_force_finds(count: int, k: int, removed: set[int], 
 
 def test_a_saved_index_answers_the_same_and_replaces_the_older_file(tmp_path: Path) -> None:
     vectors, ids = unit_vectors(100), np.arange(1, 101, dtype=np.int64)
-    old = ann.save(tmp_path, made(vectors[:50], ids[:50]))
-    new = ann.save(tmp_path, made(vectors, ids))
+    old = ann.save(tmp_path, "text", made(vectors[:50], ids[:50]))
+    new = ann.save(tmp_path, "text", made(vectors, ids))
     assert not old.exists()
-    assert ann.newest(tmp_path) == (100, new)
+    assert ann.newest(tmp_path, "text") == (100, new)
     loaded = ann.load(new, 16)
     assert loaded.epoch == 100
     assert loaded.search(vectors[7], 3)[0].tolist() == made(vectors, ids).search(vectors[7], 3)[0].tolist()
@@ -56,14 +56,14 @@ def test_a_saved_index_answers_the_same_and_replaces_the_older_file(tmp_path: Pa
 
 
 def test_saving_an_older_state_leaves_a_newer_file_alone(tmp_path: Path) -> None:
-    new = ann.save(tmp_path, made(unit_vectors(9), np.arange(1, 10, dtype=np.int64)))
-    ann.save(tmp_path, made(unit_vectors(5), np.arange(1, 6, dtype=np.int64)))
-    assert ann.newest(tmp_path) == (9, new)
+    new = ann.save(tmp_path, "text", made(unit_vectors(9), np.arange(1, 10, dtype=np.int64)))
+    ann.save(tmp_path, "text", made(unit_vectors(5), np.arange(1, 6, dtype=np.int64)))
+    assert ann.newest(tmp_path, "text") == (9, new)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_file_is_not_loaded(tmp_path: Path, damage: str) -> None:
-    path = ann.save(tmp_path, made(unit_vectors(100), np.arange(100, dtype=np.int64)))
+    path = ann.save(tmp_path, "text", made(unit_vectors(100), np.arange(100, dtype=np.int64)))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes({"truncated": bytes(data[:-100]), "flipped": bytes(data), "empty": b""}[damage])
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_not_loaded(tmp_path: Path, damage: str) -> None:
 
 
 def test_an_index_of_another_dimension_is_not_loaded(tmp_path: Path) -> None:
-    path = ann.save(tmp_path, made(unit_vectors(10), np.arange(10, dtype=np.int64)))
+    path = ann.save(tmp_path, "text", made(unit_vectors(10), np.arange(10, dtype=np.int64)))
     assert ann.load(path, 17) is None
 
 

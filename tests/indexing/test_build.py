@@ -118,7 +118,7 @@ def test_an_index_of_another_format_is_refused_for_reading_and_writing(sources: 
     with Store(index) as store:
         store.set_meta("version", "1")
     for door in (lambda: IndexReader(index), lambda: build([sources], index)):
-        with pytest.raises(StoreError, match=r"format 1, this Folio reads format 2: index its sources again into a new directory"):
+        with pytest.raises(StoreError, match=r"format 1, this Folio reads format 3: index its sources again into a new directory"):
             door()
 
 
@@ -269,7 +269,7 @@ def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: P
     (sources / "new.txt").write_text("The submarine volcano erupted in May.")
     build([sources], index)
     remove(index, f"{sources}/mill.txt")
-    assert ann.newest(index)[0] < IndexReader(index).count() + 2
+    assert ann.newest(index, "text")[0] < IndexReader(index).count() + 2
     assert found(index, "an erupting volcano", 1) == [f"{sources}/new.txt"]
     assert f"{sources}/mill.txt" not in found(index, "the wheel turns", 20)
 
@@ -343,7 +343,7 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
         if (index / "store.sqlite").exists() and (index / "store.sqlite").stat().st_size:
             assert verify(index) == []
             reader = IndexReader(index)
-            if reader.dimension and reader.count():
+            if reader.fingerprint and reader.count():
                 hits = reader.nearest(open_embedder().encode_queries(["buoy adrift"])[0], 5)
                 assert len(reader.chunks([row for row, _ in hits])) == min(5, reader.count())
     assert killed >= 2

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing import minilm
 from indexing.build import build
 from indexing.embedder import EmbedderError, SentenceTransformerEmbedder, open_embedder
 from indexing.reader import IndexReader
-from models import base
+from models import base, minilm
 
 TEXTS = [
     "The wheel turns at six revolutions a minute.", "Mackerel is the cat's favourite.", "How fast does the wheel go?", "12 | 4.5 | 0.3",
@@ -97,7 +96,7 @@ def test_an_index_remembers_its_embedder(prompted: Path, tmp_path: Path) -> None
     (tmp_path / "docs" / "a.txt").write_text("The tide mill stands on the creek. " * 30)
     build([tmp_path / "docs"], tmp_path / "index", embedder=str(prompted))
     reader = IndexReader(tmp_path / "index")
-    assert (reader.embedder_name, reader.dimension) == (str(prompted), 32)
+    assert reader.embedder_name == str(prompted) and reader.fingerprint.endswith("/32/l2")
     assert reader.count() > 1  # its window is shorter than the default's
     (tmp_path / "docs" / "b.txt").write_text("Another page.")
     assert build([tmp_path / "docs"], tmp_path / "index").added == 1

@@ -35,9 +35,9 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Document:
 
 
 def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Document) -> None:
-    [figure], [block] = read.figures, [block for block in read.blocks if block.kind is BlockKind.FIGURE]
+    [figure], [(number, block)] = read.pictures, [(number, block) for number, block in enumerate(read.blocks) if block.kind is BlockKind.FIGURE]
     text = read.text[block.start : block.end]
-    assert figure.start == block.start and text.startswith(CAPTION_TEXT)
+    assert figure.block == number and figure.thumbnail and text.startswith(CAPTION_TEXT)
     assert {"1786", "1787", "1788", "Tonnes"} <= set(text.split())
     left, bottom, width, height = PLACE
     x0, y0, x1, y1 = figure.box
@@ -50,7 +50,7 @@ def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Documen
 def test_it_is_a_chunk_of_its_own(read: Document) -> None:
     chunks = chunk(read, "report.pdf", lambda texts: [len(text.split()) for text in texts], 256)
     [figure] = [one for one in chunks if one.modality is Modality.IMAGE]
-    assert figure.text.startswith(CAPTION_TEXT) and figure.locator.boxes == (read.figures[0].box,) and figure.locator.page == 1
+    assert figure.text.startswith(CAPTION_TEXT) and figure.locator.boxes == (read.pictures[0].box,) and figure.locator.page == 1
     assert all(read.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
     assert not any(CAPTION_TEXT in one.text for one in chunks if one is not figure)
 

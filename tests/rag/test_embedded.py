@@ -11,12 +11,12 @@ import pytest
 from samples_rag import evidence
 
 from indexing.build import build
-from indexing.minilm import MiniLM
 from indexing.reader import IndexReader
 from indexing.types import Modality
 from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
+from models.minilm import MiniLM
 from models.reader import Computed, Reader
 from models.shipped import Shipped
 from models.windows import open_tokenizer

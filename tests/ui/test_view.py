@@ -245,27 +245,27 @@ def test_a_page_is_drawn_from_its_file_while_that_is_what_was_indexed(shelf: Pat
     from PIL import Image
 
     reader, piece = IndexReader(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
-    picture = page_picture(reader, piece.document, 3)
+    picture = page_picture(reader, piece)
     assert isinstance(picture, PagePicture) and not picture.note
     assert Image.open(io.BytesIO(picture.webp)).size == (picture.width, picture.height)
     path = reader.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        assert "gone or has changed" in page_picture(reader, piece.document, 3)
+        assert "gone or has changed" in page_picture(reader, piece)
         path.write_bytes(b"another file")
-        assert "gone or has changed" in page_picture(reader, piece.document, 3)
+        assert "gone or has changed" in page_picture(reader, piece)
     finally:
         kept.rename(path)
-    assert isinstance(page_picture(reader, piece.document, 3), PagePicture)
+    assert isinstance(page_picture(reader, piece), PagePicture)
 
 
 def test_a_picture_is_shown_when_its_file_is_gone(shelf: Path) -> None:
     reader, piece = IndexReader(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
-    assert page_picture(reader, piece.document, 1).note == ""
+    assert page_picture(reader, piece).note == ""
     path = reader.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        picture = page_picture(reader, piece.document, 1)
+        picture = page_picture(reader, piece)
     finally:
         kept.rename(path)
     assert isinstance(picture, PagePicture) and "as it was indexed" in picture.note
@@ -275,7 +275,7 @@ def test_formats_without_looks_have_no_picture_and_no_excuse(shelf: Path) -> Non
     reader = IndexReader(shelf / "index")
     for name in ("mill-books.xlsx", "open-day-talk.pptx", "C# notes.txt"):
         piece = chunk(shelf, name)
-        assert page_picture(reader, piece.document, piece.page) is None
+        assert page_picture(reader, piece) is None
 
 
 def test_boxes_are_drawn_in_shares_of_the_page() -> None:

@@ -1,0 +1,102 @@
+"""Pictures that stand inside a document: which are worth keeping, and the words on them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_to_bytes
+
+from indexing.loaders.builder import BREAK, DocumentBuilder
+from indexing.loaders.registry import Alive
+from indexing.types import Picture
+from vision import images, svg
+from vision.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST_SIDE, LEAST_AREA = 48, 10_000  # pixels: smaller ones are icons, bullets, rules
+LIMIT_MB = 50
+MOST = 500  # pictures of one document
+SVG_SIDE = 1024
+FEW = 3  # letters and figures; fewer were not written
+
+Resolve = Callable[[str], bytes | None]  # what a document calls a picture -> its file's content
+
+
+class InnerPictures:
+    """The pictures of one document; one that comes back, as a logo does, is kept once."""
+
+    def __init__(self, alive: Alive = lambda: None) -> None:
+        self._alive = alive
+        self._seen: set[bytes] = set()
+
+    def put(self, builder: DocumentBuilder, content: bytes | None, said: str = "", box: tuple[float, float, float, float] | None = None) -> bool:
+        """Append a picture with what is said of it (caption, alternative text) and the words on it; whether it was worth keeping."""
+        image = self._opened(content) if content else None
+        if image is None:
+            return False
+        self._alive()
+        picture = Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL), box=box)
+        builder.figure(BREAK.join(part for part in (said.strip(), _words(image)) if part), picture)
+        self._alive()
+        return True
+
+    def kept(self, content: bytes | None) -> Picture | None:
+        """A picture whose words are not read."""
+        image = self._opened(content) if content else None
+        return image and Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL))
+
+    def _opened(self, content: bytes) -> Image | None:
+        digest = hashlib.blake2b(content, digest_size=12).digest()
+        if digest in self._seen or len(self._seen) >= MOST or len(content) > LIMIT_MB << 20:
+            return None
+        self._seen.add(digest)
+        try:
+            drawn = b"<svg" in content[:2000]
+            image = images.to_rgb(svg.rendered(content, SVG_SIDE)) if drawn else images.first_frame(io.BytesIO(content))
+        except PictureError:  # one damaged picture must not cost the document
+            return None
+        return image if min(image.size) >= LEAST_SIDE and image.width * image.height >= LEAST_AREA else None
+
+
+def beside(path: Path) -> Resolve:
+    """How a document at `path` finds its pictures: below the folder above its own, or written into it (data:). Nothing is fetched."""
+    root = path.absolute().parent.parent
+
+    def resolve(source: str) -> bytes | None:
+        if source.startswith("data:"):
+            return from_data_url(source)
+        if ":" in source.partition("/")[0] or source.startswith(("/", "\\")):
+            return None
+        try:
+            file = (path.parent / unquote(source.partition("#")[0].partition("?")[0])).resolve()
+            inside = file.is_relative_to(root.resolve()) and file.is_file() and file.stat().st_size <= LIMIT_MB << 20
+            return file.read_bytes() if inside else None
+        except (OSError, ValueError):
+            return None
+
+    return resolve
+
+
+def from_data_url(source: str) -> bytes | None:
+    head, _, body = source.partition(",")
+    if not head.startswith("data:image/"):
+        return None
+    try:
+        return base64.b64decode(body, validate=False) if head.endswith(";base64") else unquote_to_bytes(body)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _words(image: Image) -> str:
+    """What stands on a picture, line by line; a ring alone is no O."""
+    from vision.ocr import read_lines
+
+    read = "\n".join(" ".join(text for text, _, _ in line) for line in read_lines(image))
+    return read if sum(map(str.isalnum, read)) >= FEW else ""

@@ -1,0 +1,88 @@
+"""The image channel: pictures of the index by words, or by a picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexing.embedder import Embedder
+from indexing.filters import Filter
+from indexing.reader import IndexReader
+from indexing.spaces import IMAGE, Hits
+from models import minilm
+from models.errors import FolioError
+from vision import encoder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vision.encoder import ImageEmbedder
+
+LEAST_WORD = 0.6  # confidence of a word on the picture that is searched with
+MOST_WORDS = 60
+
+
+class PictureSearch:
+    """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
+
+    def __init__(self, reader: IndexReader, embedder: Embedder) -> None:
+        self._reader, self._embedder = reader, embedder
+        self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
+
+    def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
+        """The pictures that words describe, best first. [] where the index has none, or its image model is not to be had."""
+        model = self._model()[0]
+        return self._reader.nearest(model.encode_texts([question])[0], depth, only, IMAGE) if model and question.strip() else []
+
+    def by_picture(self, image: Image, depth: int, only: Filter | None) -> Hits:
+        """The pictures like this one."""
+        model = self._model()[0]
+        return self._reader.nearest(model.encode_images([image])[0], depth, only, IMAGE) if model else []
+
+    @property
+    def problem(self) -> str:
+        """Why pictures are not searched, where they should be."""
+        return self._model()[1]
+
+    def _model(self) -> tuple[ImageEmbedder | None, str]:
+        fingerprint = self._reader.image_fingerprint
+        if not fingerprint:
+            return None, ""
+        if self._opened[0] != fingerprint:
+            shared = self._embedder.encode_queries if self._embedder.fingerprint == minilm.fingerprint() else None
+            model, problem = None, ""
+            try:
+                model = encoder.open_image_embedder(self._reader.image_model, shared)
+                if model.fingerprint != fingerprint:
+                    model, problem = None, f"pictures were embedded with {fingerprint}, here is {model.fingerprint}: index their sources again into a new directory"
+            except FolioError as error:
+                problem = str(error)
+            self._opened = (fingerprint, model, problem)
+        return self._opened[1:]
+
+
+def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
+    """Upright RGB. Raises PictureError, also for a file that is not there."""
+    from vision.errors import PictureError
+    from vision.images import first_frame, to_rgb
+
+    if isinstance(image, bytes):
+        image = io.BytesIO(image)
+    elif isinstance(image, (str, os.PathLike)):
+        image = Path(image)
+    else:
+        return to_rgb(image)
+    try:
+        return first_frame(image)
+    except PictureError as error:
+        raise PictureError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from error
+
+
+def words_on(image: Image) -> str:
+    """The words that stand on a picture, as far as they can be read."""
+    from vision.ocr import read_lines
+
+    words = [text for line in read_lines(image) for text, _, confidence in line if confidence >= LEAST_WORD]
+    return " ".join(words[:MOST_WORDS])

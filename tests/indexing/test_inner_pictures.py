@@ -1,0 +1,143 @@
+"""Pictures inside documents: found, with what is said of them, and never from outside."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from indexing.chunking import chunk
+from indexing.loaders import load
+from indexing.types import BlockKind, Chunk, Document, Modality
+
+CAPTION = "Figure 2: The wheel from the east"
+ALT = "a drawing of the mill wheel"
+
+
+def png(colour: str = "teal", size: tuple[int, int] = (240, 160)) -> bytes:
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).ellipse((20, 20, size[0] - 20, size[1] - 20), fill=colour)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def docx(path: Path) -> None:
+    from docx import Document as Docx
+
+    made = Docx()
+    made.add_heading("The wheel", 1)
+    made.add_paragraph("Before the picture.")
+    made.add_picture(io.BytesIO(png()))
+    made.inline_shapes[0]._inline.docPr.set("descr", ALT)
+    made.add_paragraph(CAPTION, style="Caption")
+    made.add_paragraph("After the picture.")
+    made.save(str(path))
+
+
+def pptx(path: Path) -> None:
+    from pptx import Presentation
+    from pptx.util import Inches
+
+    deck = Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[5])
+    slide.shapes.title.text = "The wheel"
+    shape = slide.shapes.add_picture(io.BytesIO(png()), Inches(1), Inches(2), Inches(3), Inches(2))
+    shape._element.nvPicPr.cNvPr.set("descr", ALT)
+    deck.save(str(path))
+
+
+def html(path: Path) -> None:
+    (path.parent / "wheel.png").write_bytes(png())
+    path.write_text(f'<h1>The wheel</h1><p>Before.</p><figure><img src="wheel.png" alt="{ALT}"><figcaption>{CAPTION}</figcaption></figure><p>After.</p>')
+
+
+def markdown(path: Path) -> None:
+    (path.parent / "wheel.png").write_bytes(png())
+    path.write_text(f"# The wheel\n\nBefore.\n\n![{ALT}](wheel.png)\n\nAfter.\n")
+
+
+def ipynb(path: Path) -> None:
+    import nbformat
+
+    cell = nbformat.v4.new_code_cell("plot()", outputs=[nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png()).decode(), "text/plain": "<Figure>"})])
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The wheel"), cell]), path)
+
+
+def epub(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("mimetype", "application/epub+zip")
+        book.writestr("META-INF/container.xml", '<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>')
+        book.writestr("OPS/book.opf", '<package><manifest><item id="a" href="text/a.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="a"/></spine></package>')
+        book.writestr("OPS/text/a.xhtml", f'<html><body><h1>The wheel</h1><p>Before.</p><img src="../img/wheel.png" alt="{ALT}"/></body></html>')
+        book.writestr("OPS/img/wheel.png", png())
+
+
+MADE = {"docx": docx, "pptx": pptx, "html": html, "md": markdown, "ipynb": ipynb, "epub": epub}
+SAID = {"docx": f"{CAPTION}\n\n{ALT}", "html": f"{CAPTION}\n\n{ALT}", "pptx": ALT, "md": ALT, "epub": ALT, "ipynb": ""}
+
+
+def read(path: Path) -> tuple[Document, list[Chunk]]:
+    [document] = load(path)
+    return document, chunk(document, "it", lambda texts: [len(text.split()) for text in texts], 256)
+
+
+@pytest.mark.parametrize("suffix", MADE)
+def test_a_picture_is_found_with_what_is_said_of_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"about.{suffix}"
+    MADE[suffix](path)
+    document, chunks = read(path)
+    [picture], [shown] = document.pictures, [one for one in chunks if one.modality is Modality.IMAGE]
+    block = document.blocks[picture.block]
+    assert block.kind is BlockKind.FIGURE and shown.picture == 0
+    assert shown.text == document.text[block.start : block.end] == SAID[suffix]
+    assert "The wheel" in shown.headings
+    assert (picture.width, picture.height) == (240, 160)
+    assert Image.open(io.BytesIO(picture.preview)).size == (240, 160)
+    assert document.text.count(ALT) == (1 if suffix != "ipynb" else 0) and document.text.count(CAPTION) == (CAPTION in SAID[suffix])
+    assert all(document.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
+
+
+def test_a_slide_says_where_its_picture_is(tmp_path: Path) -> None:
+    pptx(tmp_path / "a.pptx")
+    document, [*_, shown] = read(tmp_path / "a.pptx")
+    assert document.pictures[0].box == pytest.approx((0.1, 2 / 7.5, 0.4, 4 / 7.5), abs=0.01)
+    assert shown.locator.boxes == (document.pictures[0].box,) and shown.locator.page == 1
+
+
+def test_words_on_a_picture_are_read(tmp_path: Path) -> None:
+    from vision.rendered.sheet import Sheet
+
+    sheet = Sheet(500, 200)
+    sheet.write("Sluice keeper", 40, 60, 40)
+    buffer = io.BytesIO()
+    sheet.picture().save(buffer, "PNG")
+    path = tmp_path / "a.html"
+    path.write_text(f'<p>Text.</p><img src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">')
+    document, _ = read(path)
+    block = document.blocks[document.pictures[0].block]
+    assert "Sluice keeper" in document.text[block.start : block.end]
+
+
+@pytest.mark.parametrize("source", ["http://127.0.0.1:9/a.png", "file:///etc/a.png", "/etc/a.png", "../../outside.png", "//host/a.png", "missing.png", "broken.png", "tiny.png"])
+def test_what_is_elsewhere_damaged_or_tiny_is_left_alone(tmp_path: Path, source: str) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "outside.png").write_bytes(png())
+    (inner / "broken.png").write_bytes(png()[:200])
+    (inner / "tiny.png").write_bytes(png(size=(60, 45)))
+    for name, text in (("a.html", f'<p>One <img src="{source}" alt="word"> more.</p>'), ("a.md", f"One ![word]({source}) more.\n")):
+        (inner / name).write_text(text)
+        document, chunks = read(inner / name)
+        assert not document.pictures and len(chunks) == 1 and "word" in chunks[0].text
+
+
+def test_a_picture_that_comes_back_is_kept_once(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(png())
+    (tmp_path / "a.md").write_text("# One\n\n![](logo.png)\n\n# Two\n\n![](logo.png)\n")
+    document, chunks = read(tmp_path / "a.md")
+    assert len(document.pictures) == 1 and sum(one.modality is Modality.IMAGE for one in chunks) == 1

@@ -1,0 +1,175 @@
+"""Image embedders: pictures and texts to unit vectors of one space. The embedded tower, any open_clip model, any of sentence-transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from models.errors import WeightsError
+from models.graph_file import open_session
+from vision.errors import ImageModelError
+from vision.squares import TowerConfig, pixels
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from onnx import ModelProto
+    from PIL.Image import Image
+
+NAME = "folio-tower"
+WEIGHTS = Path(__file__).parents[1] / "data" / "weights" / "tower"
+GRAPH_VERSION = 1  # raised when tower_graph changes what it writes
+BATCH = 16  # pictures at once
+
+EncodeTexts = Callable[[Sequence[str]], np.ndarray]
+
+
+class ImageEmbedder(Protocol):
+    """`fingerprint` names the vector space, as of indexing.embedder.Embedder."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        """(n, dimension) float32, each row of length 1."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """The same for what pictures are asked for with."""
+        ...
+
+
+def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = None) -> ImageEmbedder:
+    """The image model called `name`.
+
+    NAME: the embedded tower; MODEL/PRETRAINED, `hf-hub:...` or a folder with open_clip_config.json: open_clip's, where PRETRAINED may be a
+    file; else a sentence-transformers model by hub name or folder. encode_texts: of MiniLM, where that is open already, for the tower.
+    Raises ImageModelError when its weights are not to be had.
+    """
+    if name == NAME:
+        return EmbeddedTower(encode_texts=encode_texts)
+    from models.torchvision_ops import ensure_operators
+
+    ensure_operators()
+    try:
+        import open_clip
+
+        model, _, pretrained = name.partition("/")
+        if name.startswith("hf-hub:"):
+            return OpenClip(name, name)
+        if (Path(name) / "open_clip_config.json").exists():
+            return OpenClip(name, f"local-dir:{name}")
+        if model in open_clip.list_models():
+            return OpenClip(name, model, pretrained or None)
+        return SentenceTransformerImages(name)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ImageModelError(f"cannot open the image model {name!r}: give a folder or file on this machine or a hub name that it can reach ({reason})") from error
+
+
+class EmbeddedTower:
+    """The tower of vision.tower, through ONNX Runtime; its texts are embedded by MiniLM, whose space it was trained into. Thread-safe."""
+
+    name = NAME
+
+    def __init__(self, folder: Path = WEIGHTS, encode_texts: EncodeTexts | None = None) -> None:
+        self._folder = folder
+        try:
+            self._config = TowerConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            self._revision = _hash([folder / "config.json", folder / "model.safetensors"])
+        except (OSError, ValueError, TypeError) as error:
+            raise WeightsError(f"{folder} holds no image tower ({error})") from error
+        self.dimension = self._config.output
+        self.fingerprint = f"{NAME}@{self._revision}/{self.dimension}/l2"
+        self._texts = encode_texts
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return open_session(f"{NAME}-{self._revision}-{GRAPH_VERSION}", self._graph)
+
+    def _graph(self) -> ModelProto:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        from vision.tower_graph import tower
+
+        try:
+            return tower(load_file(self._folder / "model.safetensors"), self._config)
+        except (OSError, KeyError, SafetensorError) as error:
+            raise WeightsError(f"{self._folder}/model.safetensors is damaged or of another version ({error})") from error
+
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        parts = [np.empty((0, self.dimension), np.float32)]
+        for at in range(0, len(images), BATCH):
+            seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
+            parts.append(self._session.run(None, {"pixels": seen})[0])
+        return np.concatenate(parts)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        if self._texts is None:
+            from models.minilm import MiniLM
+
+            self._texts = MiniLM().encode_queries
+        return self._texts(texts)
+
+
+class OpenClip:
+    """A model of open_clip, in torch."""
+
+    def __init__(self, name: str, model: str, pretrained: str | None = None) -> None:
+        import open_clip
+
+        self._model, self._transform = open_clip.create_model_from_pretrained(model, pretrained=pretrained)
+        self._model.eval()
+        self._tokenizer = open_clip.get_tokenizer(model)
+        self.name = name
+        self.dimension = len(self.encode_texts([""])[0])
+        files = [Path(name.partition("/")[2])] if pretrained else sorted(Path(name).rglob("*")) if Path(name).is_dir() else []
+        revision = _hash([file for file in files if file.is_file()]) if files else "hub"
+        self.fingerprint = f"{name}@{revision}/{self.dimension}/l2"
+
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            parts = [self._model.encode_image(torch.stack([self._transform(image) for image in images[at : at + BATCH]]), normalize=True).numpy() for at in range(0, len(images), BATCH)]
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self._model.encode_text(self._tokenizer(list(texts)), normalize=True).numpy()
+
+
+class SentenceTransformerImages:
+    """A model of sentence-transformers that takes pictures and texts."""
+
+    def __init__(self, name: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(name)
+        self.name = name
+        vectors = self.encode_texts([""])
+        self.dimension = vectors.shape[1]
+        self.fingerprint = f"{name}@{_hash(sorted(file for file in Path(name).rglob('*') if file.is_file())) if Path(name).is_dir() else 'hub'}/{self.dimension}/l2"
+
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        return self._model.encode(list(images), normalize_embeddings=True, show_progress_bar=False) if images else np.empty((0, self.dimension), np.float32)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _hash(files: Sequence[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""python -m vision.train --data PREPARED --out RUN: train the image tower, or go on with a run that was cut off.
+
+PREPARED is what `python -m vision.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/`, `log.jsonl` and `log.png`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models import command, flags
+
+PICTURES = 256  # in a batch
+LESS = {"icon": 0.6}  # how often a kind is drawn in an epoch: icons are many and alike
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """squares (B, S, S, 4) uint8, drawn (B,) bool, texts (B, d)."""
+
+    squares: object
+    drawn: object
+    texts: object
+
+    def to(self, device: object) -> Batch:
+        return Batch(*(part.to(device) for part in (self.squares, self.drawn, self.texts)))
+
+
+class Epoch(Sequence):
+    """The batches of one epoch, made when they are asked for: each picture with one of its texts."""
+
+    def __init__(self, prepared, seed: int, epoch: int) -> None:
+        self._prepared, rng = prepared, np.random.default_rng((seed, epoch))
+        chosen = prepared.chosen("train")
+        often = np.array([LESS.get(prepared.about[at]["kind"], 1.0) for at in chosen])
+        chosen = rng.permutation(chosen[rng.random(len(chosen)) < often])
+        first = prepared.first
+        self._texts = first[chosen] + (rng.random(len(chosen)) * (first[chosen + 1] - first[chosen])).astype(int)
+        self._pictures = chosen
+
+    def __len__(self) -> int:
+        return len(self._pictures) // PICTURES or 1
+
+    def __getitem__(self, at: int) -> Batch:
+        import torch
+
+        chosen = slice(at * PICTURES, (at + 1) * PICTURES)
+        pictures = self._pictures[chosen]
+        drawn = [self._prepared.about[one]["kind"] == "icon" for one in pictures]
+        squares, texts = self._prepared.pictures[pictures], self._prepared.texts[self._texts[chosen]].astype(np.float32)
+        return Batch(torch.from_numpy(squares), torch.tensor(drawn), torch.from_numpy(texts))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vision.train", description="Train the image tower against the text embedder.")
+    parser.add_argument("--data", type=Path, required=True, help="what python -m vision.data wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
+    flags.add(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    import torch
+
+    from models.loop import TrainConfig, train
+    from models.plots import draw
+    from vision.data import Prepared
+    from vision.evaluate import recalls
+    from vision.learner import Learner, loss
+    from vision.squares import TowerConfig
+    from vision.tower import save
+
+    config = flags.given(options, TrainConfig(epochs=26, learning_rate=1e-3, weight_decay=0.05, warmup=0.03, clip=1.0))
+    torch.manual_seed(config.seed)  # new weights are drawn when the model is made
+    prepared, tower = Prepared.open(options.data), TowerConfig()
+
+    def batches(epoch: int) -> Epoch:
+        return Epoch(prepared, config.seed, epoch)
+
+    learner = Learner(tower)
+    if config.compile:
+        learner.compile_tower()
+    model = train(learner, batches, loss, config, options.out, evaluate=lambda trained: recalls(trained.tower, tower, prepared, "dev"))
+    save(model.tower, tower, options.out / "model")
+    draw(options.out / "log.jsonl", options.out / "log.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command.run(main))
