@@ -78,7 +78,10 @@ class DocumentBuilder:
     def drawn(self, caption: list[list[tuple[str, Box, float]]], inside: list[list[tuple[str, Box, float]]], picture: Picture) -> None:
         """A figure of the open page: lines of words as of `words`, and its picture with its box."""
         self._pictures.append(replace(picture, block=len(self._blocks)))
-        self.words([*caption, *inside], BlockKind.FIGURE, parted=len(caption))
+        if caption or inside:
+            self.words([*caption, *inside], BlockKind.FIGURE, parted=len(caption))
+        else:
+            self._blocks.append(Block(BlockKind.FIGURE, self._length, self._length))
 
     def figure(self, text: str, picture: Picture) -> None:
         """A picture among the blocks, with its caption or with what stands in its place for those who cannot see it; either may be missing."""

@@ -71,7 +71,8 @@ def _open(path: Path) -> PdfDocument:
 def _read(document: PdfDocument, alive: Alive) -> Document:
     style, running = _learn(document, alive)
     builder = DocumentBuilder()
-    seen: set[str] = set()
+    seen: set[str] = set()  # running lines that stood on a page before
+    shown: set[bytes] = set()
     damaged = 0
     for index in range(len(document)):
         page = _page(document, index)
@@ -81,7 +82,7 @@ def _read(document: PdfDocument, alive: Alive) -> Document:
             continue
         with PDFIUM:
             try:
-                _feed_page(builder, page, index + 1, style, running, seen)
+                _feed_page(builder, page, index + 1, style, running, seen, shown)
             finally:
                 page.close()
         alive()
@@ -107,7 +108,7 @@ def _page(document: PdfDocument, index: int) -> PdfPage | None:
 
 
 def _feed_page(
-    builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str]
+    builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str], shown: set[bytes]
 ) -> None:
     width, height = page.get_size()
     builder.page(number, width, height)
@@ -125,7 +126,7 @@ def _feed_page(
         elif key not in seen:
             seen.add(key)
             kept.append(replace(line, margin=True))
-    rest, beside = insets(kept, page, number, style)
+    rest, beside = insets(kept, page, number, style, shown)
     layout.feed(builder, rest, style, beside)
 
 

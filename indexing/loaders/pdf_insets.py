@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.figures import CAPTION, Region, regions
+from indexing.loaders.figures import CAPTION, MOST_SHARE, Region, regions
 from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
 from indexing.loaders.pdf_words import displayed
@@ -23,24 +23,35 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
 TITLE_LEVEL = 5  # of a table's title as a heading, below those of the text
+LEAST_PICTURE, MOST_PICTURES = 72.0, 50  # points a side; on a page
 LEAST = 4  # cells with words; a table with fewer is a frame
 
 Word = tuple[str, Box, float]
 Cells = list[list[list[Word]]]  # rows of cells of words
 
 
-def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style) -> tuple[list[Line], list[Inset]]:
-    """The lines of page `number` that stand in no table and no figure; and these, in their order."""
+def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, seen: set[bytes]) -> tuple[list[Line], list[Inset]]:
+    """The lines of page `number` that stand in no table and no figure; and these, in their order.
+
+    seen: the pictures without a caption that the document has shown so far; one that comes back is a logo.
+    """
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
     for at, cells in _tables(left, page):
         made.append((at, Inset(0, partial(_put_table, cells=cells))))
     numbers, rest = list(left), list(left.values())
-    for region in _figures(rest, page, style):
+    shown = _figures(rest, page, style)
+    for region in shown:
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
         made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=_picture(region, page, number)))))
         for at in (*region.caption, *region.inside):
             del left[numbers[at]]
+    for box in _uncaptioned(rest, [region.box for region in shown], page):
+        picture = _picture(Region(box, (), ()), page, number)
+        if picture.thumbnail not in seen:
+            seen.add(picture.thumbnail)
+            below = next((at for at, line in left.items() if line.y0 >= box[3] and line.x1 > box[0] and line.x0 < box[2]), len(lines))
+            made.append((below, Inset(0, partial(DocumentBuilder.drawn, caption=[], inside=[], picture=picture))))
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
 
 
@@ -105,6 +116,23 @@ def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:
     numbers = {id(line): at for at, line in enumerate(lines)}
     groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
     return regions(lines, groups, _drawn(page), *page.get_size())
+
+
+def _uncaptioned(lines: Sequence[Line], taken: Sequence[Box], page: PdfPage) -> list[Box]:
+    """Pictures that stand for themselves: large, no page's background, without words over them, in no figure."""
+    import pypdfium2.raw as pdfium
+
+    place, (width, height) = displayed(page), page.get_size()
+    found = []
+    for thing in islice(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2), MOST_PICTURES):
+        box = place(thing.get_bounds())
+        sides = box[2] - box[0], box[3] - box[1]
+        middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        covered = any(x0 <= middle[0] <= x1 and y0 <= middle[1] <= y1 for x0, y0, x1, y1 in [*taken, *found])
+        written = any(box[0] <= (line.x0 + line.x1) / 2 <= box[2] and box[1] <= (line.y0 + line.y1) / 2 <= box[3] for line in lines)
+        if min(sides) >= LEAST_PICTURE and sides[0] * sides[1] <= MOST_SHARE * width * height and not covered and not written:
+            found.append(box)
+    return found
 
 
 def _drawn(page: PdfPage) -> list[Box]:
