@@ -3,7 +3,7 @@
     python bench/fit_fusion.py COLLECTIONS [--work DIR]
 
 Fits on each qrels/train.tsv, prints nDCG@10 on qrels/test.tsv: both channels, plain RRF, the fused list with the weights
-fitted on all collections, and with those fitted on all others (leave one out). The last lines are for rag/fusion.py.
+of rag/fusion.py, with those fitted now on all collections, and with those fitted on all others (leave one out). The last lines are for rag/fusion.py.
 """
 
 from __future__ import annotations
@@ -147,14 +147,15 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     data = {folder.name: collect(folder, options.work) for folder in sorted(options.collections.iterdir()) if (folder / "corpus.jsonl").exists()}
     everything = fit(list(data.values()))
-    print("| collection | queries | BM25 | dense | RRF | fused | fused, left out |\n|---|---|---|---|---|---|---|")
+    shipped = np.array(fusion.WEIGHTS), fusion.BIAS
+    print("| collection | queries | BM25 | dense | RRF | shipped | fitted | left out |\n|---|---|---|---|---|---|---|---|")
     totals = []
     for name, queries in data.items():
         test = [query for query in queries if query.split == "test"]
         others = fit([rows for other, rows in data.items() if other != name])
         row = [
             np.mean([ndcg(query, score(query)) for query in test])
-            for score in (lambda q: q.bm25, lambda q: q.dense, rrf, partial(fused, model=everything), partial(fused, model=others))
+            for score in (lambda q: q.bm25, lambda q: q.dense, rrf, *(partial(fused, model=model) for model in (shipped, everything, others)))
         ]
         totals.append(row)
         print(f"| {name} | {len(test)} | " + " | ".join(f"{value:.3f}" for value in row) + " |")

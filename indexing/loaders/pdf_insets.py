@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TITLE_LEVEL = 5  # of a table's title as a heading, below those of the text
 LEAST_PICTURE, MOST_PICTURES = 72.0, 50  # points a side; on a page
 LEAST = 4  # cells with words; a table with fewer is a frame
+LARGER = 1.2  # times the size of a table's words: a line so large is the title of a table that touches the one above
 
 Word = tuple[str, Box, float]
 Cells = list[list[list[Word]]]  # rows of cells of words
@@ -59,27 +60,41 @@ def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
     """(line that it begins at, its words); these are taken from the lines."""
     found = []
     for table in tables(*rules(page)):
-        cells, first = _filled(table, left, page)
-        if sum(bool(cell) for row in cells for cell in row) >= LEAST and sum(any(row[at] for row in cells) for at in range(len(cells[0]))) > 1:
-            found.append((first, cells))
-            _take(left, {id(word) for row in cells for cell in row for word in cell})
+        lines = {id(word): number for number, line in left.items() for word in line.words}
+        for cells in _parts(_filled(table, left, page), {word: left[number] for word, number in lines.items()}):
+            if sum(bool(cell) for row in cells for cell in row) >= LEAST and sum(any(row[at] for row in cells) for at in range(len(cells[0]))) > 1:
+                taken = {id(word) for row in cells for cell in row for word in cell}
+                found.append((min(lines[word] for word in taken), cells))
+                _take(left, taken)
     return found
 
 
-def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> tuple[Cells, int]:
+def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> Cells:
     width, height = page.get_size()
     boxes = {(row, column): _unit(box, width, height) for row, line in enumerate(table.rows) for column, box in enumerate(line) if box}
     cells: Cells = [[[] for _ in line] for line in table.rows]
-    around, first = _unit(table.box, width, height), -1
-    for number, line in left.items():
+    around = _unit(table.box, width, height)
+    for line in left.values():
         for word in line.words:
             if not _holds(around, word[1]):
                 continue
             place = next((place for place, box in boxes.items() if _holds(box, word[1])), None)
             if place:
                 cells[place[0]][place[1]].append(word)
-                first = number if first < 0 else first
-    return [row for row in cells if any(row)] or cells[:1], first
+    return [row for row in cells if any(row)] or cells[:1]
+
+
+def _parts(cells: Cells, lines: dict[int, Line]) -> list[Cells]:
+    """Tables that touch are drawn as one: it is cut above the larger lines between them, each the title of what follows. lines: by id of their words."""
+    usual = layout.middle(lines[id(word)].size for row in cells for cell in row for word in cell)
+    parts: list[Cells] = [[]]
+    for row in cells:
+        words = [word for cell in row for word in cell]
+        alone = sum(map(bool, row)) == 1 and all(lines[id(word)].size >= LARGER * usual for word in words)
+        if alone and any(sum(map(bool, above)) > 1 for above in parts[-1]):
+            parts.append([])
+        parts[-1].append(row)
+    return parts
 
 
 def _take(left: dict[int, Line], taken: set[int]) -> None:

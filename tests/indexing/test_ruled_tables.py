@@ -138,3 +138,26 @@ def test_a_row_over_the_whole_width_above_the_columns_is_the_tables_title(tmp_pa
     [document] = pdf.load(tmp_path / "tides.pdf", lambda: None)
     [row] = [one for one in chunk(document, "tides.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
     assert row.text == "Year | Metres\n1786 | 4.1" and row.headings[-2:] == ("Tides at the gate", "Year | Metres")
+
+
+@pytest.mark.parametrize(("size", "kinds"), [(15, ["HEADER", "ROW", "HEADING", "HEADER", "ROW"]), (10, ["HEADER", "ROW", "ROW", "ROW", "ROW"])])
+def test_a_larger_heading_between_tables_that_touch_parts_them(size: int, kinds: list[str], tmp_path: Path) -> None:
+    """A line of the table's own size groups its rows, and leaves it whole."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    figure, tops = Figure(figsize=(6, 6)), [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+    for top in tops:
+        figure.add_artist(Line2D([0.2, 0.8], [top, top]))
+    for at in (0.2, 0.5, 0.8):
+        for low, high in ((0.4, 0.6), (0.7, 0.9)) if at == 0.5 else ((0.4, 0.9),):
+            figure.add_artist(Line2D([at, at], [low, high]))
+    said = [("Miller", "Ann Hart"), ("Age", "51"), ("Apprentice", ""), ("Name", "Tom Pike"), ("Age", "19")]
+    for row, (top, texts) in enumerate(zip(tops, said, strict=False)):
+        for column, text in enumerate(texts):
+            figure.text(0.22 + 0.3 * column, top - 0.06, text, fontsize=size if row == 2 else 10)
+    FigureCanvasPdf(figure).print_pdf(tmp_path / "crew.pdf")
+    [document] = pdf.load(tmp_path / "crew.pdf", lambda: None)
+    assert [block.kind.name for block in document.blocks] == kinds
+    assert [document.text[block.start : block.end] for block in document.blocks] == [" | ".join(filter(None, texts)) for texts in said]
