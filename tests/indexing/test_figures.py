@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,30 @@ def test_it_is_a_chunk_of_its_own(read: Document) -> None:
     assert figure.text.startswith(CAPTION_TEXT) and figure.locator.boxes == (read.pictures[0].box,) and figure.locator.page == 1
     assert all(read.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
     assert not any(CAPTION_TEXT in one.text for one in chunks if one is not figure)
+
+
+def test_a_photograph_without_a_caption_is_kept_once_and_a_background_is_none(tmp_path: Path) -> None:
+    import numpy as np
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(0)
+    photo, paper, stamp = (rng.random((60, 80, 3)) for _ in range(3))
+    with PdfPages(tmp_path / "album.pdf") as album:
+        for name, place, pixels in (("first", (0.3, 0.5, 0.4, 0.2), photo), ("again", (0.3, 0.5, 0.4, 0.2), photo), ("paper", (0, 0, 1, 1), paper), ("stamp", (0.1, 0.1, 0.05, 0.04), stamp)):
+            page = Figure(figsize=(8.3, 11.7))
+            axes = page.add_axes(place)
+            axes.axis("off")
+            axes.imshow(pixels, aspect="auto")
+            page.text(0.2, 0.8, f"The {name} page of the album says little more than this.", fontsize=11)
+            FigureCanvasPdf(page)
+            album.savefig(page)
+    [document] = pdf.load(tmp_path / "album.pdf", lambda: None)
+    [picture] = document.pictures
+    assert picture.page == 1 and picture.box == pytest.approx((0.3, 0.3, 0.7, 0.5), abs=0.01)
+    chunks = chunk(document, "album.pdf", lambda texts: [len(text.split()) for text in texts], 256)
+    [shown] = [one for one in chunks if one.modality is Modality.IMAGE]
+    assert shown.text == "" and shown.locator.page == 1 and shown.locator.boxes == (picture.box,)
 
 
 @pytest.mark.parametrize("text", ["Figure 3: The wheel", "Fig. 3. The wheel", "FIGURE 12 The Wheel", "Fig 2a: left", "Exhibit A1. Costs", "Figure 1.4 – Depth", "Abbildung 3: Rad", "Figure 7"])
