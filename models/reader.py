@@ -31,7 +31,7 @@ class Finding:
     """What a passage, or a part of it, holds for a question: `text[start:end]` is its best answer.
 
     span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer; looked: the
-    logit by which it was decided to read that window to its end, where that is decided.
+    logit by which it was decided to read that window to its end, where that is decided; margin: log-odds of the answer against the best one elsewhere in that part.
     """
 
     start: int
@@ -40,6 +40,7 @@ class Finding:
     answerable: float
     evidence: float
     looked: float = math.inf
+    margin: float = math.inf
 
 
 class ReadsPairs(Protocol):
@@ -168,9 +169,12 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
     """The best answer within a unit of the windows' passage; where two find it alike, the first one's."""
     found = NOTHING
     for one in windows:
-        for score, left, right in best_spans(one.spans, *tokens_of(one, unit), 1) if one.live else ():
+        left, right = tokens_of(one, unit)
+        for score, first, last in best_spans(one.spans, left, right, 1) if one.live else ():
             if score > found.span:
-                found = Finding(one.offsets[left][0], one.offsets[right][1], score, *map(float, one.judged), one.looked)
+                others = [*best_spans(one.spans, left, first, 1), *best_spans(one.spans, last + 1, right, 1)]
+                margin = score - max((other[0] for other in others), default=-math.inf)
+                found = Finding(one.offsets[first][0], one.offsets[last][1], score, *map(float, one.judged), one.looked, margin)
     return found
 
 

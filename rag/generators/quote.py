@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 LONGEST_SHORT = 0.6  # an answer that is more of its sentence than this is not said again
+CLEAR = 3.0  # log-odds by which it must be better than another one in its sentence: bench/margins.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +233,8 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter; none of a table's row: it mistakes the column."""
-    if not attempt.findings:
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none of a table's row: it mistakes the column."""
+    if not attempt.findings or attempt.findings[best].margin < CLEAR:
         return None
     finding, (start, end) = attempt.findings[best], attempt.spans[best]
     if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
+from models.flops import Spent
+from models.grid import Kind
 from models.layout import TITLE, WINDOW, Sequences
-from models.reader import LONGEST, NOTHING, Computed, Finding, Reader, best_spans
+from models.reader import LONGEST, NOTHING, Computed, Finding, Reader, Window, best, best_spans
 from models.windows import STRIDE, Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
@@ -127,7 +129,8 @@ def test_units_of_a_long_passage() -> None:
     [found] = Reader(Votes("zebra", "zebra")).study("x", [Passage(text)], [units])[0]
     assert {text_of(text, one) for one in found} == {"zebra"} and {one.span for one in found} == {9.0}
     assert all(start <= one.start < one.end <= end for one, (start, end) in zip(found, units, strict=True))
-    assert find(Votes("zebra", "zebra"), "x", [Passage(text)])[0] in found
+    whole = find(Votes("zebra", "zebra"), "x", [Passage(text)])[0]
+    assert replace(whole, margin=found[0].margin) in found  # another zebra is near only in the whole
 
 
 @pytest.mark.parametrize(
@@ -208,3 +211,17 @@ def test_a_page_bears_on_no_more_than_it_answers() -> None:
     text, page = Passage("zebra crossing"), Passage("zebra crossing", boxes=((0, 5, 0.1, 0.1, 0.2, 0.2),))
     found = find(Eager("zebra", "zebra"), "Why?", [text, page])
     assert [(one.answerable, one.evidence) for one in found] == [(-2.0, 3.0), (-2.0, -2.0)]
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 12), st.just(2)), elements=st.floats(-8, 8, width=16)), st.data())
+def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, data: st.DataObject) -> None:
+    count = len(logits)
+    left = data.draw(st.integers(0, count - 1))
+    right = data.draw(st.integers(left + 1, count))
+    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, math.inf, True, Kind.TEXT, Spent())
+    found = best([window], (2 * left, 2 * right))
+    spans = {(a, b): float(logits[a, 0] + logits[b, 1]) for a in range(left, right) for b in range(a, min(right, a + LONGEST))}
+    first, last = found.start // 2, found.end // 2
+    assert found.span == pytest.approx(max(spans.values()), abs=1e-4)
+    beside = [score for (a, b), score in spans.items() if b < first or a > last]
+    assert found.margin == (pytest.approx(found.span - max(beside), abs=1e-4) if beside else math.inf)
