@@ -60,6 +60,13 @@ def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
         page.wait_for_timeout(800)
         ask(page, "What is the new boat called?")
 
+    def similar() -> None:
+        page.locator(".ask input[type=file]").set_input_files([ROOT / "data" / "sample" / "visitors-by-year.png"])
+        page.wait_for_timeout(800)
+        page.locator(".ask textarea").press("Enter")
+        page.wait_for_selector(".evidence .thumbnail", timeout=60_000)
+        page.wait_for_timeout(800)
+
     def library() -> None:
         page.get_by_role("tab", name="Library").click()
         page.wait_for_selector(".library table")
@@ -67,7 +74,7 @@ def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
 
     steps: dict[str, Callable[[], None]] = {"first": lambda: None}
     steps |= {name: (lambda question=question: ask(page, question)) for name, question in QUESTIONS.items()}
-    return steps | {"dropped": drop, "library": library}
+    return steps | {"dropped": drop, "similar": similar, "library": library}
 
 
 def walk(browser: Browser, address: str, out: Path, only: str | None) -> set[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
 from indexing.loaders.builder import BREAK, DocumentBuilder
+from indexing.loaders.ocr_lines import trusted_lines
 from indexing.loaders.registry import Alive
 from indexing.types import Picture
 from vision import images, svg
@@ -96,7 +97,5 @@ def from_data_url(source: str) -> bytes | None:
 
 def _words(image: Image) -> str:
     """What stands on a picture, line by line; a ring alone is no O."""
-    from vision.ocr import read_lines
-
-    read = "\n".join(" ".join(text for text, _, _ in line) for line in read_lines(image))
+    read = "\n".join(" ".join(text for text, _, _ in line) for line in trusted_lines(image))
     return read if sum(map(str.isalnum, read)) >= FEW else ""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from indexing.loaders.layout import Line
 
+LEGIBLE = 0.65  # mean confidence of the letters of a page; blurred and noisy pages of known text were read 83 % right at 0.73, 41 % at 0.54
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -13,10 +15,17 @@ if TYPE_CHECKING:
 
 
 def ocr_lines(image: Image, width: float, height: float) -> list[Line]:
-    """Lines read in a picture of a page of this size, in reading order. The size of text is its boxes' height."""
+    """Lines read in a picture of a page of this size, in reading order, none where they cannot be trusted. The size of text is its boxes' height."""
+    return laid_out(trusted_lines(image), width, height)
+
+
+def trusted_lines(image: Image) -> list[list[Word]]:
+    """What OCR reads on a picture; nothing where it mostly guesses: wrong words would be found and quoted."""
     from vision.ocr import read_lines
 
-    return laid_out(read_lines(image), width, height)
+    read = read_lines(image)
+    sizes = [(len(text), confidence) for line in read for text, _, confidence in line]
+    return read if sum(size * confidence for size, confidence in sizes) >= LEGIBLE * sum(size for size, _ in sizes) else []
 
 
 def laid_out(read: list[list[Word]], width: float, height: float) -> list[Line]:

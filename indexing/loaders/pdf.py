@@ -18,7 +18,7 @@ from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.decode import check_size
 from indexing.loaders.layout import Line, Style
 from indexing.loaders.ocr_lines import ocr_lines
-from indexing.loaders.pdf_insets import insets
+from indexing.loaders.pdf_insets import insets, page_picture
 from indexing.loaders.pdf_words import page_lines, page_words
 from indexing.loaders.registry import Alive
 from indexing.types import BlockKind, Document, LoadError
@@ -128,6 +128,8 @@ def _feed_page(
             kept.append(replace(line, margin=True))
     rest, beside = insets(kept, page, number, style, shown)
     layout.feed(builder, rest, style, beside)
+    if not lines and not beside and (picture := page_picture(page, number)):
+        builder.drawn([], [], picture)
 
 
 def _lines(page: PdfPage) -> list[Line]:

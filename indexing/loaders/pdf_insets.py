@@ -56,6 +56,15 @@ def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, seen
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
 
 
+def page_picture(page: PdfPage, number: int) -> Picture | None:
+    """A page without words as one picture; None for a blank one."""
+    width, height = page.get_size()
+    seen = render(page, longest=THUMBNAIL)
+    if all(low == high for low, high in seen.getextrema()):
+        return None
+    return Picture(number, round(width), round(height), b"", encode(seen, THUMBNAIL), box=(0.0, 0.0, 1.0, 1.0))
+
+
 def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
     """(line that it begins at, its words); these are taken from the lines."""
     found = []

@@ -65,3 +65,26 @@ def test_a_picture_of_one_pixel(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     (document,) = load(tmp_path / "dot.png")
     assert document.text == "" and document.pictures[0].width == 1
+
+
+def test_what_ocr_only_guesses_is_no_text_but_a_picture(tmp_path: Path) -> None:
+    """A page too blurred to read, as a picture and in a PDF: its wrong words would be found and quoted."""
+    import numpy as np
+    from PIL import ImageFilter
+
+    from vision.rendered.sheet import Sheet
+
+    sheet = Sheet(900, 420, "serif")
+    for number in range(5):
+        sheet.write("The sluice keeper wrote in the ledger that the north gate", 40, 40 + 48 * number, 20)
+    clear = sheet.picture()
+    noise = np.random.default_rng(1).normal(0, 25, (420, 900, 1))
+    blurred = Image.fromarray(np.clip(np.asarray(clear.filter(ImageFilter.GaussianBlur(2.4))) + noise, 0, 255).astype(np.uint8))
+    for image, legible in ((clear, True), (blurred, False)):
+        for name in ("page.png", "page.pdf"):
+            image.save(tmp_path / name)
+            [document] = load(tmp_path / name)
+            assert ("sluice keeper" in document.text) == legible and bool(document.text.strip()) == legible
+            if not legible:
+                [picture] = document.pictures
+                assert picture.thumbnail

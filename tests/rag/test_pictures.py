@@ -143,3 +143,19 @@ def test_a_preview_of_a_picture_inside_a_document_is_shown(tmp_path: Path) -> No
     [hit] = [one for one in rag.search("red wheel") if one.modality == "image"]
     shown = page_picture(rag.reader, hit)
     assert isinstance(shown, PagePicture) and Image.open(io.BytesIO(shown.webp)).size == (220, 160)
+
+
+def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipeline, tmp_path: Path) -> None:
+    from rag.conversation import Conversation
+    from ui.view import similar_html, turn_html
+
+    scene("red").save(tmp_path / "query.png")
+    conversation = Conversation(rag)
+    *_, turn = conversation.take("", [tmp_path / "query.png"])
+    html = similar_html(turn.similar, 0)
+    assert names(turn.similar.evidence)[0] == "IMG_1.png" and not turn.problem
+    assert html.index("IMG_1.png") < html.index('class="thumbnail"') and "<script" not in html
+    assert "like it" in turn_html(turn, 0)
+    *_, asked = conversation.take("What does the ledger list?", [])
+    assert asked.reply and not asked.similar
+    conversation.close()
