@@ -9,6 +9,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
+from indexing.loaders.booktabs import booktabs
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.figures import CAPTION, MOST_SHARE, Region, regions
 from indexing.loaders.layout import Inset, Line, Style
@@ -68,7 +69,11 @@ def page_picture(page: PdfPage, number: int) -> Picture | None:
 def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
     """(line that it begins at, its words); these are taken from the lines."""
     found = []
-    for table in tables(*rules(page)):
+    horizontal, vertical = rules(page)
+    ruled = tables(horizontal, vertical)
+    words = [(word[0], _points(word[1], *page.get_size())) for line in left.values() for word in line.words]
+    open_ones = [table for table in booktabs(horizontal, words) if not any(_meet(table.box, other.box) for other in ruled)]
+    for table in (*ruled, *open_ones):
         lines = {id(word): number for number, line in left.items() for word in line.words}
         for cells in _parts(_filled(table, left, page), {word: left[number] for word, number in lines.items()}):
             if sum(bool(cell) for row in cells for cell in row) >= LEAST and sum(any(row[at] for row in cells) for at in range(len(cells[0]))) > 1:
@@ -173,6 +178,14 @@ def _drawn(page: PdfPage) -> list[Box]:
 def _unit(box: Box, width: float, height: float) -> Box:
     left, top, right, bottom = (round(min(max(value / size, 0.0), 1.0), 5) for value, size in zip(box, (width, height) * 2, strict=True))
     return left, top, right, bottom
+
+
+def _points(box: Box, width: float, height: float) -> Box:
+    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])
 
 
 def _holds(box: Box, word: Box) -> bool:

@@ -30,9 +30,9 @@ class Ruled:
 
 def tables(horizontal: Sequence[Rule], vertical: Sequence[Rule]) -> list[Ruled]:
     """Tables of at least two rows and two columns, from the top of the page. horizontal: (y, x0, x1); vertical: (x, y0, y1)."""
-    across = _snapped(horizontal)
+    across = snapped(horizontal)
     ends = Counter(round(end / SNAP) for _, stretches in across for stretch in stretches for end in stretch)
-    down = _snapped([*vertical, *((SNAP * end, 0.0, 0.0) for end, count in ends.items() if count > 2)])
+    down = snapped([*vertical, *((SNAP * end, 0.0, 0.0) for end, count in ends.items() if count > 2)])
     if not (2 < len(across) <= MOST and 2 < len(down) <= MOST):
         return []
     cells = list(_cells(across, down))
@@ -40,7 +40,7 @@ def tables(horizontal: Sequence[Rule], vertical: Sequence[Rule]) -> list[Ruled]:
     return sorted((one for one in found if len(one.rows) > 1 and len(one.rows[0]) > 1), key=lambda one: one.box[1])
 
 
-def _snapped(rules: Sequence[Rule]) -> list[tuple[float, list[tuple[float, float]]]]:
+def snapped(rules: Sequence[Rule]) -> list[tuple[float, list[tuple[float, float]]]]:
     """Lines by where they stand, ascending, each with the stretches that it covers."""
     lines: list[tuple[float, list[tuple[float, float]]]] = []
     for at, start, end in sorted(rules):
