@@ -18,7 +18,8 @@ from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.decode import check_size
 from indexing.loaders.layout import Line, Style
 from indexing.loaders.ocr_lines import ocr_lines
-from indexing.loaders.pdf_insets import insets, page_picture
+from indexing.loaders.pdf_insets import insets
+from indexing.loaders.pdf_pictures import Shown, page_picture
 from indexing.loaders.pdf_words import page_lines, page_words
 from indexing.loaders.registry import Alive
 from indexing.types import BlockKind, Document, LoadError
@@ -72,7 +73,7 @@ def _read(document: PdfDocument, alive: Alive) -> Document:
     style, running = _learn(document, alive)
     builder = DocumentBuilder()
     seen: set[str] = set()  # running lines that stood on a page before
-    shown: set[bytes] = set()
+    shown = Shown()
     damaged = 0
     for index in range(len(document)):
         page = _page(document, index)
@@ -108,7 +109,7 @@ def _page(document: PdfDocument, index: int) -> PdfPage | None:
 
 
 def _feed_page(
-    builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str], shown: set[bytes]
+    builder: DocumentBuilder, page: PdfPage, number: int, style: Style, running: set[str], seen: set[str], shown: Shown
 ) -> None:
     width, height = page.get_size()
     builder.page(number, width, height)

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING
 from indexing.loaders import layout
 from indexing.loaders.booktabs import booktabs
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.figures import CAPTION, MOST_SHARE, Region, regions
+from indexing.loaders.figures import CAPTION, Region, regions
 from indexing.loaders.layout import Inset, Line, Style
+from indexing.loaders.pdf_pictures import Shown, meet, picture, pictures_of, read, uncaptioned, unit
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
 from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Ruled, tables
-from indexing.types import BlockKind, Box, Picture
-from vision.images import THUMBNAIL, encode
-from vision.pages import crop, render
+from indexing.types import BlockKind, Box
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
 TITLE_LEVEL = 5  # of a table's title as a heading, below those of the text
-LEAST_PICTURE, MOST_PICTURES = 72.0, 50  # points a side; on a page
 LEAST = 4  # cells with words; a table with fewer is a frame
 LARGER = 1.2  # times the size of a table's words: a line so large is the title of a table that touches the one above
 
@@ -32,38 +30,28 @@ Word = tuple[str, Box, float]
 Cells = list[list[list[Word]]]  # rows of cells of words
 
 
-def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, seen: set[bytes]) -> tuple[list[Line], list[Inset]]:
-    """The lines of page `number` that stand in no table and no figure; and these, in their order.
-
-    seen: the pictures without a caption that the document has shown so far; one that comes back is a logo.
-    """
+def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, shown: Shown) -> tuple[list[Line], list[Inset]]:
+    """The lines of page `number` that stand in no table and no figure; and these, in their order."""
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
     for at, cells in _tables(left, page):
         made.append((at, Inset(0, partial(_put_table, cells=cells))))
     numbers, rest = list(left), list(left.values())
-    shown = _figures(rest, page, style)
-    for region in shown:
+    figures, pictures = _figures(rest, page, style), pictures_of(page)
+    for region in figures:
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
-        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=_picture(region, page, number)))))
+        if not inside and any(meet(box, region.box) for box in pictures):
+            inside = read(region.box, page, shown)
+        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=picture(region.box, page, number)))))
         for at in (*region.caption, *region.inside):
             del left[numbers[at]]
-    for box in _uncaptioned(rest, [region.box for region in shown], page):
-        picture = _picture(Region(box, (), ()), page, number)
-        if picture.thumbnail not in seen:
-            seen.add(picture.thumbnail)
+    for box in uncaptioned(pictures, rest, [region.box for region in figures], page):
+        one = picture(box, page, number)
+        if one.thumbnail not in shown.pictures:
+            shown.pictures.add(one.thumbnail)
             below = next((at for at, line in left.items() if line.y0 >= box[3] and line.x1 > box[0] and line.x0 < box[2]), len(lines))
-            made.append((below, Inset(0, partial(DocumentBuilder.drawn, caption=[], inside=[], picture=picture))))
+            made.append((below, Inset(0, partial(DocumentBuilder.drawn, caption=[], inside=read(box, page, shown), picture=one))))
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
-
-
-def page_picture(page: PdfPage, number: int) -> Picture | None:
-    """A page without words as one picture; None for a blank one."""
-    width, height = page.get_size()
-    seen = render(page, longest=THUMBNAIL)
-    if all(low == high for low, high in seen.getextrema()):
-        return None
-    return Picture(number, round(width), round(height), b"", encode(seen, THUMBNAIL), box=(0.0, 0.0, 1.0, 1.0))
 
 
 def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
@@ -72,7 +60,7 @@ def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
     horizontal, vertical = rules(page)
     ruled = tables(horizontal, vertical)
     words = [(word[0], _points(word[1], *page.get_size())) for line in left.values() for word in line.words]
-    open_ones = [table for table in booktabs(horizontal, words) if not any(_meet(table.box, other.box) for other in ruled)]
+    open_ones = [table for table in booktabs(horizontal, words) if not any(meet(table.box, other.box) for other in ruled)]
     for table in (*ruled, *open_ones):
         lines = {id(word): number for number, line in left.items() for word in line.words}
         for cells in _parts(_filled(table, left, page), {word: left[number] for word, number in lines.items()}):
@@ -85,9 +73,9 @@ def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
 
 def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> Cells:
     width, height = page.get_size()
-    boxes = {(row, column): _unit(box, width, height) for row, line in enumerate(table.rows) for column, box in enumerate(line) if box}
+    boxes = {(row, column): unit(box, width, height) for row, line in enumerate(table.rows) for column, box in enumerate(line) if box}
     cells: Cells = [[[] for _ in line] for line in table.rows]
-    around = _unit(table.box, width, height)
+    around = unit(table.box, width, height)
     for line in left.values():
         for word in line.words:
             if not _holds(around, word[1]):
@@ -132,36 +120,12 @@ def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
         builder.cells(row, BlockKind.ROW if number else BlockKind.HEADER)
 
 
-def _picture(region: Region, page: PdfPage, number: int) -> Picture:
-    """A figure as a picture that is drawn again from its page when it is wanted."""
-    box = _unit(region.box, *page.get_size())
-    seen = crop(render(page, longest=round(THUMBNAIL / max(box[2] - box[0], box[3] - box[1], 0.1))), box)
-    return Picture(number, round(region.box[2] - region.box[0]), round(region.box[3] - region.box[1]), b"", encode(seen, THUMBNAIL), box=box)
-
-
 def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:
     if not any(CAPTION.match(line.text) for line in lines):
         return []
     numbers = {id(line): at for at, line in enumerate(lines)}
     groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
     return regions(lines, groups, _drawn(page), *page.get_size())
-
-
-def _uncaptioned(lines: Sequence[Line], taken: Sequence[Box], page: PdfPage) -> list[Box]:
-    """Pictures that stand for themselves: large, no page's background, without words over them, in no figure."""
-    import pypdfium2.raw as pdfium
-
-    place, (width, height) = displayed(page), page.get_size()
-    found = []
-    for thing in islice(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2), MOST_PICTURES):
-        box = place(thing.get_bounds())
-        sides = box[2] - box[0], box[3] - box[1]
-        middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        covered = any(x0 <= middle[0] <= x1 and y0 <= middle[1] <= y1 for x0, y0, x1, y1 in [*taken, *found])
-        written = any(box[0] <= (line.x0 + line.x1) / 2 <= box[2] and box[1] <= (line.y0 + line.y1) / 2 <= box[3] for line in lines)
-        if min(sides) >= LEAST_PICTURE and sides[0] * sides[1] <= MOST_SHARE * width * height and not covered and not written:
-            found.append(box)
-    return found
 
 
 def _drawn(page: PdfPage) -> list[Box]:
@@ -175,17 +139,8 @@ def _drawn(page: PdfPage) -> list[Box]:
     return boxes
 
 
-def _unit(box: Box, width: float, height: float) -> Box:
-    left, top, right, bottom = (round(min(max(value / size, 0.0), 1.0), 5) for value, size in zip(box, (width, height) * 2, strict=True))
-    return left, top, right, bottom
-
-
 def _points(box: Box, width: float, height: float) -> Box:
     return box[0] * width, box[1] * height, box[2] * width, box[3] * height
-
-
-def _meet(one: Box, other: Box) -> bool:
-    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])
 
 
 def _holds(box: Box, word: Box) -> bool:

@@ -97,3 +97,31 @@ def test_what_is_drawn_lies_in_one_region_and_regions_do_not_touch(boxes: list[t
     for x0, y0, x1, y1 in boxes:
         assert sum(a <= x0 and x1 <= c and b <= y0 and y1 <= d for a, b, c, d in found) >= 1
     assert len(found) <= len(boxes) and all(c - a >= CELL - 1e-6 and d - b >= CELL - 1e-6 for a, b, c, d in found)
+
+
+def test_words_on_a_picture_of_a_page_have_their_boxes_there(tmp_path: Path) -> None:
+    """A chart that was pasted as pixels: its words are read, and stand where they are seen."""
+    import numpy as np
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+
+    from vision.rendered.sheet import Sheet
+
+    sheet = Sheet(800, 400)
+    sheet.write("Flour in tonnes", 60, 40, 36)
+    sheet.write("Barley", 500, 300, 36)
+    page = Figure(figsize=(8.3, 11.7))
+    axes = page.add_axes(PLACE)
+    axes.axis("off")
+    axes.imshow(np.asarray(sheet.picture()), aspect="auto")
+    page.text(0.2, 0.52, CAPTION_TEXT, fontsize=11)
+    FigureCanvasPdf(page).print_pdf(tmp_path / "pasted.pdf")
+    [document] = pdf.load(tmp_path / "pasted.pdf", lambda: None)
+    [block] = [block for block in document.blocks if block.kind is BlockKind.FIGURE]
+    text = document.text[block.start : block.end]
+    assert text.startswith(CAPTION_TEXT + "\n\n") and "Flour in tonnes" in text and "Barley" in text.split()
+    words = document.pages[0].words
+    at = next(at for at, (start, end) in enumerate(zip(words.starts, words.ends, strict=True)) if document.text[start:end] == "Barley")
+    x0, y0, x1, y1 = words.boxes[at]
+    left, bottom, width, height = PLACE
+    assert left + 0.6 * width < x0 < x1 < left + 0.95 * width and 1 - bottom - 0.35 * height < y0 < y1 < 1 - bottom
