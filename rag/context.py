@@ -12,9 +12,9 @@ CHARACTERS = 4  # of English per token, about: enough to size a context for any 
 
 
 def pack(evidence: Sequence[Evidence], tokens: int, reader: IndexReader) -> Context:
-    """The evidence in its order, while it fits; always the first. Pictures come along with their chunks."""
+    """The evidence in its order, while it fits; always the first. Pictures come along with their chunks; those without words stand last, as only eyes can read them."""
     kept, room = [], tokens * CHARACTERS
-    for piece in evidence:
+    for piece in sorted(evidence, key=lambda piece: not piece.text.strip()):
         size = len(piece.text) + sum(map(len, piece.headings))
         if kept and size > room:
             break

@@ -159,3 +159,14 @@ def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipe
     *_, asked = conversation.take("What does the ledger list?", [])
     assert asked.reply and not asked.similar
     conversation.close()
+
+
+def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) -> None:
+    from rag.context import pack
+
+    hits = rag.search("Show me the picture of a red circle beside the ledger", 10)
+    assert any(not hit.text for hit in hits[:3])
+    packed = pack(hits, 2000, rag.reader)
+    worded = [bool(piece.text) for piece in packed.evidence]
+    assert worded == sorted(worded, reverse=True) and not all(worded)
+    assert all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3
