@@ -73,7 +73,7 @@ def _read(document: PdfDocument, alive: Alive) -> Document:
     style, running = _learn(document, alive)
     builder = DocumentBuilder()
     seen: set[str] = set()  # running lines that stood on a page before
-    shown = Shown()
+    shown = Shown(alive)
     damaged = 0
     for index in range(len(document)):
         page = _page(document, index)

@@ -11,6 +11,7 @@ from indexing.loaders.figures import MOST_SHARE
 from indexing.loaders.layout import Line
 from indexing.loaders.ocr_lines import trusted_lines
 from indexing.loaders.pdf_words import displayed
+from indexing.loaders.registry import Alive
 from indexing.types import Box, Picture
 from vision.images import THUMBNAIL, encode
 from vision.pages import crop, render
@@ -29,6 +30,7 @@ Word = tuple[str, Box, float]
 class Shown:
     """What the pages of a document have shown so far: pictures without a caption (one that comes back is a logo), and how many pictures were read by OCR."""
 
+    alive: Alive
     pictures: set[bytes] = field(default_factory=set)
     read: int = 0
 
@@ -54,6 +56,7 @@ def read(box: Box, page: PdfPage, shown: Shown) -> list[list[Word]]:
     if shown.read >= MOST_READ:
         return []
     shown.read += 1
+    shown.alive()
     x0, y0, x1, y1 = unit(box, *page.get_size())
     wide, high = x1 - x0, y1 - y0
     found = [
