@@ -12,21 +12,23 @@ from vision.squares import MEAN, STD
 
 def varied(squares: torch.Tensor, drawn: torch.Tensor, size: int) -> torch.Tensor:
     """squares (B, S, S, 4) uint8 RGBA, drawn (B,) bool: of one colour, as icons are, -> (B, 3, size, size), normalised."""
-    values = squares.permute(0, 3, 1, 2).float() / 255
-    values = _moved(values, size)
-    colour, alpha = values[:, :3] / values[:, 3:].clamp(min=1e-3), values[:, 3:]
-    tinted = drawn & (torch.rand(len(drawn)) < 0.5)
-    colour = torch.where(tinted[:, None, None, None], torch.rand(len(drawn), 3, 1, 1) * 0.8, colour)
-    values = _jittered(colour.clamp(0, 1) * alpha + _paper(len(drawn)) * (1 - alpha))
-    return (values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    with torch.device(squares.device):  # what is drawn by chance too
+        values = squares.permute(0, 3, 1, 2).float() / 255
+        values = _moved(values, size)
+        colour, alpha = values[:, :3] / values[:, 3:].clamp(min=1e-3), values[:, 3:]
+        tinted = drawn & (torch.rand(len(drawn)) < 0.5)
+        colour = torch.where(tinted[:, None, None, None], torch.rand(len(drawn), 3, 1, 1) * 0.8, colour)
+        values = _jittered(colour.clamp(0, 1) * alpha + _paper(len(drawn)) * (1 - alpha))
+        return (values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def plain(squares: torch.Tensor, size: int) -> torch.Tensor:
     """The same without change, on white: what the tower sees when it is used."""
-    values = squares.permute(0, 3, 1, 2).float() / 255
-    values = functional.interpolate(values, (size, size), mode="bilinear", antialias=True)
-    on_white = values[:, :3] * values[:, 3:] + 1 - values[:, 3:]
-    return (on_white - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    with torch.device(squares.device):
+        values = squares.permute(0, 3, 1, 2).float() / 255
+        values = functional.interpolate(values, (size, size), mode="bilinear", antialias=True)
+        on_white = values[:, :3] * values[:, 3:] + 1 - values[:, 3:]
+        return (on_white - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def _moved(values: torch.Tensor, size: int) -> torch.Tensor:
