@@ -10,16 +10,19 @@ from indexing import ann
 from indexing.reader import IndexReader
 from indexing.schema import FILE, meta
 from indexing.spaces import SPACES
-from indexing.store import connect
+from indexing.store import StoreError, connect
 
 
 def verify(index_dir: str | os.PathLike[str]) -> list[str]:
     """What is wrong, a line each; empty for a sound index. Raises StoreError when there is no index."""
-    reader = IndexReader(Path(index_dir))
     try:
-        return _problems(reader)
+        return _problems(IndexReader(Path(index_dir)))
     except sqlite3.DatabaseError as error:
         return [f"database: {error}"]
+    except StoreError as error:
+        if isinstance(error.__cause__, sqlite3.DatabaseError):  # too damaged to be opened
+            return [f"database: {error.__cause__}"]
+        raise
 
 
 def _problems(reader: IndexReader) -> list[str]:

@@ -77,7 +77,7 @@ def test_the_endpoints_are_these_and_no_others(client: Any) -> None:
     assert set(told["named_endpoints"]) == {"/search", "/ask", "/ingest", "/delete", "/status"}
     assert not told["unnamed_endpoints"]
     assert all(endpoint["description"] for endpoint in told["named_endpoints"].values())
-    assert [given["parameter_name"] for given in told["named_endpoints"]["/search"]["parameters"]] == ["question", "k"]
+    assert [given["parameter_name"] for given in told["named_endpoints"]["/search"]["parameters"]] == ["question", "k", "image"]
 
 
 def timeless(found: Any) -> Any:
