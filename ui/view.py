@@ -269,7 +269,7 @@ def turn_html(turn: Turn, number: int) -> str:
     elif turn.reply:
         parts.append(_told(turn.reply, number))
     elif turn.similar:
-        parts.append('<p class="facts">What of the library is like it stands beside.</p>')
+        parts.append('<p class="facts">What the library has of its kind is listed under “Like the picture”.</p>')
     elif turn.text:
         parts.append(f'<div class="answer">{escape(turn.text)}</div>')
     elif turn.question and not (turn.files and not turn.summary):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LEAST_PICTURE, MOST_PICTURES = 72.0, 50  # points a side; on a page
 MOST_READ, READ_DPI = 60, 150  # pictures of a document that are read by OCR, which takes some tenths of a second each
+AROUND = 0.01  # of the page: what a label may stand out of its figure
 FEW = 3  # letters and figures; fewer were not written
 
 Word = tuple[str, Box, float]
@@ -83,7 +84,7 @@ def uncaptioned(pictures: Sequence[Box], lines: Sequence[Line], taken: Sequence[
 def picture(box: Box, page: PdfPage, number: int) -> Picture:
     """A figure as a picture that is drawn again from its page when it is wanted."""
     place = unit(box, *page.get_size())
-    seen = crop(render(page, longest=round(THUMBNAIL / max(place[2] - place[0], place[3] - place[1], 0.1))), place)
+    seen = crop(render(page, longest=round(THUMBNAIL / max(place[2] - place[0], place[3] - place[1], 0.1))), place, margin=AROUND)
     return Picture(number, round(box[2] - box[0]), round(box[3] - box[1]), b"", encode(seen, THUMBNAIL), box=place)
 
 

@@ -155,7 +155,7 @@ def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipe
     html = similar_html(turn.similar, 0)
     assert names(turn.similar.evidence)[0] == "IMG_1.png" and not turn.problem
     assert html.index("IMG_1.png") < html.index('class="thumbnail"') and "<script" not in html
-    assert "like it" in turn_html(turn, 0)
+    assert "Like the picture" in turn_html(turn, 0)
     *_, asked = conversation.take("What does the ledger list?", [])
     assert asked.reply and not asked.similar
     conversation.close()
