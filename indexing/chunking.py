@@ -58,7 +58,7 @@ def _make(document: Document, name: str, unit: _Unit, page: Page | None) -> Chun
     if unit.modality is Modality.IMAGE and not boxes and page:
         boxes = ((0.0, 0.0, 1.0, 1.0),)
     number = page.number if page else None
-    seen = "" if unit.picture is None else hashlib.blake2b(document.pictures[unit.picture].thumbnail, digest_size=12).hexdigest()
+    seen = "" if unit.picture is None else f"{unit.picture} {hashlib.blake2b(document.pictures[unit.picture].thumbnail, digest_size=12).hexdigest()}"
     identity = "\0".join((name, str(number), str(unit.start), *unit.headings, text, seen))
     return Chunk(
         id=hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),

@@ -65,8 +65,9 @@ class PictureSearch:
 
 def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
     """Upright RGB. Raises PictureError, also for a file that is not there."""
+    from vision import svg
     from vision.errors import PictureError
-    from vision.images import first_frame, to_rgb
+    from vision.images import PREVIEW, first_frame, to_rgb
 
     if isinstance(image, bytes):
         image = io.BytesIO(image)
@@ -75,8 +76,10 @@ def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
     else:
         return to_rgb(image)
     try:
+        if isinstance(image, Path) and image.suffix.lower() == ".svg":
+            return to_rgb(svg.rendered(image.read_bytes(), PREVIEW))
         return first_frame(image)
-    except PictureError as error:
+    except (PictureError, OSError) as error:
         raise PictureError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from error
 
 

@@ -24,7 +24,7 @@ def rendered(markup: bytes, longest: int) -> Image:
     drawing, width, height = _cleaned(markup)
     try:
         side = {"width": longest} if width >= height else {"height": longest}
-        png = resvg_py.svg_to_bytes(svg_string=etree.tostring(drawing, encoding="unicode"), **side)
+        png = resvg_py.svg_to_bytes(svg_string=etree.tostring(drawing, encoding="unicode"), dpi=96.0, **side)
     except (ValueError, etree.LxmlError) as error:
         raise PictureError(f"not a readable SVG: {error}") from error
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")

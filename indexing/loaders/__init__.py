@@ -91,7 +91,7 @@ def is_supported(path: Path) -> bool:
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    return BY_SUFFIX.get(Path(path).suffix.lower()) is BY_NAME["image"]
+    return BY_SUFFIX.get(Path(path).suffix.lower()) in (BY_NAME["image"], BY_NAME["svg"])
 
 
 def _guarded(loader: Loader, path: Path, alive: Alive) -> Iterator[Document]:

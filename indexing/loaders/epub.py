@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +18,6 @@ from indexing.loaders.registry import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
-    import zipfile
-
     from lxml.etree import _Element
 
 CONTAINER = "META-INF/container.xml"
@@ -55,7 +55,7 @@ def _inside(book: zipfile.ZipFile, chapter: str) -> Resolve:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(chapter), unquote(source.partition("#")[0])))
         try:
             return book.read(name) if book.getinfo(name).file_size <= LIMIT_MB << 20 else None
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error):  # a damaged picture must not cost the book
             return None
 
     return resolve

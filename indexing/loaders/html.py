@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.builder import BREAK, DocumentBuilder
 from indexing.loaders.decode import SNIFF, check_size, clean, detect_encoding
 from indexing.loaders.html_nodes import LINE_BREAK, hidden, inline_text, is_block, leaf_text
 from indexing.loaders.html_table import TableRow, table_parts
@@ -22,6 +22,7 @@ from indexing.types import Document
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
     from bs4.element import PageElement, Tag
+    from PIL.Image import Image
 
 LIMIT_MB = 50  # the tree takes some twenty times the size of the file
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -86,6 +87,9 @@ class _Walk:
         self.line: list[str] = []
         self.marker = ""  # of the list item whose text comes next
         self.numbers: Counter[int] = Counter()  # items seen so far, by the identity of their list
+        self.shown: list[tuple[Image, str]] = []  # pictures of the open block, which they follow, with what is said of them
+        self.captions: dict[int, Tag] = {}  # of the one picture of a figure, by the picture's identity
+        self.taken: set[int] = set()  # captions that went with their pictures
 
     def enter(self, node: PageElement) -> list[PageElement | TableRow] | None:
         """What to visit inside the node; None where it is a leaf, or was taken whole, or is not seen."""
@@ -106,30 +110,33 @@ class _Walk:
             return None
         if name == "table":
             return table_parts(node)
-        if name == "figure" and self.figure(node):
-            return None
+        if name == "figure":
+            self.figure(node)
+        if name == "figcaption":
+            if id(node) in self.taken:
+                return None
+            self.captions = {picture: caption for picture, caption in self.captions.items() if caption is not node}  # it stands above its picture
         if name == "li":
             self.marker = self._marker(node)
         return node.contents
 
-    def picture(self, node: Tag, said: str = "") -> bool:
+    def picture(self, node: Tag) -> bool:
         """Take a picture out of its line; False where there is none to be had."""
-        content = self.resolve(str(node.get("src") or "").strip())
-        if content and not said:
-            said = inline_text(node)
-        if not content:
+        image = self.pictures.opened(self.resolve(str(node.get("src") or "").strip()))
+        if image is None:
             return False
-        self.flush()
-        return self.pictures.put(self.builder, content, said)
+        caption = self.captions.get(id(node))
+        if caption is not None:
+            self.taken.add(id(caption))
+        said = [leaf_text(caption).strip() if caption else "", inline_text(node).strip()]
+        self.shown.append((image, BREAK.join(filter(None, said))))
+        return True
 
-    def figure(self, node: Tag) -> bool:
-        """Take a figure that is pictures and a caption; what else it may hold is read as it stands."""
-        found, caption = node.find_all("img"), node.find("figcaption")
-        if not found or node.find(["table", "pre"]):
-            return False
-        texts = [inline_text(found[0]).strip(), leaf_text(caption).strip() if caption else ""]
-        taken = [one for number, one in enumerate(found) if self.picture(one, "\n\n".join(filter(None, reversed(texts))) if number == 0 else inline_text(one))]
-        return bool(taken) and taken[0] is found[0]
+    def figure(self, node: Tag) -> None:
+        """Remember which caption belongs to which picture, where a figure has one of each."""
+        pictures, captions = node.find_all("img"), node.find_all("figcaption")
+        if len(pictures) == len(captions) == 1:
+            self.captions[id(pictures[0])] = captions[0]
 
     def leave(self, node: PageElement) -> None:
         if is_block(node):
@@ -148,6 +155,9 @@ class _Walk:
         if text:
             self.builder.paragraph(self.marker + text)
             self.marker = ""
+        for image, said in self.shown:
+            self.pictures.append(self.builder, image, said)
+        self.shown.clear()
 
     def _marker(self, item: Tag) -> str:
         holder = item.parent

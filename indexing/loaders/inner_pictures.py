@@ -38,22 +38,29 @@ class InnerPictures:
         self._seen: set[bytes] = set()
 
     def put(self, builder: DocumentBuilder, content: bytes | None, said: str = "", box: tuple[float, float, float, float] | None = None) -> bool:
-        """Append a picture with what is said of it (caption, alternative text) and the words on it; whether it was worth keeping."""
-        image = self._opened(content) if content else None
-        if image is None:
-            return False
+        """Append a picture, see `append`; whether it was worth keeping."""
+        image = self.opened(content)
+        if image is not None:
+            self.append(builder, image, said, box)
+        return image is not None
+
+    def append(self, builder: DocumentBuilder, image: Image, said: str = "", box: tuple[float, float, float, float] | None = None) -> None:
+        """With what is said of it (caption, alternative text) and the words on it."""
         self._alive()
         picture = Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL), box=box)
         builder.figure(BREAK.join(part for part in (said.strip(), _words(image)) if part), picture)
         self._alive()
-        return True
 
     def kept(self, content: bytes | None) -> Picture | None:
         """A picture whose words are not read."""
-        image = self._opened(content) if content else None
+        image = self.opened(content)
         return image and Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL))
 
-    def _opened(self, content: bytes) -> Image | None:
+    def opened(self, content: bytes | None) -> Image | None:
+        """The picture; None for what is too small, damaged, or was there before."""
+        self._alive()
+        if not content:
+            return None
         digest = hashlib.blake2b(content, digest_size=12).digest()
         if digest in self._seen or len(self._seen) >= MOST or len(content) > LIMIT_MB << 20:
             return None
@@ -67,16 +74,19 @@ class InnerPictures:
 
 
 def beside(path: Path) -> Resolve:
-    """How a document at `path` finds its pictures: below the folder above its own, or written into it (data:). Nothing is fetched."""
-    root = path.absolute().parent.parent
+    """How a document at `path` finds its pictures: below its folder or the one above, or written into it (data:); each once. Nothing is fetched."""
+    folder, asked = path.absolute().parent, set()
+    root = folder if folder.parent in (Path(folder.anchor), Path.home()) else folder.parent
 
     def resolve(source: str) -> bytes | None:
         if source.startswith("data:"):
             return from_data_url(source)
-        if ":" in source.partition("/")[0] or source.startswith(("/", "\\")):
-            return None
+        name = unquote(source.partition("#")[0].partition("?")[0])
+        if name in asked or ":" in name.partition("/")[0] or name.startswith(("/", "\\")):
+            return None  # what comes back is kept once
+        asked.add(name)
         try:
-            file = (path.parent / unquote(source.partition("#")[0].partition("?")[0])).resolve()
+            file = (folder / name).resolve()
             inside = file.is_relative_to(root.resolve()) and file.is_file() and file.stat().st_size <= LIMIT_MB << 20
             return file.read_bytes() if inside else None
         except (OSError, ValueError):

@@ -47,9 +47,10 @@ def _illustrated(text: str, resolve: Resolve, inner: InnerPictures) -> tuple[tup
     """The blocks, and the pictures among them: one that is a paragraph is a figure, and its alternative text the figure's; others follow their paragraph."""
     blocks: list[Block] = []
     pictures: list[Picture] = []
-    for block, shown in _parsed(text):
+    for block, inline in _parsed(text):
+        shown = [token for token in inline if token.type == "image"]
         found = [(image, picture) for image in shown if (picture := inner.kept(resolve(str(image.attrGet("src") or "")))) is not None]
-        alone = len(shown) == 1 and text[block.start : block.end].startswith("![") and text[block.start : block.end].endswith(")")
+        alone = len(inline) == 1
         if not (found and alone):
             blocks.append(block)
         for image, picture in found:
@@ -61,7 +62,7 @@ def _illustrated(text: str, resolve: Resolve, inner: InnerPictures) -> tuple[tup
 
 
 def _parsed(text: str) -> Iterator[tuple[Block, list[Token]]]:
-    """Blocks, and the images in each."""
+    """Blocks, and what a paragraph is made of."""
     from markdown_it import MarkdownIt
 
     front = FRONT_MATTER.match(text)
@@ -69,9 +70,9 @@ def _parsed(text: str) -> Iterator[tuple[Block, list[Token]]]:
     tokens = MarkdownIt("commonmark").enable("table").parse(text[skipped:])
     lengths = (len(line) + 1 for line in text[skipped:].split("\n"))  # markdown-it too ends lines at "\n" only
     offsets = [min(at, len(text)) for at in accumulate(lengths, initial=skipped)]  # [i]: where line i begins
-    for block, images in _blocks(text, tokens, offsets):
+    for block, inline in _blocks(text, tokens, offsets):
         if block.start < block.end:
-            yield block, images
+            yield block, inline
 
 
 def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[tuple[Block, list[Token]]]:
@@ -97,8 +98,7 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[tupl
                 )
                 yield Block(BlockKind.HEADING, *span, int(opener.tag[1])), []
             else:
-                images = [child for child in token.children or () if child.type == "image"]
-                yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last])), images
+                yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last])), token.children or []
         elif token.type == "fence":
             first = token.map[0] + 1
             last = min(first + token.content.count("\n"), token.map[1])

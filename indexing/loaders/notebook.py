@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+REPR = re.compile(r"<[^<>]*>", re.DOTALL)  # <Figure size 640x480 with 1 Axes>
 MAX_OUTPUT = 10_000  # characters of one output; progress bars and dumps run to megabytes
 
 
@@ -36,12 +37,13 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
             heading = _markdown(builder, _joined(cell.source))
             title = title or heading
             for kept in cell.get("attachments", {}).values():
-                pictures.put(builder, _picture(kept))
+                pictures.put(builder, _picture(kept, encoded=True))
         elif cell.cell_type == "code":
             builder.code(_joined(cell.source))
             for output in cell.get("outputs", ()):
                 shown = pictures.put(builder, _picture(output.get("data", {})))
-                builder.code("" if shown else _output(output))
+                text = _output(output)
+                builder.code("" if shown and REPR.fullmatch(text) else text)
         else:
             builder.paragraph(_joined(cell.source))
     yield builder.build(title=title, format="ipynb")
@@ -75,12 +77,12 @@ def _output(output: NotebookNode) -> str:
     return ANSI.sub("", text)[:MAX_OUTPUT].rstrip()
 
 
-def _picture(data: NotebookNode | dict) -> bytes | None:
-    """What a cell shows, of the formats that it offers it in."""
+def _picture(data: NotebookNode | dict, *, encoded: bool = False) -> bytes | None:
+    """What a cell shows, of the formats that it offers it in. encoded: drawings too are base64, as in attachments."""
     for kind in ("image/png", "image/jpeg", "image/svg+xml"):
         if kind in data:
             content = _joined(data[kind])
-            return content.encode() if kind == "image/svg+xml" else from_data_url(f"data:{kind};base64,{content}")
+            return content.encode("utf-8", "replace") if kind == "image/svg+xml" and not encoded else from_data_url(f"data:{kind};base64,{content}")
     return None
 
 

@@ -141,3 +141,59 @@ def test_a_picture_that_comes_back_is_kept_once(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# One\n\n![](logo.png)\n\n# Two\n\n![](logo.png)\n")
     document, chunks = read(tmp_path / "a.md")
     assert len(document.pictures) == 1 and sum(one.modality is Modality.IMAGE for one in chunks) == 1
+
+
+def texts(path: Path) -> list[tuple[str, str]]:
+    document, _ = read(path)
+    return [(block.kind.value, document.text[block.start : block.end]) for block in document.blocks]
+
+
+def test_pictures_that_look_alike_are_chunks_of_their_own(tmp_path: Path) -> None:
+    for name, side in (("a", 400), ("b", 800)):
+        Image.new("RGB", (side, side), "white").save(tmp_path / f"{name}.png")
+    (tmp_path / "two.html").write_text('<p>Text.</p><img src="a.png"><img src="b.png">')
+    _, chunks = read(tmp_path / "two.html")
+    assert len({one.id for one in chunks}) == len(chunks) == 3
+
+
+def test_text_around_a_picture_is_neither_lost_nor_torn(tmp_path: Path) -> None:
+    (tmp_path / "wheel.png").write_bytes(png())
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "icon.png")
+    page = tmp_path / "a.html"
+    page.write_text('<p>Press the <img src="icon.png" alt="gear"> button, <img src="wheel.png" alt="the wheel"> then wait.</p>')
+    assert texts(page) == [("paragraph", "Press the gear button, then wait."), ("figure", "the wheel")]
+    page.write_text('<figure><img src="wheel.png" alt="A"><p>Inside the figure.</p><figcaption>Cap one</figcaption></figure>')
+    assert texts(page) == [("figure", "Cap one\n\nA"), ("paragraph", "Inside the figure.")]
+    page.write_text('<figure><figcaption>Cap above</figcaption><img src="wheel.png" alt="A"></figure>')
+    assert texts(page) == [("paragraph", "Cap above"), ("figure", "A")]
+    page.write_text('<figure><img src="icon.png" alt="ic"><img src="wheel.png" alt="A"><figcaption>Cap both</figcaption></figure>')
+    assert texts(page) == [("paragraph", "ic"), ("figure", "A"), ("paragraph", "Cap both")]
+    notes = tmp_path / "a.md"
+    notes.write_text("![Diagram](wheel.png) The boiler is serviced every spring (see manual)\n")
+    assert [text for _, text in texts(notes)] == ["![Diagram](wheel.png) The boiler is serviced every spring (see manual)", ""]
+
+
+def test_a_damaged_picture_costs_no_book(tmp_path: Path) -> None:
+    epub(tmp_path / "a.epub")
+    data = bytearray((tmp_path / "a.epub").read_bytes())
+    at = data.rindex(b"IDAT") + 30
+    data[at] ^= 255
+    (tmp_path / "a.epub").write_bytes(data)
+    assert ("paragraph", "Before.") in texts(tmp_path / "a.epub")
+
+
+def test_what_a_cell_says_beside_its_picture_is_kept(tmp_path: Path) -> None:
+    import nbformat
+
+    said = {"image/png": base64.b64encode(png()).decode(), "text/plain": "The plain answer is forty-two"}
+    cell = nbformat.v4.new_code_cell("plot()", outputs=[nbformat.v4.new_output("display_data", said)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    assert [text for _, text in texts(tmp_path / "a.ipynb")] == ["plot()", "", "The plain answer is forty-two"]
+
+
+def test_no_picture_is_read_by_an_absolute_path_in_disguise(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "wheel.png").write_bytes(png())
+    source = f"{tmp_path}/wheel.png".replace("/", "%2F", 1)
+    (tmp_path / "docs" / "a.html").write_text(f'<p>x</p><img src="{source}">')
+    assert not read(tmp_path / "docs" / "a.html")[0].pictures

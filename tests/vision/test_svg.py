@@ -50,3 +50,9 @@ def test_entities_that_grow_are_refused() -> None:
     grows = "".join(f'<!ENTITY e{at} "{f"&e{at - 1};" * 10 if at else "x" * 1000}">' for at in range(9))
     with pytest.raises(PictureError):
         svg.words(f"<!DOCTYPE svg [{grows}]>{OPEN}<text>&e8; tide</text></svg>".encode())
+
+
+@pytest.mark.parametrize("size", ['width="210mm" height="105mm"', 'width="8in" height="4in"', 'width="40" height="20"', ""])
+def test_sizes_in_any_unit(size: str) -> None:
+    drawn = svg.rendered(f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 210 105">{RED}</svg>'.encode(), 84)
+    assert drawn.size == (84, 42)
