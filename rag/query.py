@@ -16,6 +16,8 @@ _PICTURE = re.compile(
     r"\b(pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
     r"screenshots?|scans?|illustrations?|look(s|ed)? like)\b", re.IGNORECASE
 )
+_WHICH = re.compile(r"\s*(which|what|show|find|is there an?)\b", re.IGNORECASE)
+_SHOWS = re.compile(r"^\s*(which|what|show|find|is there)\b|\b(shows?|showing|depicts?|depicting|illustrates?|is of|are of)\b", re.IGNORECASE)
 _PHRASE = re.compile(r'"([^"]+)"')
 _FOLLOWS = re.compile(
     r"^\s*(and|but|so|then|also|or|what about|how about|why not|why|how so|which one|who else|what else|where else|when was that|"
@@ -35,6 +37,11 @@ def picture_share(question: str, *, given: bool) -> float:
     if given:
         return GIVEN
     return NAMED if _PICTURE.search(question) else UNNAMED
+
+
+def asks_for_picture(question: str) -> str:
+    """What a picture is to show, of a question that asks which one does ("Which diagram shows the water cycle?"); "" of any other."""
+    return _PICTURE.sub(" ", _SHOWS.sub(" ", question)) if _WHICH.match(question) and _PICTURE.search(question) and _SHOWS.search(question) else ""
 
 
 def match_expression(question: str) -> str:

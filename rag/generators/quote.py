@@ -24,7 +24,7 @@ from models.windows import Passage
 from rag import quotes, support
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
-from rag.query import words
+from rag.query import asks_for_picture, words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 LONGEST_SHORT = 0.6  # an answer that is more of its sentence than this is not said again
+SHOWN = 0.75  # share of the words of what a picture is to show that must stand with it
 CLEAR = 3.0  # log-odds by which it must be better than another one in its sentence: bench/margins.py
 
 
@@ -172,7 +173,7 @@ class QuoteGenerator:
         confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
         details = {"threshold": self._threshold, "sentences": len(scores), **_cost(attempt, time.perf_counter() - began)}
         if confidence < self._threshold:
-            yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
+            yield self._shown(question, context) or Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
         text, said = "", []
         for i in self._choose(attempt, support.shares(scores), best):
@@ -207,6 +208,18 @@ class QuoteGenerator:
             if shares[i] >= SECOND * shares[best] and attempt.vectors[i] @ attempt.vectors[best] < 0.9:
                 return [best, int(i)]
         return [best]
+
+    def _shown(self, question: str, context: Context) -> Draft | None:
+        """The picture that a question asks for, where the words with it say what it is to show."""
+        asked = support.stems(asks_for_picture(question))
+        if not asked:
+            return None
+        seen = [(len(asked & support.stems(" ".join((*piece.headings, piece.text)))) / len(asked), -at) for at, piece in enumerate(context.evidence) if piece.modality is Modality.IMAGE and piece.text]
+        share, at = max(seen, default=(0.0, 0))
+        if share < SHOWN:
+            return None
+        title = context.evidence[-at].text.splitlines()[0]
+        return Draft(title, (Support(-at, 0, len(title), 0, len(title)),), round(share, 4), abstained=False)
 
     def _picture(self, question: str, context: Context) -> Draft:
         """Evidence without a word: pictures found by their names. The best one is shown when its name is asked for."""

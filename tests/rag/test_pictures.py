@@ -170,3 +170,18 @@ def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) ->
     worded = [bool(piece.text) for piece in packed.evidence]
     assert worded == sorted(worded, reverse=True) and not all(worded)
     assert all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3
+
+
+@pytest.mark.parametrize("question", ["Which picture shows the harbour dues ledger?", "Show me the drawing that shows harbour dues", "What figure depicts the ledger of harbour dues?"])
+def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question: str) -> None:
+    strict = RagPipeline.from_index(rag.reader.directory, generator="quote", threshold=1.0)
+    answer = strict.ask(question)
+    [citation] = answer.citations
+    assert not answer.abstained and citation.document.endswith("cover.png") and citation.boxes
+    assert answer.text == citation.quote == "Harbour dues ledger 1786"
+
+
+@pytest.mark.parametrize("question", ["Which picture shows the coronation of the queen?", "Which year does the harbour dues ledger cover?", "Which picture shows?"])
+def test_other_questions_are_not(rag: RagPipeline, question: str) -> None:
+    strict = RagPipeline.from_index(rag.reader.directory, generator="quote", threshold=1.0)
+    assert strict.ask(question).abstained
