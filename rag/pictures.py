@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from indexing.embedder import Embedder
 from indexing.filters import Filter
+from indexing.loaders.ocr_lines import inscription
 from indexing.reader import IndexReader
 from indexing.spaces import IMAGE, Hits
 from models import minilm
@@ -20,15 +24,15 @@ if TYPE_CHECKING:
 
     from vision.encoder import ImageEmbedder
 
-LEAST_WORD = 0.6  # confidence of a word on the picture that is searched with
-MOST_WORDS = 60
+MOST_WORDS = 60  # on a picture that are searched for
 
 
 class PictureSearch:
     """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
 
-    def __init__(self, reader: IndexReader, embedder: Embedder) -> None:
-        self._reader, self._embedder = reader, embedder
+    def __init__(self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
+        """encode: a question to its vector (d,) by the text embedder."""
+        self._reader, self._embedder, self._encode = reader, embedder, encode
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
 
     def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
@@ -46,12 +50,15 @@ class PictureSearch:
         """Why pictures are not searched, where they should be."""
         return self._model()[1]
 
+    def _encode_all(self, questions: Sequence[str]) -> np.ndarray:
+        return np.stack([self._encode(question) for question in questions])
+
     def _model(self) -> tuple[ImageEmbedder | None, str]:
         fingerprint = self._reader.image_fingerprint
         if not fingerprint:
             return None, ""
         if self._opened[0] != fingerprint:
-            shared = self._embedder.encode_queries if self._embedder.fingerprint == minilm.fingerprint() else None
+            shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
             model, problem = None, ""
             try:
                 model = encoder.open_image_embedder(self._reader.image_model, shared)
@@ -85,7 +92,4 @@ def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
 
 def words_on(image: Image) -> str:
     """The words that stand on a picture, as far as they can be read."""
-    from vision.ocr import read_lines
-
-    words = [text for line in read_lines(image) for text, _, confidence in line if confidence >= LEAST_WORD]
-    return " ".join(words[:MOST_WORDS])
+    return " ".join([text for line in inscription(image) for text, _, _ in line][:MOST_WORDS])

@@ -12,12 +12,15 @@ from rag.words import STOP_WORDS
 LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
 GIVEN, NAMED, UNNAMED = 0.6, 0.4, 0.2  # shares of the image channel, measured on held-out pictures among texts: bench/README.md
 _WORD = re.compile(r"\w+")
-_PICTURE = re.compile(
-    r"\b(pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
-    r"screenshots?|scans?|illustrations?|look(s|ed)? like)\b", re.IGNORECASE
+_NAMES = (
+    "pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(?:es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
+    "screenshots?|scans?|illustrations?"
 )
-_WHICH = re.compile(r"\s*(which|what|show|find|is there an?)\b", re.IGNORECASE)
-_SHOWS = re.compile(r"^\s*(which|what|show|find|is there)\b|\b(shows?|showing|depicts?|depicting|illustrates?|is of|are of)\b", re.IGNORECASE)
+_PICTURE = re.compile(rf"\b({_NAMES}|look(s|ed)? like)\b", re.IGNORECASE)
+_WHICH = re.compile(
+    rf"\s*(?:which|what|(?:show|find)(?: me)? (?:the|an?)|is there an?)\s+(?:\w+\s+)?(?:{_NAMES})\s+(?:that |which )?(?:shows?|showing|depicts?|depicting|illustrates?|of)\b(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _PHRASE = re.compile(r'"([^"]+)"')
 _FOLLOWS = re.compile(
     r"^\s*(and|but|so|then|also|or|what about|how about|why not|why|how so|which one|who else|what else|where else|when was that|"
@@ -41,7 +44,8 @@ def picture_share(question: str, *, given: bool) -> float:
 
 def asks_for_picture(question: str) -> str:
     """What a picture is to show, of a question that asks which one does ("Which diagram shows the water cycle?"); "" of any other."""
-    return _PICTURE.sub(" ", _SHOWS.sub(" ", question)) if _WHICH.match(question) and _PICTURE.search(question) and _SHOWS.search(question) else ""
+    found = _WHICH.match(question)
+    return found[1] if found else ""
 
 
 def match_expression(question: str) -> str:

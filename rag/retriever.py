@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from indexing.embedder import Embedder
@@ -40,8 +41,9 @@ class Retriever:
     """Over one index. Thread-safe for reading, as the reader and the embedder are."""
 
     def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
-        self._reader, self._embedder, self._depth = reader, embedder, depth
-        self._pictures = PictureSearch(reader, embedder)
+        self._reader, self._depth = reader, depth
+        self._encode = lru_cache(maxsize=64)(lambda question: embedder.encode_queries([question])[0])  # for two channels
+        self._pictures = PictureSearch(reader, embedder, self._encode)
 
     def retrieve(
         self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS, image: Image | None = None
@@ -72,7 +74,7 @@ class Retriever:
         return self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
 
     def _dense(self, question: str, depth: int, only: Filter | None) -> Hits:
-        return self._reader.nearest(self._embedder.encode_queries([question])[0], depth, only) if question.strip() else []
+        return self._reader.nearest(self._encode(question), depth, only) if question.strip() else []
 
     def _bm25(self, question: str, depth: int, only: Filter | None) -> Hits:
         expression = match_expression(question)

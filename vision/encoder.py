@@ -130,9 +130,7 @@ class OpenClip:
         self._tokenizer = open_clip.get_tokenizer(model)
         self.name = name
         self.dimension = len(self.encode_texts([""])[0])
-        files = [Path(name.partition("/")[2])] if pretrained else sorted(Path(name).rglob("*")) if Path(name).is_dir() else []
-        revision = _hash([file for file in files if file.is_file()]) if files else "hub"
-        self.fingerprint = f"{name}@{revision}/{self.dimension}/l2"
+        self.fingerprint = f"{name}@{_revision(Path(pretrained or name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
         import torch
@@ -156,15 +154,20 @@ class SentenceTransformerImages:
 
         self._model = SentenceTransformer(name)
         self.name = name
-        vectors = self.encode_texts([""])
-        self.dimension = vectors.shape[1]
-        self.fingerprint = f"{name}@{_hash(sorted(file for file in Path(name).rglob('*') if file.is_file())) if Path(name).is_dir() else 'hub'}/{self.dimension}/l2"
+        self.dimension = len(self.encode_texts([""])[0])
+        self.fingerprint = f"{name}@{_revision(Path(name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
         return self._model.encode(list(images), normalize_embeddings=True, show_progress_bar=False) if images else np.empty((0, self.dimension), np.float32)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _revision(path: Path) -> str:
+    """A hash of a local model's files; "hub" for what is none."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return _hash(files) if files else "hub"
 
 
 def _hash(files: Sequence[Path]) -> str:

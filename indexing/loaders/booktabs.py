@@ -18,6 +18,7 @@ GAP = 0.55  # of the height of its words: what parts two columns
 LEAST_GAP = 5.0  # points
 MOST_COLUMNS = 24
 FULL = 0.6  # of its rows have words in two columns or more
+REACH = 4  # rules that are looked at for a table to begin: a form may have a hundred
 KEY = 8  # characters of the longest cell of a column that tells where rows begin
 CAPTION = re.compile(r"(?i:tab(?:le|\.)?)\s*[A-Z]?\d+\s*[.:–|-]")
 WORDY = 30  # characters of a cell in the mean; columns of prose have more
@@ -40,13 +41,15 @@ def _within(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Iterator
     """The tables between rules of the same ends, from above; each as long as it holds together."""
     first = 0
     while first + 2 < len(rules):
-        found = [(last, table) for last in range(first + 2, len(rules)) if (table := _table(rules[first : last + 1], words))]
-        if found:
-            last, table = found[-1]
-            yield table
-            first = last + 1
-        else:
-            first += 1
+        longest: tuple[int, Ruled] | None = None
+        for last in range(first + 2, len(rules)):
+            if table := _table(rules[first : last + 1], words):
+                longest = last, table
+            elif longest or last - first > REACH:
+                break
+        if longest:
+            yield longest[1]
+        first = longest[0] + 1 if longest else first + 1
 
 
 def _table(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Ruled | None:

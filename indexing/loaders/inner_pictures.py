@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
 from indexing.loaders.builder import BREAK, DocumentBuilder
-from indexing.loaders.ocr_lines import trusted_lines
+from indexing.loaders.ocr_lines import inscription
 from indexing.loaders.registry import Alive
 from indexing.types import Picture
 from vision import images, svg
@@ -25,7 +25,6 @@ LEAST_SIDE, LEAST_AREA = 48, 10_000  # pixels: smaller ones are icons, bullets, 
 LIMIT_MB = 50
 MOST = 500  # pictures of one document
 SVG_SIDE = 1024
-FEW = 3  # letters and figures; fewer were not written
 
 Resolve = Callable[[str], bytes | None]  # what a document calls a picture -> its file's content
 
@@ -48,7 +47,8 @@ class InnerPictures:
         """With what is said of it (caption, alternative text) and the words on it."""
         self._alive()
         picture = Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL), box=box)
-        builder.figure(BREAK.join(part for part in (said.strip(), _words(image)) if part), picture)
+        words = "\n".join(" ".join(text for text, _, _ in line) for line in inscription(image))
+        builder.figure(BREAK.join(part for part in (said.strip(), words) if part), picture)
         self._alive()
 
     def kept(self, content: bytes | None) -> Picture | None:
@@ -103,9 +103,3 @@ def from_data_url(source: str) -> bytes | None:
         return base64.b64decode(body, validate=False) if head.endswith(";base64") else unquote_to_bytes(body)
     except (binascii.Error, ValueError):
         return None
-
-
-def _words(image: Image) -> str:
-    """What stands on a picture, line by line; a ring alone is no O."""
-    read = "\n".join(" ".join(text for text, _, _ in line) for line in trusted_lines(image))
-    return read if sum(map(str.isalnum, read)) >= FEW else ""

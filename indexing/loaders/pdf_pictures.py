@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from indexing.loaders.figures import MOST_SHARE
 from indexing.loaders.layout import Line
-from indexing.loaders.ocr_lines import trusted_lines
+from indexing.loaders.ocr_lines import inscription
 from indexing.loaders.pdf_words import displayed
 from indexing.loaders.registry import Alive
 from indexing.types import Box, Picture
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LEAST_PICTURE, MOST_PICTURES = 72.0, 50  # points a side; on a page
 MOST_READ, READ_DPI = 60, 150  # pictures of a document that are read by OCR, which takes some tenths of a second each
 AROUND = 0.01  # of the page: what a label may stand out of its figure
-FEW = 3  # letters and figures; fewer were not written
 
 Word = tuple[str, Box, float]
 
@@ -60,11 +59,10 @@ def read(box: Box, page: PdfPage, shown: Shown) -> list[list[Word]]:
     shown.alive()
     x0, y0, x1, y1 = unit(box, *page.get_size())
     wide, high = x1 - x0, y1 - y0
-    found = [
-        [(text, (x0 + a * wide, y0 + b * high, x0 + c * wide, y0 + d * high), min(confidence, 0.9999)) for text, (a, b, c, d), confidence in line if text.strip()]
-        for line in trusted_lines(crop(render(page, dpi=READ_DPI), (x0, y0, x1, y1)))
+    return [
+        [(text, (x0 + a * wide, y0 + b * high, x0 + c * wide, y0 + d * high), confidence) for text, (a, b, c, d), confidence in line]
+        for line in inscription(crop(render(page, dpi=READ_DPI), (x0, y0, x1, y1)))
     ]
-    return [line for line in found if line] if sum(str.isalnum(sign) for line in found for text, _, _ in line for sign in text) >= FEW else []
 
 
 def uncaptioned(pictures: Sequence[Box], lines: Sequence[Line], taken: Sequence[Box], page: PdfPage) -> list[Box]:

@@ -210,16 +210,19 @@ class QuoteGenerator:
         return [best]
 
     def _shown(self, question: str, context: Context) -> Draft | None:
-        """The picture that a question asks for, where the words with it say what it is to show."""
+        """The picture that a question asks for, where the words with it say what it is to show. Its confidence grows with these words and is not fitted."""
         asked = support.stems(asks_for_picture(question))
-        if not asked:
+        held = {
+            at: len(asked & support.stems(" ".join((*piece.headings, piece.text))))
+            for at, piece in enumerate(context.evidence) if piece.modality is Modality.IMAGE and piece.text
+        }
+        if not asked or not held:
             return None
-        seen = [(len(asked & support.stems(" ".join((*piece.headings, piece.text)))) / len(asked), -at) for at, piece in enumerate(context.evidence) if piece.modality is Modality.IMAGE and piece.text]
-        share, at = max(seen, default=(0.0, 0))
-        if share < SHOWN:
+        at = max(held, key=lambda at: held[at])  # the first of the best
+        if held[at] < SHOWN * len(asked):
             return None
-        title = context.evidence[-at].text.splitlines()[0]
-        return Draft(title, (Support(-at, 0, len(title), 0, len(title)),), round(share, 4), abstained=False)
+        title = context.evidence[at].text.splitlines()[0]
+        return Draft(title, (Support(at, 0, len(title), 0, len(title)),), round(held[at] / (len(asked) + 1), 4), abstained=False)
 
     def _picture(self, question: str, context: Context) -> Draft:
         """Evidence without a word: pictures found by their names. The best one is shown when its name is asked for."""

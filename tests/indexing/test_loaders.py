@@ -162,7 +162,7 @@ def test_is_supported(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).write_bytes(data)
         assert not is_supported(tmp_path / name), name
-    for name, data in {"README": b"words", "f.PDF": b"", "g.weird": "größe".encode()}.items():
+    for name, data in {"README": b"words", "f.PDF": b"", "c.svg": b"<svg/>", "g.weird": "größe".encode()}.items():
         (tmp_path / name).write_bytes(data)
         assert is_supported(tmp_path / name), name
 
