@@ -64,40 +64,48 @@ def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], la
 
 
 def look(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
-    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `looked` (B, 1) float32, a logit, and `seen`, states as they came.
+    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `looked` (B, 1) float32, a logit, `seen`, states as they came, and
+    `through.I` (B, S) int32 of each layer I with a router: 1 where a token went through its feed-forward network.
 
     The first layers over question and block at once. heads: `looks.*` and `experts.*` of models.memory.
     """
     graph = Graph()
-    hidden = _live(graph, weights, heads, range(layers.cached, layers.looked), layers, kind)
+    hidden, through = _live(graph, weights, heads, range(layers.cached, layers.looked), layers, kind)
     first = _first(graph, hidden)
     number = layers.looked - layers.cached - 1
     _head(graph, heads, f"looks.{number}", first, "looked")
     graph.node("Cast", [hidden], "seen", to=TensorProto.FLOAT16)
-    return graph.model({"attention_mask": TOKENS, "states": STATES}, {"looked": (TensorProto.FLOAT, ["batch", 1]), "seen": STATES})
+    return graph.model({"attention_mask": TOKENS, "states": STATES}, {"looked": (TensorProto.FLOAT, ["batch", 1]), "seen": STATES, **through})
 
 
 def rest(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
-    """`states` and `attention_mask` as of `look` -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, and `memory` (B, S, width)
-    float16, the states that a decoder reads.
+    """`states` and `attention_mask` as of `look` -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, `memory` (B, S, width)
+    float16, the states that a decoder reads, and `through.I` as of `look`.
 
     The layers that `look` leaves. heads: weight and bias of the linear layers `span` (over every state) and `judge` (over the first one).
     """
     graph = Graph()
-    hidden = _live(graph, weights, heads, range(layers.looked, _layers(weights)), layers, kind)
+    hidden, through = _live(graph, weights, heads, range(layers.looked, _layers(weights)), layers, kind)
     _head(graph, heads, "span", hidden, "spans")
     _head(graph, heads, "judge", _first(graph, hidden), "judged")
     graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
     outputs = {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2]), "memory": STATES}
-    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs)
+    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs | through)
 
 
-def _live(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], which: range, layers: Layers, kind: Kind) -> str:
+def _live(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], which: range, layers: Layers, kind: Kind) -> tuple[str, dict[str, tuple]]:
+    """The states after these layers, and the outputs that tell what their routers did."""
+    through = {}
     hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
     for layer in which:
         name = f"encoder.layer.{layer}"
-        hidden = _layer(graph, with_expert(weights, heads, name, layer - layers.cached, kind), hidden, name)
-    return hidden
+        number = layer - layers.cached
+        router = {part: heads[f"routers.{number}.{part}"] for part in ("weight", "bias") if f"routers.{number}.{part}" in heads}
+        hidden = _layer(graph, with_expert(weights, heads, name, number, kind), hidden, name, router)
+        if router:
+            graph.node("Cast", [f"{name}.through"], f"through.{number}", to=TensorProto.INT32)
+            through[f"through.{number}"] = TOKENS
+    return hidden, through
 
 
 def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layer: str, number: int, kind: Kind) -> Mapping[str, np.ndarray]:
@@ -160,8 +168,8 @@ def _layers(weights: Mapping[str, np.ndarray]) -> int:
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
 
 
-def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
-    """One post-norm transformer layer: x (B, S, width) -> (B, S, width)."""
+def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray] | None = None) -> str:
+    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). router: weight (width,) and bias () of a models.experts.TokenRouter."""
     parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
     shift = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
@@ -169,17 +177,39 @@ def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) 
     graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
     attended = graph.node("MultiHeadAttention", [*parts, "", "attention_mask"], f"{layer}.attended", domain=MS, num_heads=HEADS)
     x = _project(graph, weights, attended, x, f"{layer}.attention.output")
+    if router:
+        return _routed(graph, weights, x, layer, router)
+    return _project(graph, weights, _inner(graph, weights, x, layer), x, f"{layer}.output")
+
+
+def _routed(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray]) -> str:
+    """The feed-forward network of the tokens that go through it; the others get nothing added. `{layer}.through` (B, S) tells which ones do."""
+    score = graph.node("MatMul", [x, graph.constant(f"{layer}.router.weight", router["weight"][:, None])], f"{layer}.router.product")
+    score = graph.node("Squeeze", [score, "last_axis"], f"{layer}.router.score")  # (B, S)
+    chosen = graph.node("Greater", [score, graph.constant(f"{layer}.router.least", -router["bias"])], f"{layer}.router.chosen")
+    there = graph.node("Cast", ["attention_mask"], f"{layer}.router.there", to=TensorProto.BOOL)
+    through = graph.node("And", [chosen, there], f"{layer}.through")
+    places = graph.node("Transpose", [graph.node("NonZero", [through], f"{layer}.router.found")], f"{layer}.router.places", perm=[1, 0])  # (tokens, 2)
+    taken = graph.node("GatherND", [x, places], f"{layer}.router.taken")  # (tokens, width)
+    made = graph.linear(_inner(graph, weights, taken, layer), weights[f"{layer}.output.dense.weight"].T, f"{layer}.output.dense")
+    made = graph.node("Add", [made, graph.constant(f"{layer}.output.bias", weights[f"{layer}.output.dense.bias"])], f"{layer}.output.sum")
+    nothing = graph.node("Sub", [x, x], f"{layer}.router.nothing")
+    spread = graph.node("ScatterND", [nothing, places, made], f"{layer}.output.spread")
+    return _add_norm(graph, weights, spread, x, f"{layer}.output")
+
+
+def _inner(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
     inner = graph.linear(x, weights[f"{layer}.intermediate.dense.weight"].T, f"{layer}.intermediate")
     shift = graph.constant(f"{layer}.intermediate.bias", weights[f"{layer}.intermediate.dense.bias"])
-    inner = graph.node("BiasGelu", [inner, shift], f"{layer}.gelu", domain=MS)
-    return _project(graph, weights, inner, x, f"{layer}.output")
+    return graph.node("BiasGelu", [inner, shift], f"{layer}.gelu", domain=MS)
 
 
 def _project(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
     """layer_norm(linear(x) + residual)."""
     projected = graph.linear(x, weights[f"{name}.dense.weight"].T, f"{name}.dense")
-    constants = [
-        graph.constant(f"{name}.{short}", weights[f"{name}.{full}"])
-        for short, full in (("gamma", "LayerNorm.weight"), ("beta", "LayerNorm.bias"), ("bias", "dense.bias"))
-    ]
-    return graph.node("SkipLayerNormalization", [projected, residual, *constants], f"{name}.norm", domain=MS, epsilon=EPSILON)
+    return _add_norm(graph, weights, projected, residual, name, graph.constant(f"{name}.bias", weights[f"{name}.dense.bias"]))
+
+
+def _add_norm(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str, *bias: str) -> str:
+    norm = [graph.constant(f"{name}.{short}", weights[f"{name}.LayerNorm.{part}"]) for short, part in (("gamma", "weight"), ("beta", "bias"))]
+    return graph.node("SkipLayerNormalization", [x, residual, *norm, *bias], f"{name}.norm", domain=MS, epsilon=EPSILON)

@@ -20,7 +20,7 @@ class GroundedConfig(LlamaConfig):
     cross_attention_layers: after which decoder layers (from 0) memory is read. cross_gate: where the tanh gates of these start;
     0 = inserted into a trained decoder without changing it. pointer_size: width of the copy attention.
     memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
-    memory_expert_size more channels for tables and for pages.
+    memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens.
     """
 
     model_type = "grounded"
@@ -32,6 +32,7 @@ class GroundedConfig(LlamaConfig):
     memory_config: dict | PreTrainedConfig | None = None
     memory_cached_layers: int = 3
     memory_expert_size: int = 128
+    memory_routed: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.cross_attention_layers is None:

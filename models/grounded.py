@@ -103,6 +103,11 @@ class GroundedForCausalLM(LlamaForCausalLM):
         nn.init.zeros_(self.memory.grid.sides.weight)
         nn.init.eye_(self.memory.grid.header.weight)  # a cell's words and its header's, as if they stood together
 
+    def route(self) -> None:
+        """Have tokens routed in the memory encoder, see MemoryEncoder.route."""
+        self.memory.route()
+        self.config.memory_routed = True
+
     def remember(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None) -> Memory:
         """States (N, T, W), ids and mask (N, T) of blocks -> the memories of N questions with one block each; see Memory.gather."""
         vectors = self.memory.bert.embeddings.word_embeddings(ids)  # (N, T, W)

@@ -64,19 +64,22 @@ class Encoder:
             coded = np.concatenate(codes(ids[:first], ids[first:], grid))
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
         mask, kinds = rows.attention_mask.astype(np.int32), kinds_of(rows.grid)
+        null = np.zeros(len(kinds), np.int64)  # times that tokens of a row went to null experts
         made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.full(len(kinds), np.inf, np.float32), np.zeros(len(kinds), bool))
         for one in sorted(set(kinds.tolist())):
             live = np.flatnonzero(kinds == one)
             seen = joint[live]
             if self.look is not None:
-                looked, seen = self.look(Kind(one)).run(["looked", "seen"], {"states": seen, "attention_mask": mask[live]})
+                looked, seen, *through = self.look(Kind(one)).run(None, {"states": seen, "attention_mask": mask[live]})
+                null[live] += nulls(through, mask[live])
                 made.looked[live], on = looked[:, 0], looked[:, 0] >= self.least
                 live, seen = live[on], seen[on]
             if len(live):
                 made.live[live] = True
                 inputs = {"states": seen, "attention_mask": mask[live]}
-                made.spans[live], made.judged[live], joint[live] = self.rest(Kind(one)).run(["spans", "judged", "memory"], inputs)
-        return made._replace(spent=self._spent(rows, asked, found, made.live))
+                made.spans[live], made.judged[live], joint[live], *through = self.rest(Kind(one)).run(None, inputs)
+                null[live] += nulls(through, mask[live])
+        return made._replace(spent=self._spent(rows, asked, found, made.live, null))
 
     def keep(self, rows: Sequences) -> None:
         """Have the lower states of blocks kept, whatever they are asked. Raises TypeError where there is no place for them."""
@@ -84,7 +87,7 @@ class Encoder:
             raise TypeError("this encoder keeps no states of blocks")
         self.alone(rows, blocks_of(rows, asked_of(rows)), self.kept)
 
-    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray) -> list[Spent]:
+    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray, null: np.ndarray) -> list[Spent]:
         """What each row cost. What rows share, a question and the weights, is counted with the first one."""
         lengths, questions, spent = rows.attention_mask.sum(1), set(), []
         cached, looked = self.layers
@@ -93,8 +96,9 @@ class Encoder:
             text = rows.input_ids[row, :first].tobytes()
             alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
             questions.add(text)
-            upper = flops.layers((flops.LAYERS if live[row] else looked) - cached, length)
-            spent.append(Spent(alone + upper, flops.states(length) + shared))
+            upper = (flops.LAYERS if live[row] else looked) - cached
+            operations = alone + flops.layers(upper, length, int(null[row]))
+            spent.append(Spent(operations, flops.states(length) + shared, upper * length, int(null[row])))
             shared = 0
         return spent
 
@@ -136,6 +140,11 @@ class Encoder:
             sides[at, : end - first] = rows.grid[row, first:end, 2:]
         inputs["sides"] = np.where(sides > 0, SIDES * np.arange(PLACES - 2, dtype=np.int32) + sides, 0)
         return self.lower.run(["states"], inputs)[0]
+
+
+def nulls(through: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:
+    """How often tokens of each row went to null experts, (B,): what the routers of some layers said, (B, S) each, and the mask (B, S)."""
+    return sum((mask.sum(1) - one.sum(1) for one in through), np.zeros(len(mask), np.int64))
 
 
 def asked_of(rows: Sequences) -> list[int]:

@@ -69,6 +69,16 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else max(0.0, (steps - step) / max(1, steps - rising))
 
 
+def compile_layers(model: nn.Module) -> None:
+    """By torch.compile, when they are first run."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    torch._dynamo.config.recompile_limit = RECOMPILATIONS
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):  # as transformers calls the layers that a model repeats
+            module.compile(dynamic=True)
+
+
 def train(
     model: nn.Module,
     batches: Callable[[int], Sequence[Any]],  # epoch -> what is handed to `loss`, lazily
@@ -86,7 +96,6 @@ def train(
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
-    from transformers.modeling_layers import GradientCheckpointingLayer
 
     set_seed(config.seed)
     orders = [batches(epoch) for epoch in range(config.epochs)]  # not all of one length: sizes are shuffled too
@@ -98,10 +107,7 @@ def train(
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if config.compile:
-        torch._dynamo.config.recompile_limit = RECOMPILATIONS
-        for module in model.modules():
-            if isinstance(module, GradientCheckpointingLayer):  # as transformers calls the layers that a model repeats
-                module.compile(dynamic=True)
+        compile_layers(model)
     optimizer = torch.optim.AdamW(_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)

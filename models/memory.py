@@ -4,12 +4,13 @@ The encoder's lower layers see a block alone, so that their states can be kept; 
 ("live"; DeFormer, arXiv 2005.00697), or again the block alone ("cached"; LUMEN, arXiv 2301.10448, has the cost of each).
 Tokens of tables carry embeddings of their row and column and the mean word vector of their column's header (rows and columns after
 TAPAS, arXiv 2004.02349), words on pages those of the sides of their box (LayoutLM, arXiv 1912.13318); the upper layers also see which
-tokens stand in the question (models.matches), and have experts for tables and for pages (models.experts). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
+tokens stand in the question (models.matches), and have experts for tables and for pages and null experts (models.experts). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
 S slots of a memory, L cross layers, G key-value heads, D width of a head, P width of the pointer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
 from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
 from models.config import GroundedConfig  # noqa: E402
-from models.experts import ExpertLayer, Experts  # noqa: E402
+from models.experts import ExpertLayer, Experts, TokenRouter  # noqa: E402
 from models.grid import COLUMNS, HEADER, PLACES, ROWS, SIDES  # noqa: E402
 from models.layout import BLOCK_POSITION  # noqa: E402
 from models.matches import CODES  # noqa: E402
@@ -90,6 +91,7 @@ class Live(NamedTuple):
     spans: torch.Tensor  # (N, 1 + T, 2): logits of an answer's start and end: at "not in this block", then at each token
     judged: torch.Tensor  # (N, 2): logits of answerable and evidence
     looks: torch.Tensor  # (N, layers): logits of answerable as they are after each layer but the last
+    through: torch.Tensor  # (N, Q + T, layers): 1 where a token went through the layer's feed-forward network, 0 where not
 
 
 class MemoryEncoder(nn.Module):
@@ -109,6 +111,13 @@ class MemoryEncoder(nn.Module):
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
         self.looks = nn.ModuleList(nn.Linear(self.config.hidden_size, 1) for _ in layers[self.cached_layers : -1])
+        self.routers = nn.ModuleList()
+        if config.memory_routed:
+            self.route()
+
+    def route(self) -> None:
+        """Begin to route tokens; until the routers are trained that changes nothing."""
+        self.routers.extend(TokenRouter(self.config.hidden_size) for _ in self.experts)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
         """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone."""
@@ -133,20 +142,25 @@ class MemoryEncoder(nn.Module):
         Where a question is masked whole and all codes are 0, its block's states are those of `cached`.
         """
         joint = torch.cat((question, block), 1) + self.matches(codes)  # (N, Q + T, W)
-        attention, looks = self._attention(joint, torch.cat((question_mask, block_mask), 1)), [joint.new_empty(len(joint), 0)]
-        for layer, experts, look in zip(self.bert.encoder.layer[self.cached_layers :], self.experts, [*self.looks, None], strict=True):
-            joint = layer(joint, attention, kinds, experts)
+        attention, looks, through = self._attention(joint, torch.cat((question_mask, block_mask), 1)), [joint.new_empty(len(joint), 0)], []
+        for (layer, experts, router), look in zip(self._upper(), [*self.looks, None], strict=True):
+            joint, went = layer(joint, attention, kinds, experts, router)
+            through.append(went)
             if look is not None:
                 looks.append(look(joint[:, 0]))
         first, states = joint[:, 0], joint[:, question.shape[1] :]
-        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.cat(looks, 1))
+        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.cat(looks, 1), torch.stack(through, -1))
 
     def cached(self, block: torch.Tensor, block_mask: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """Lower states of blocks (N, T, W) -> states (N, T, W) that no question has touched."""
         attention = self._attention(block, block_mask)
-        for layer, experts in zip(self.bert.encoder.layer[self.cached_layers :], self.experts, strict=True):
-            block = layer(block, attention, kinds, experts)
+        for layer, experts, router in self._upper():
+            block, _ = layer(block, attention, kinds, experts, router)
         return block
+
+    def _upper(self) -> Iterator[tuple[ExpertLayer, Experts, TokenRouter | None]]:
+        layers = self.bert.encoder.layer[self.cached_layers :]
+        return zip(layers, self.experts, self.routers or [None] * len(layers), strict=True)
 
     def _attention(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor | None:
         return create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask)

@@ -33,10 +33,10 @@ class Meter:
         return made
 
     def figures(self) -> dict[str, float]:
-        """bandwidth: the share of what this machine copies in that time."""
+        """bandwidth: the share of what this machine copies in that time; null: of the times that a token was routed, to a null expert."""
         per_second = self.spent.bytes / max(self.seconds, 1e-9)
         return {
-            "flops_per_token": round(self.spent.flops / max(1, self.tokens)), "bytes_per_token": round(self.spent.bytes / max(1, self.tokens)),
+            "null": round(self.spent.null / max(1, self.spent.routed), 4), "flops_per_token": round(self.spent.flops / max(1, self.tokens)), "bytes_per_token": round(self.spent.bytes / max(1, self.tokens)),
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9)), "bandwidth": round(per_second / bandwidth(), 4),
         }
 

@@ -1,6 +1,8 @@
-"""What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that.
+"""What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that,
+to compute no more than it is allowed, and what a teacher says.
 
-CE(log P), CE of the pointing, CE of start and end, BCE of both judgements, weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
+CE(log P), CE of the pointing, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
+everything, KL of start and end and BCE of its judgements (after arXiv 1503.02531), weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ import torch
 from torch.nn import functional as F
 
 from models.floor import average
+from models.grid import Kind
 from models.grounded import LEAST, GroundedForCausalLM
 from models.layout import IGNORED
 from models.memory import Live, Memory
 from models.questions import QuestionBatch
 
-SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.2}
+SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
+ALLOWED = 0.4  # of a block's and a question's tokens, over all layers: those that go through a feed-forward network
+LOWEST = -1e4  # of a logit: so that a place that is not allowed has no share, and 0 * log 0 is 0
 
 
 def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Live]:
@@ -27,11 +32,35 @@ def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Li
     return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
 
 
-def loss(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
-    """The parts of the loss, each a mean; `loss` is their weighted sum."""
+def loss(model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForCausalLM | None = None) -> dict[str, torch.Tensor]:
+    """The parts of the loss, each a mean; `loss` is their weighted sum. `through`, the share of tokens computed, is no part of it."""
     memory, live = recall(model, batch)
     parts = _writing(model, batch, memory) | _reading(live, batch)
-    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
+    told = {}
+    if model.memory.routers:
+        told["through"] = _through(live, batch)
+        parts["computed"] = (told["through"] - ALLOWED).clamp_min(0)
+    if teacher is not None:
+        with torch.no_grad():
+            _, theirs = recall(teacher, batch)
+        parts["taught"] = _taught(live, theirs, batch)
+    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts, **told}
+
+
+def _through(live: Live, batch: QuestionBatch) -> torch.Tensor:
+    """Over the tokens that are there."""
+    seen = torch.cat((batch.question_mask[batch.owner] * ~batch.cached[:, None], batch.block_mask), 1)  # (N, Q + T)
+    return live.through[seen.bool()].mean()
+
+
+def _taught(live: Live, theirs: Live, batch: QuestionBatch) -> torch.Tensor:
+    """Over the blocks that are read with their question, but for pages."""
+    chosen = ~batch.cached & (batch.kinds != Kind.PAGE)
+    allowed = F.pad(batch.context_mask, (1, 0), value=True)[chosen][..., None]  # (N, 1 + T, 1)
+    mine, wanted = (one.spans[chosen].float().masked_fill(~allowed, LOWEST).log_softmax(1) for one in (live, theirs))  # (N, 1 + T, 2)
+    spans = F.kl_div(mine, wanted, reduction="none", log_target=True).sum(1)  # (N, 2)
+    judged = F.binary_cross_entropy_with_logits(live.judged[chosen].float(), theirs.judged[chosen].float().sigmoid(), reduction="none")
+    return average(spans) + average(judged)
 
 
 def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from models.batches import Examples
 from models.checkpoint import model_type, open_model
+from models.errors import TrainError
 from models.floor import FloorReader
 from models.layout import CLS, SEP
 from models.loop import TrainConfig
@@ -20,8 +22,8 @@ from models.questions import Questions
 from models.reader import Reader, ReadsPairs
 from models.windows import open_tokenizer
 
-NEW = ("memory.grid.sides.", "memory.matches.", "memory.experts.", "memory.looks.")  # in no weights that were shipped before
-BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", *NEW)
+ROUTERS = "memory.routers."
+BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", "memory.looks.", ROUTERS)
 
 
 class Batched(Protocol):
@@ -39,17 +41,22 @@ class Task:
     loss: Callable[[nn.Module, Any], dict[str, torch.Tensor]]
     reader: Callable[[nn.Module], ReadsPairs]
     fresh: tuple[str, ...] = ()  # see models.loop.train
+    teacher: nn.Module | None = None  # what `loss` asks beside the model
 
 
-def floor(data: Path, start: Path | None) -> Task:
+def floor(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+    if teacher:
+        raise TrainError("a floor has no teacher")
     from models.floor import compute, loss
 
     model = open_model(FloorReader, start) if start else FloorReader.from_base()
     return Task(model, Examples(data), loss, lambda trained: Reader(compute(trained)))
 
 
-def embedded(data: Path, start: Path | None) -> Task:
-    """start: a trained floor, whose encoder and heads the memory begins with, or a model of this preset, which is trained on."""
+def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+    """start: a trained floor, whose encoder and heads the memory begins with, or a model of this preset, which is trained on, and from
+    then on routes tokens. teacher: a model of this preset.
+    """
     from models.answering import GroundedReader
     from models.config import embedded as configuration
     from models.grounded import GroundedForCausalLM
@@ -61,11 +68,14 @@ def embedded(data: Path, start: Path | None) -> Task:
         model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU
     if not further:
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
+    elif not model.config.memory_routed:
+        model.route()
     model.memory.bert.embeddings.requires_grad_(False)
-    return Task(model, Questions(data), loss, GroundedReader, NEW if further else BESIDE_A_FLOOR)
+    taught = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
+    return Task(model, Questions(data), partial(loss, teacher=taught), GroundedReader, (ROUTERS,) if further else BESIDE_A_FLOOR, taught)
 
 
-def tiny(data: Path, start: Path | None) -> Task:
+def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
     """The grounded model in the small, all of it from nothing: to try the whole way in a minute."""
     from models.answering import GroundedReader
     from models.config import tiny as configuration
@@ -73,10 +83,11 @@ def tiny(data: Path, start: Path | None) -> Task:
     from models.objective import loss
 
     model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
-    return Task(model, Questions(data), loss, GroundedReader)
+    taught = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
+    return Task(model, Questions(data), partial(loss, teacher=taught), GroundedReader, teacher=taught)
 
 
-PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None], Task]]] = {
+PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
     "embedded": (TrainConfig(epochs=1), embedded),
     "tiny": (TrainConfig(epochs=1, learning_rate=1e-3), tiny),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
 FORMAT = 4  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 5  # raised when bert_graph or decoder_graph changes what it writes
+GRAPH_VERSION = 6  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 OWN = "folio"  # where our part of the config stands
 BASE_WEIGHTS = "model.safetensors"
@@ -188,10 +188,12 @@ def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str,
     wanted |= {"grid.rows.weight": (ROWS, width), "grid.columns.weight": (COLUMNS, width), "grid.header.weight": (width, width)}
     wanted |= {"matches.weight": (CODES, width), "grid.sides.weight": ((PLACES - 2) * SIDES, width)}
     live = flops.LAYERS - shipped.layers.cached
+    routed = any(name.startswith("routers.") for name in heads)
     kinds, size = len(Kind) - 1, heads.get("experts.0.bias", np.empty((1, 0))).shape[-1]
     for at in range(live):
         wanted |= {f"experts.{at}.down": (kinds, width, size), f"experts.{at}.bias": (kinds, size), f"experts.{at}.up": (kinds, size, width)}
         wanted |= {f"looks.{at}.weight": (1, width), f"looks.{at}.bias": (1,)} if at < live - 1 else {}
+        wanted |= {f"routers.{at}.weight": (width,), f"routers.{at}.bias": ()} if routed else {}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")
     embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}

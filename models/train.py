@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.data wrote")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
     parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one)")
+    parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too (embedded, tiny: one of the same preset)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
     flags.add(parser)
     return parser
@@ -70,14 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     import torch
 
-    from models.loop import train
+    from models.loop import compile_layers, train
     from models.plots import draw
     from models.presets import PRESETS
 
     defaults, make = PRESETS[options.preset]
     config = flags.given(options, defaults)
     torch.manual_seed(config.seed)  # new weights are drawn when the model is made
-    task = make(options.data, options.start)
+    task = make(options.data, options.start, options.teacher)
+    if config.compile and task.teacher is not None:
+        compile_layers(task.teacher)
 
     def batches(epoch: int) -> Epoch:
         return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))

@@ -244,6 +244,7 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
     return {
         "blocks": {"live": len(live), "skipped": len(attempt.evidence) - len(live)},
         "experts": {kind.name.lower(): sum(window.kind is kind for window in attempt.windows) for kind in Kind},
+        "null": round(sum(one.null for one in spent) / max(1, sum(one.routed for one in spent)), 4),
         "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "tokens_per_second": round(tokens / seconds)},
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,11 +51,50 @@ def test_a_blocks_way_depends_on_its_kind_and_not_on_its_batch(memory: MemoryEnc
         assert all((alone.states - other).abs().max() > 1e-2 for other in others)
 
 
+@pytest.fixture
+def routed() -> MemoryEncoder:
+    torch.manual_seed(1)
+    made = MemoryEncoder(replace(tiny(), memory_routed=True)).eval()
+    for router in made.routers:
+        torch.nn.init.normal_(router.weight)
+    return made
+
+
+def test_routing_begins_by_changing_nothing(memory: MemoryEncoder) -> None:
+    ids = torch.randint(3, 97, (2, 7))
+    before = live(memory, ids, [Kind.TEXT, Kind.PAGE])
+    other = deepcopy(memory)
+    other.route()
+    after = live(other, ids, [Kind.TEXT, Kind.PAGE])
+    assert torch.equal(before.spans, after.spans) and after.through.all()
+
+
+def test_what_a_token_goes_through_depends_on_its_block_alone(routed: MemoryEncoder) -> None:
+    ids = torch.randint(3, 97, (4, 9))
+    together = live(routed, ids, [Kind.TEXT] * 4)
+    assert 0.1 < together.through.mean() < 0.9
+    for at in range(4):
+        assert torch.equal(live(routed, ids[at : at + 1], [Kind.TEXT]).through[0], together.through[at])
+
+
+def test_a_null_expert_adds_nothing_and_the_router_learns(routed: MemoryEncoder) -> None:
+    layer, states = routed.bert.encoder.layer[2], torch.randn(1, 6, 32)
+    router = routed.routers[0]
+    made, through = layer(states, None, torch.tensor([Kind.TABLE]), routed.experts[0], router)
+    attended = layer.attention(states, None)[0]
+    null = through[0] == 0
+    assert null.any() and not null.all()
+    torch.testing.assert_close(made[0, null], layer.output.LayerNorm(attended)[0, null])
+    assert (made[0, ~null] - layer.output.LayerNorm(attended)[0, ~null]).abs().amax(-1).min() > 1e-3
+    through.sum().backward()
+    assert router.weight.grad.abs().min() > 0
+
+
 def test_only_the_expert_of_its_kind_learns(memory: MemoryEncoder) -> None:
     memory.zero_grad()
     ids = torch.randint(3, 97, (2, 7))
     mask = torch.ones_like(ids)
     lower = memory.lower(ids, mask, torch.zeros(*ids.shape, PLACES, dtype=torch.long))
-    memory.cached(lower, mask, torch.tensor([Kind.TABLE, Kind.TEXT])).sum().backward()
+    memory.cached(lower, mask, torch.tensor([Kind.TABLE, Kind.TEXT]))[..., 0].sum().backward()
     for experts in memory.experts:
         assert experts.up.grad[Kind.TABLE - 1].any() and not experts.up.grad[Kind.PAGE - 1].any()

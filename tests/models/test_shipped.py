@@ -44,7 +44,7 @@ def trained() -> GroundedForCausalLM:
     """MiniLM as it is under heads of chance, large enough that their logits differ; a small decoder."""
     torch.manual_seed(0)
     config = embedded()
-    config.num_hidden_layers, config.cross_attention_layers = 1, [0]
+    config.num_hidden_layers, config.cross_attention_layers, config.memory_routed = 1, [0], True
     model = GroundedForCausalLM(config).eval()
     model.begin_with(FloorReader.from_base())
     with torch.no_grad():
@@ -55,6 +55,9 @@ def trained() -> GroundedForCausalLM:
             table.weight[1:].normal_(0, 0.05)
         for experts in model.memory.experts:
             experts.up.normal_(0, 0.2)
+        for router, bias in zip(model.memory.routers, (0.5, 9.0, -9.0, 9.0), strict=True):
+            router.bias.fill_(bias)
+        model.memory.routers[0].weight.normal_(0, 1)  # mixed in one layer alone: int8 moves tokens over the edge, the more the later
     return model
 
 
@@ -105,7 +108,7 @@ def parts() -> list[Parts]:
 
 
 @torch.inference_mode()
-def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray]:
+def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP]))
     grid = torch.zeros(*block.shape, PLACES, dtype=torch.long)
     grid[0, len(part.title) + 1 : -1] = torch.from_numpy(part.context_grid.astype(np.int64))
@@ -113,18 +116,18 @@ def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.nd
     lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid)
     coded = torch.from_numpy(coded_pairs(question.numpy(), block.numpy(), grid.numpy(), np.zeros(1, int)))
     live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([kind(part.context_grid)]))
-    return live.spans[0].numpy(), live.judged[0].numpy()
+    return live.spans[0].numpy(), live.judged[0].numpy(), live.through[0].numpy()
 
 
 def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:
     spans, judged, *_ = encoder(collate(parts()))
     theirs = [by_torch(trained, part) for part in parts()]
-    for i, (part, (their_spans, _)) in enumerate(zip(parts(), theirs, strict=True)):
+    for i, (part, (their_spans, *_)) in enumerate(zip(parts(), theirs, strict=True)):
         mine = np.concatenate([spans[i, :1], spans[i, len(part.question) + 2 : len(part)]])  # [CLS], then the block
         assert their_spans.std() > 1
-        assert np.corrcoef(mine.ravel(), their_spans.ravel())[0, 1] > 0.98
-        assert np.abs(mine - their_spans).mean() < 0.15 * their_spans.std()
-    their_judged = np.stack([judged for _, judged in theirs])
+        assert np.corrcoef(mine.ravel(), their_spans.ravel())[0, 1] > 0.95
+        assert np.abs(mine - their_spans).mean() < 0.2 * their_spans.std()
+    their_judged = np.stack([judged for _, judged, _ in theirs])
     assert np.abs(judged - their_judged).max() < 0.5 * their_judged.std()
 
 
@@ -171,6 +174,16 @@ def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     assert reader.read_pairs(pairs) == together
 
 
+def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(encoder: Encoder, trained: GroundedForCausalLM, folder: Path, tmp_path: Path) -> None:
+    made = encoder(collate(parts()))
+    for part, spent in zip(parts(), made.spent, strict=True):
+        theirs = int((by_torch(trained, part)[2] == 0).sum())
+        assert spent.routed == 4 * len(part) and 0.2 < spent.null / spent.routed < 0.8
+        assert abs(spent.null - theirs) <= 0.03 * spent.routed  # int8 moves a few over the edge
+        every = flops.layers(2, len(part.question) + 2) + flops.layers(2, len(part) - len(part.question) - 2) + flops.layers(4, len(part))
+        assert spent.flops == every - 4 * spent.null * flops.WIDTH * flops.INNER
+
+
 def test_skipping_depends_on_the_block_alone_and_saves_operations(encoder: Encoder) -> None:
     whole = encoder(collate(parts()))
     least = float(np.sort(whole.looked)[3])
@@ -181,7 +194,8 @@ def test_skipping_depends_on_the_block_alone_and_saves_operations(encoder: Encod
     for i, part in enumerate(parts()):
         alone = routed(collate([part]))
         assert alone.live[0] == made.live[i] and alone.looked[0] == pytest.approx(made.looked[i], abs=2e-3)
-        saved = flops.layers(flops.LAYERS - LAYERS.looked, len(part))
+        nulls = whole.spent[i].null - made.spent[i].null
+        saved = flops.layers(flops.LAYERS - LAYERS.looked, len(part), nulls)
         assert whole.spent[i].flops - made.spent[i].flops == (0 if made.live[i] else saved)
 
 
