@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from models.data import MIXTURE, prepare
 from models.grid import Kind
 from models.grounded import GroundedForCausalLM
 from models.layout import IGNORED
-from models.objective import loss, recall
+from models.objective import ALLOWED, loss, recall
 from models.questions import QuestionBatch, Questions
 from models.windows import Passage
 
@@ -110,6 +111,31 @@ def test_spans_are_the_answers_tokens_in_their_blocks(batch: QuestionBatch) -> N
             assert batch.context_mask[i, batch.start[i] - 1] and batch.answerable[i] == 1
             marked += 1
     assert marked == 3
+
+
+def test_computing_more_than_is_allowed_costs(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    assert "computed" not in loss(model, batch)
+    model.route()
+    parts = loss(model, batch)
+    assert parts["through"] == 1 and parts["computed"].item() == pytest.approx(1 - ALLOWED)
+    parts["computed"].backward()
+    assert all(router.bias.grad > 0 for router in model.memory.routers)
+    for router in model.memory.routers:
+        torch.nn.init.constant_(router.bias, -9.0)
+    assert loss(model, batch)["computed"] == 0
+
+
+def test_a_teacher_is_followed_but_on_pages(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
+    teacher = deepcopy(model)
+    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, Kind.TEXT))
+    same = loss(model, asked, teacher)["taught"]
+    torch.nn.init.normal_(teacher.memory.span.weight)
+    other = loss(model, asked, teacher)
+    assert other["taught"] > same + 0.1 and other["loss"].isfinite()
+    pages = loss(model, replace(asked, kinds=torch.full_like(batch.kinds, Kind.PAGE)), teacher)
+    assert pages["taught"] == 0
+    other["taught"].backward()
+    assert model.memory.span.weight.grad.any() and teacher.memory.span.weight.grad is None
 
 
 @pytest.mark.slow
