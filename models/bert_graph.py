@@ -5,7 +5,7 @@ Knows nothing of tokenizers or files. Legend: B texts, S tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -101,7 +101,8 @@ def _live(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, n
         name = f"encoder.layer.{layer}"
         number = layer - layers.cached
         router = {part: heads[f"routers.{number}.{part}"] for part in ("weight", "bias") if f"routers.{number}.{part}" in heads}
-        hidden = _layer(graph, with_expert(weights, heads, name, number, kind), hidden, name, router)
+        prefix = [heads[f"prefix.{part}"][number] for part in ("keys", "values")] if "prefix.keys" in heads else []
+        hidden = _layer(graph, with_expert(weights, heads, name, number, kind), hidden, name, router, prefix)
         if router:
             graph.node("Cast", [f"{name}.through"], f"through.{number}", to=TensorProto.INT32)
             through[f"through.{number}"] = TOKENS
@@ -168,18 +169,31 @@ def _layers(weights: Mapping[str, np.ndarray]) -> int:
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
 
 
-def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray] | None = None) -> str:
-    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). router: weight (width,) and bias () of a models.experts.TokenRouter."""
+def _layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray] | None = None, prefix: Sequence[np.ndarray] = ()) -> str:
+    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). router: weight (width,) and bias () of a models.experts.TokenRouter; prefix: keys
+    and values (P, width) of a models.prompts.Prefix.
+    """
     parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
     shift = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
     qkv = graph.node("Add", [graph.linear(x, weight, f"{layer}.qkv"), shift], f"{layer}.qkv.sum")
     graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
-    attended = graph.node("MultiHeadAttention", [*parts, "", "attention_mask"], f"{layer}.attended", domain=MS, num_heads=HEADS)
+    query, *rest = [*parts, "attention_mask"]
+    if prefix:
+        rest = [_in_front(graph, one, values, f"{layer}.prefix.{at}") for at, (one, values) in enumerate(zip(rest, (*prefix, np.ones(len(prefix[0]), np.int32)), strict=True))]
+    attended = graph.node("MultiHeadAttention", [query, *rest[:2], "", rest[2]], f"{layer}.attended", domain=MS, num_heads=HEADS)
     x = _project(graph, weights, attended, x, f"{layer}.attention.output")
     if router:
         return _routed(graph, weights, x, layer, router)
     return _project(graph, weights, _inner(graph, weights, x, layer), x, f"{layer}.output")
+
+
+def _in_front(graph: Graph, x: str, values: np.ndarray, name: str) -> str:
+    """values (P, ...) in front of each row of x (B, S, ...): (B, P + S, ...)."""
+    batch = graph.node("Shape", [x], f"{name}.batch", start=0, end=1)
+    shape = graph.node("Concat", [batch, graph.constant(f"{name}.ones", np.ones(values.ndim, np.int64))], f"{name}.shape", axis=0)
+    each = graph.node("Expand", [graph.constant(f"{name}.values", values[None]), shape], f"{name}.each")
+    return graph.node("Concat", [each, x], name, axis=1)
 
 
 def _routed(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray]) -> str:

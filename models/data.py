@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -158,9 +159,18 @@ class Writer:
         if not asked or not length:
             return
         self.rows["held" if held else "examples"].append((
-            self._group, SETS.index(row.source), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
+            self._group, SETS.index(row.source) if row.source in SETS else len(SETS), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
             context + first, length, start, end, answerable, evidence,
         ))
+
+
+    def save(self, out: Path, about: dict[str, Any]) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, array in zip(("tokens.u16", "grid.u8"), self.texts.arrays(), strict=True):
+            array.tofile(out / name)
+        for split, made in self.rows.items():
+            np.save(out / f"{split}.npy", np.array(made, EXAMPLE))
+        (out / "meta.json").write_text(json.dumps({"base": base.identity(), **about, "held": len(self.rows["held"])}, indent=2) + "\n")
 
 
 def read_negatives(path: Path) -> list[list[Candidate]]:
@@ -187,14 +197,15 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | 
         counts[name] = len(writer.rows["examples"]) - before
     if not counts:
         raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, array in zip(("tokens.u16", "grid.u8"), writer.texts.arrays(), strict=True):
-        array.tofile(out / name)
-    for split, made in writer.rows.items():
-        np.save(out / f"{split}.npy", np.array(made, EXAMPLE))
-    meta = {"base": base.identity(), "seed": seed, "sets": list(SETS), "examples": counts, "held": len(writer.rows["held"])}
-    (out / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+    writer.save(out, {"seed": seed, "sets": list(SETS), "examples": counts})
     return counts
+
+
+def prepare_rows(rows: list[QaRow], out: Path, seed: int = 0) -> None:
+    """Write the arrays of one set of questions, whatever it is; a passage may come to a question of another row, and near misses are made."""
+    writer = Writer(Texts(), seed)
+    _add_set(writer, "", rows, [[] for _ in rows], None, [])
+    writer.save(out, {"seed": seed})
 
 
 def _sets(data: Path, negatives: Path | None, drawn: list[QaRow], seed: int) -> Iterator[tuple[str, list[QaRow], list[list[Candidate]]]]:
@@ -224,7 +235,7 @@ def _add_set(writer: Writer, name: str, rows: list[QaRow], beside: list[list[Can
     texts = "\n\n".join(context for context in held if held[context])
     strange = names(rows) if name not in MADE else []
     above = openings(row for row in rows if not held[row.context])
-    most, spans = MIXTURE[name]
+    most, spans = MIXTURE.get(name, (len(rows), True))
     picked = list(range(len(rows)))
     writer.rng.shuffle(picked)
     for i in tqdm(picked[: most if limit is None else min(most, limit)], desc=name, disable=None):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models import command, shipped
 from models.checkpoint import model_type, open_model
+from models.errors import WeightsError
 from models.int8 import Encoder
 from models.meter import Meter
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
@@ -98,9 +99,9 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPai
     return Reader(compute(open_model(FloorReader, folder).eval()))
 
 
-def shipped_encoder(folder: Path | None, *, routed: bool = False) -> Encoder:
+def shipped_encoder(folder: Path | None, adapter: Path | None = None, *, routed: bool = False) -> Encoder:
     """routed: skips what a first look finds needless, as an answer from an index does. Raises WeightsError."""
-    encoder = shipped.encoder(shipped.describe(folder or shipped.FOLDER))
+    encoder = shipped.encoder(shipped.describe(folder or shipped.FOLDER, adapter))
     return encoder if routed else replace(encoder, least=-math.inf)
 
 
@@ -116,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa = commands.add_parser("qa", help="EM, F1, abstention, calibration on files of questions with their passage")
     qa.add_argument("files", type=Path, nargs="+")
     qa.add_argument("--model", type=Path, help="a folder that models.train or bench/fit_reader.py wrote; without it, the shipped weights")
+    qa.add_argument("--adapter", type=Path, help="a folder that python -m models.finetune wrote, for shipped weights")
     qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
     qa.add_argument("--routed", action="store_true", help="skip what a first look finds needless, as answers from an index do")
     qa.add_argument("--limit", type=int, help="questions of each file at most")
@@ -123,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     meter = None
     if options.model is None or shipped.is_shipped(options.model):
-        meter = Meter(shipped_encoder(options.model, routed=options.routed))
+        meter = Meter(shipped_encoder(options.model, options.adapter, routed=options.routed))
+    elif options.adapter:
+        raise WeightsError(f"an adapter goes with shipped weights, and {options.model} holds a model of models.train")
     reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy)
     judged = {
         name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))

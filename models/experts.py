@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models.prompts import Prefix
 from models.torchvision_ops import ensure_operators
 
 ensure_operators()
@@ -57,10 +58,11 @@ class ExpertLayer(BertLayer):
     """BERT's layer with experts beside its feed-forward network. They and the router are the caller's, so that its weights are those of a BERT."""
 
     def forward(
-        self, states: torch.Tensor, attention: torch.Tensor | None, kinds: torch.Tensor, experts: Experts, router: TokenRouter | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, states: torch.Tensor, attention: torch.Tensor | None, kinds: torch.Tensor, experts: Experts, router: TokenRouter | None = None,
+        prefix: Prefix | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
         """-> states (N, T, W), and what the router said of each token (N, T)."""
-        attended = self.attention(states, attention)[0]  # (N, T, W)
+        attended = self.attention(states, attention, past_key_values=prefix)[0]  # (N, T, W)
         made = self.output.dense(self.intermediate(attended)) + experts(attended, kinds)
         through = states.new_ones(states.shape[:2]) if router is None else router(attended)
         return self.output.LayerNorm(self.output.dropout(made) * through[..., None].to(made.dtype) + attended), through

@@ -39,7 +39,7 @@ class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
     lower, look, rest: the graphs of models.bert_graph, the latter two of each kind of block; name: of their weights, part of the keys;
-    matches: what is added at each code of models.matches, (CODES, W). least, where there is a look: a block is read to its end when the first look gives it at
+    matches: what is added at each code of models.matches, (CODES, W). prompt: (P, W), see models.prompts. least, where there is a look: a block is read to its end when the first look gives it at
     least this logit, else it is skipped: easy questions, and questions that have no answer here, cost less. That depends on the question and this
     block alone.
     """
@@ -52,20 +52,23 @@ class Encoder:
     layers: Layers
     least: float = -math.inf
     kept: Kept | None = None
+    prompt: np.ndarray | None = None
 
     def __call__(self, rows: Sequences) -> Computed:
         asked = asked_of(rows)
         pairs, found = self.pairs(rows, asked)
         shape = rows.input_ids.shape
-        joint = np.zeros((*shape, self.matches.shape[1]), np.float16)  # (B, S, W)
+        prompt = np.empty((0, self.matches.shape[1])) if self.prompt is None else self.prompt
+        joint = np.zeros((shape[0], shape[1] + len(prompt), prompt.shape[1]), np.float16)  # (B, S + P, W)
+        joint[:, shape[1] :] = prompt
         for row, (question, block) in enumerate(pairs):
             first, length = len(question), len(question) + len(block)
             ids, grid = rows.input_ids[row, :length], rows.grid[row, first:length]
             coded = np.concatenate(codes(ids[:first], ids[first:], grid))
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
-        mask, kinds = rows.attention_mask.astype(np.int32), kinds_of(rows.grid)
+        mask, kinds = np.pad(rows.attention_mask.astype(np.int32), ((0, 0), (0, len(prompt))), constant_values=1), kinds_of(rows.grid)
         null = np.zeros(len(kinds), np.int64)  # times that tokens of a row went to null experts
-        made = Computed(np.zeros((*shape, 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.full(len(kinds), np.inf, np.float32), np.zeros(len(kinds), bool))
+        made = Computed(np.zeros((*joint.shape[:2], 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.full(len(kinds), np.inf, np.float32), np.zeros(len(kinds), bool))
         for one in sorted(set(kinds.tolist())):
             live = np.flatnonzero(kinds == one)
             seen = joint[live]
@@ -79,7 +82,8 @@ class Encoder:
                 inputs = {"states": seen, "attention_mask": mask[live]}
                 made.spans[live], made.judged[live], joint[live], *through = self.rest(Kind(one)).run(None, inputs)
                 null[live] += nulls(through, mask[live])
-        return made._replace(spent=self._spent(rows, asked, found, made.live, null))
+        spent = self._spent(rows, asked, found, made.live, null, len(prompt))
+        return made._replace(spans=made.spans[:, : shape[1]], states=joint[:, : shape[1]], spent=spent)
 
     def keep(self, rows: Sequences) -> None:
         """Have the lower states of blocks kept, whatever they are asked. Raises TypeError where there is no place for them."""
@@ -87,7 +91,7 @@ class Encoder:
             raise TypeError("this encoder keeps no states of blocks")
         self.alone(rows, blocks_of(rows, asked_of(rows)), self.kept)
 
-    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray, null: np.ndarray) -> list[Spent]:
+    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray, null: np.ndarray, prompt: int) -> list[Spent]:
         """What each row cost. What rows share, a question and the weights, is counted with the first one."""
         lengths, questions, spent = rows.attention_mask.sum(1), set(), []
         cached, looked = self.layers
@@ -97,8 +101,8 @@ class Encoder:
             alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
             questions.add(text)
             upper = (flops.LAYERS if live[row] else looked) - cached
-            operations = alone + flops.layers(upper, length, int(null[row]))
-            spent.append(Spent(operations, flops.states(length) + shared, upper * length, int(null[row])))
+            operations = alone + flops.layers(upper, length + prompt, int(null[row]))
+            spent.append(Spent(operations, flops.states(length) + shared, upper * (length + prompt), int(null[row])))
             shared = 0
         return spent
 

@@ -31,6 +31,7 @@ from models.experts import ExpertLayer, Experts, TokenRouter  # noqa: E402
 from models.grid import COLUMNS, HEADER, PLACES, ROWS, SIDES  # noqa: E402
 from models.layout import BLOCK_POSITION  # noqa: E402
 from models.matches import CODES  # noqa: E402
+from models.prompts import Prefix, Prompt  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class MemoryEncoder(nn.Module):
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
         self.looks = nn.ModuleList(nn.Linear(self.config.hidden_size, 1) for _ in layers[self.cached_layers : -1])
+        self.prompt: Prompt | None = None  # both are an adapter's
+        self.prefix: Prefix | None = None
         self.routers = nn.ModuleList()
         if config.memory_routed:
             self.route()
@@ -142,13 +145,16 @@ class MemoryEncoder(nn.Module):
         Where a question is masked whole and all codes are 0, its block's states are those of `cached`.
         """
         joint = torch.cat((question, block), 1) + self.matches(codes)  # (N, Q + T, W)
-        attention, looks, through = self._attention(joint, torch.cat((question_mask, block_mask), 1)), [joint.new_empty(len(joint), 0)], []
+        length, mask = joint.shape[1], torch.cat((question_mask, block_mask), 1)
+        if self.prompt is not None:
+            joint, mask = self.prompt.behind(joint, mask)
+        attention, looks, through = self._attention(joint, mask, 0 if self.prefix is None else len(self.prefix)), [joint.new_empty(len(joint), 0)], []
         for (layer, experts, router), look in zip(self._upper(), [*self.looks, None], strict=True):
-            joint, went = layer(joint, attention, kinds, experts, router)
-            through.append(went)
+            joint, went = layer(joint, attention, kinds, experts, router, self.prefix)
+            through.append(went[:, :length])
             if look is not None:
                 looks.append(look(joint[:, 0]))
-        first, states = joint[:, 0], joint[:, question.shape[1] :]
+        first, states = joint[:, 0], joint[:, question.shape[1] : length]
         return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.cat(looks, 1), torch.stack(through, -1))
 
     def cached(self, block: torch.Tensor, block_mask: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
@@ -162,8 +168,12 @@ class MemoryEncoder(nn.Module):
         layers = self.bert.encoder.layer[self.cached_layers :]
         return zip(layers, self.experts, self.routers or [None] * len(layers), strict=True)
 
-    def _attention(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor | None:
-        return create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask)
+    def _attention(self, states: torch.Tensor, mask: torch.Tensor, before: int = 0) -> torch.Tensor | None:
+        """before: keys that stand before those of the states."""
+        whole = create_bidirectional_mask(
+            config=self.config, inputs_embeds=F.pad(states, (0, 0, before, 0)), attention_mask=F.pad(mask, (before, 0), value=1)
+        )  # (N, 1, P + S, P + S)
+        return whole if whole is None or not before else whole[:, :, before:]
 
 
 class MemoryProjector(nn.Module):

@@ -23,13 +23,24 @@ LOWEST = -1e4  # of a logit: so that a place that is not allowed has no share, a
 
 
 def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Live]:
-    """The memory of a batch, and what the encoder makes of each block. Blocks of `batch.cached` are read without their question."""
+    """The memory of a batch, and what the encoder makes of each block."""
+    live = read(model, batch)
+    memory = model.remember(live.states, batch.block_ids, batch.block_mask)
+    return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
+
+
+def read(model: GroundedForCausalLM, batch: QuestionBatch) -> Live:
+    """What the encoder makes of each block. Those of `batch.cached` are read without their question."""
     blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)  # (N, T, W)
     questions = model.memory.lower(batch.question_ids, batch.question_mask)  # (B, Q, W)
     seen = batch.question_mask[batch.owner] * ~batch.cached[:, None]  # (N, Q)
-    live = model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes, batch.kinds)
-    memory = model.remember(live.states, batch.block_ids, batch.block_mask)
-    return memory.gather(batch.place, len(batch.question_ids), int(batch.blocks)), live
+    return model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes, batch.kinds)
+
+
+def reading(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """As `loss`, of what is read and judged alone: the decoder learns nothing."""
+    parts = _reading(read(model, batch), batch)
+    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
 
 
 def loss(model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForCausalLM | None = None) -> dict[str, torch.Tensor]:
@@ -42,7 +53,7 @@ def loss(model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForC
         parts["computed"] = (told["through"] - ALLOWED).clamp_min(0)
     if teacher is not None:
         with torch.no_grad():
-            _, theirs = recall(teacher, batch)
+            theirs = read(teacher, batch)
         parts["taught"] = _taught(live, theirs, batch)
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts, **told}
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from models import base, flops
 from models.ablation import Decoder
+from models.adapter import Adapter, open_adapter
 from models.cut import Layers
 from models.errors import WeightsError
 from models.graph import quantised
@@ -55,6 +56,7 @@ class Shipped:
     least: float  # see models.int8
     calibration: Mapping[str, Any]
     weights: Path
+    adapter: Adapter | None = None
 
 
 def digest_of(weights: Path) -> str:
@@ -69,8 +71,8 @@ def is_shipped(folder: Path) -> bool:
         return False
 
 
-def describe(folder: Path = FOLDER) -> Shipped:
-    """Read and check the folder. Raises WeightsError."""
+def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
+    """Read and check the folder, and that of an adapter to it. Raises WeightsError."""
     try:
         config = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
         digest = digest_of(folder / WEIGHTS)
@@ -89,7 +91,8 @@ def describe(folder: Path = FOLDER) -> Shipped:
         raise WeightsError(f"{folder} was trained on {made_with}, installed is {base.identity()}: run `make install`")
     if digest != recorded:
         raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
-    return Shipped(digest, layers, least, calibration, folder / WEIGHTS)
+    adapted = open_adapter(adapter, digest, layers.cached) if adapter else None
+    return Shipped(digest, layers, least, calibration, folder / WEIGHTS, adapted)
 
 
 def encoder(shipped: Shipped) -> Encoder:
@@ -97,13 +100,15 @@ def encoder(shipped: Shipped) -> Encoder:
     from models import bert_graph
 
     def of_kind(part: str, make: Callable[..., ModelProto]) -> Callable[[Kind], InferenceSession]:
-        return cache(lambda kind: _session(shipped, f"{part}-{shipped.layers.looked}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
+        mine = f"{part}-{shipped.adapter.digest}" if shipped.adapter else part
+        return cache(lambda kind: _session(shipped, f"{mine}-{shipped.layers.looked}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
 
     lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.layers.cached))
     look = of_kind("look", bert_graph.look) if shipped.layers.looked > shipped.layers.cached else None
     rest = of_kind("rest", bert_graph.rest)
     matches = _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"]
-    return Encoder(lower, look, rest, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.layers, shipped.least)
+    prompt = shipped.adapter.weights.get(f"{MEMORY}prompt") if shipped.adapter else None
+    return Encoder(lower, look, rest, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.layers, shipped.least, prompt=prompt)
 
 
 def decoder(shipped: Shipped) -> Decoder:
@@ -174,14 +179,19 @@ def _read(shipped: Shipped, *begins: str) -> dict[str, np.ndarray]:
     return {name: values * found[name + WORTH][:, None] if name + WORTH in found else values for name, values in plain.items()}
 
 
+def _parted(memory: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Weights of a memory encoder as those of its BERT, and of what stands around it."""
+    named = {name.removeprefix(MEMORY): values for name, values in memory.items()}
+    encoder = {name.removeprefix(ENCODER): values for name, values in named.items() if name.startswith(ENCODER)}
+    return encoder, {name: values for name, values in named.items() if not name.startswith(ENCODER)}
+
+
 def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What models.bert_graph makes its graphs of: the weights of the BERT, and of what stands around it."""
     from safetensors.numpy import load_file
 
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
-    trained = {name.removeprefix(MEMORY): values for name, values in _read(shipped, "").items() if not name.startswith(DECODER)}
-    encoder = {name.removeprefix(ENCODER): values for name, values in trained.items() if name.startswith(ENCODER)}
-    heads = {name: values for name, values in trained.items() if not name.startswith(ENCODER)}
+    encoder, heads = _parted(_read(shipped, MEMORY))
     width = base_weights["embeddings.word_embeddings.weight"].shape[1]
     wanted = {name: values.shape for name, values in base_weights.items() if name.startswith("encoder.layer.")}
     wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
@@ -196,5 +206,8 @@ def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str,
         wanted |= {f"routers.{at}.weight": (width,), f"routers.{at}.bias": ()} if routed else {}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")
+    if shipped.adapter:
+        changed = shipped.adapter.applied({MEMORY + name: values for name, values in heads.items()} | {MEMORY + ENCODER + name: values for name, values in encoder.items()})
+        encoder, heads = _parted(changed)
     embeddings = {name: values for name, values in base_weights.items() if name.startswith("embeddings.")}
     return {**embeddings, **encoder}, heads

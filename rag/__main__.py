@@ -27,9 +27,10 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and what is about the words on it")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
-    ask.add_argument("--generator", metavar="NAME", help="quote (default), embedded, openai:URL[#MODEL] or hf:PATH_OR_ID")
+    ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
+    ask.add_argument("--adapter", metavar="DIR", help="what python -m models.finetune wrote (embedded only)")
     ask.set_defaults(run=_ask)
     search.add_argument("question", nargs="?", default="")
     ask.add_argument("question")
@@ -68,7 +69,8 @@ def _ask(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    rag = RagPipeline.from_index(options.index, embedder=options.embedder, generator=options.generator, threshold=options.threshold, risk=options.risk)
+    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "adapter")}
+    rag = RagPipeline.from_index(options.index, **settings)
     answer = rag.ask(options.question, only=Filter.parse(options.filter))
     if options.json:
         print(json.dumps(answer.to_json(), ensure_ascii=False))

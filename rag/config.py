@@ -20,7 +20,7 @@ class RagConfig:
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows.
+    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded.
     """
 
     generator: str = "embedded"
@@ -30,6 +30,7 @@ class RagConfig:
     context_tokens: int = 2000
     threshold: float = -1.0
     risk: float = -1.0
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):

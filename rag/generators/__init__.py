@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.config import ConfigError, RagConfig
@@ -18,12 +19,14 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
     kind, _, rest = config.generator.partition(":")
     if config.risk >= 0 and kind != "embedded":
         raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
+    if config.adapter and kind != "embedded":
+        raise ConfigError(f"an adapter goes with the generator embedded, not {config.generator!r}")
     if kind == "embedded" and not rest:
         from models import kept, shipped
         from models.reader import Reader
         from rag.generators.quote import QuoteGenerator, Weights
 
-        weights = shipped.describe()
+        weights = shipped.describe(adapter=Path(config.adapter) if config.adapter else None)
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
         encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from by_torch import by_torch
 from safetensors.numpy import load_file, save_file
 
 from models import flops, shipped
@@ -25,8 +26,7 @@ from models.floor import FloorReader
 from models.grid import PLACES, SIDES, Kind, kind
 from models.grounded import GroundedForCausalLM
 from models.int8 import Encoder
-from models.layout import CLS, SEP, Parts, collate
-from models.questions import coded_pairs
+from models.layout import Parts, collate
 from models.reader import Reader, answer, encode_blocks
 from models.windows import Passage
 
@@ -105,18 +105,6 @@ def parts() -> list[Parts]:
         question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])  # three words of it stand in the context
         made.append(Parts(question, rng.integers(2000, 20000, i), context, context_grid=grid))
     return made
-
-
-@torch.inference_mode()
-def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP]))
-    grid = torch.zeros(*block.shape, PLACES, dtype=torch.long)
-    grid[0, len(part.title) + 1 : -1] = torch.from_numpy(part.context_grid.astype(np.int64))
-    seen = torch.ones_like(question), torch.ones_like(block)
-    lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid)
-    coded = torch.from_numpy(coded_pairs(question.numpy(), block.numpy(), grid.numpy(), np.zeros(1, int)))
-    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([kind(part.context_grid)]))
-    return live.spans[0].numpy(), live.judged[0].numpy(), live.through[0].numpy()
 
 
 def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from samples_rag import evidence
 
 from indexing.build import build
 from indexing.reader import IndexReader
 from indexing.types import Modality
+from models import finetune, shipped
 from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
@@ -235,3 +237,16 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
         Weights.beside(Shipped("0", Layers(2, 4), -math.inf, wrong, Path("w", "model")))
+
+
+def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path) -> None:
+    """One that makes the reader sure of everything."""
+    weights = {"memory.judge.weight": torch.zeros(2, 384), "memory.judge.bias": torch.full((2,), 9.0)}
+    finetune.save(finetune.Tuned(weights, 0.0), "full", shipped.describe().digest, {}, tmp_path / "own")
+    index = parts[1].directory
+    plain, own = (RagPipeline.from_index(index, adapter=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "own")))
+    assert own.confidence != plain.confidence and own.trace["settings"]["adapter"] == str(tmp_path / "own")
+    with pytest.raises(ConfigError, match="generator embedded"):
+        RagPipeline.from_index(index, generator="quote", adapter=str(tmp_path / "own"))
+    with pytest.raises(WeightsError, match="holds no adapter"):
+        RagPipeline.from_index(index, adapter=str(tmp_path))
