@@ -55,10 +55,10 @@ def _within(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Iterator
 def _table(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Ruled | None:
     (top, left, right), under, bottom = rules[0], rules[1][0], rules[-1][0]
     inside = [(text, box) for text, box in words if top < (box[1] + box[3]) / 2 < bottom and left - ALIKE <= (box[0] + box[2]) / 2 <= right + ALIKE]
-    body = _rows([(text, box) for text, box in inside if (box[1] + box[3]) / 2 > under])
+    body = rows_of([(text, box) for text, box in inside if (box[1] + box[3]) / 2 > under])
     if len(body) < 2 or any(CAPTION.match(" ".join(text for text, _ in sorted(row, key=lambda word: word[1][0]))) for row in body) or not any((box[1] + box[3]) / 2 < under for _, box in inside):
         return None
-    edges = _columns([word for row in body for word in row], left, right)
+    edges = columns_of([word for row in body for word in row], left, right)
     if not 2 < len(edges) <= MOST_COLUMNS + 1:
         return None
     filled = [[sum(len(text) for text, box in row if low <= (box[0] + box[2]) / 2 < high) for low, high in pairwise(edges)] for row in body]
@@ -73,7 +73,7 @@ def _table(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Ruled | N
     return Ruled((edges[0], top, edges[-1], bottom), cells)
 
 
-def _rows(words: Sequence[tuple[str, Box]]) -> list[list[tuple[str, Box]]]:
+def rows_of(words: Sequence[tuple[str, Box]]) -> list[list[tuple[str, Box]]]:
     """Words by the line that they stand on, from above."""
     rows: list[list[tuple[str, Box]]] = []
     for word in sorted(words, key=lambda word: (word[1][1] + word[1][3]) / 2):
@@ -102,7 +102,7 @@ def _unwrapped(body: list[list[tuple[str, Box]]], filled: list[list[int]]) -> li
     return body
 
 
-def _columns(words: Sequence[tuple[str, Box]], left: float, right: float) -> list[float]:
+def columns_of(words: Sequence[tuple[str, Box]], left: float, right: float) -> list[float]:
     """Where columns begin and end: in the middle of the gaps that no word reaches into."""
     heights = sorted(box[3] - box[1] for _, box in words)
     least = max(LEAST_GAP, GAP * heights[len(heights) // 2])

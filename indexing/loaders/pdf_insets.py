@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
+from indexing.loaders.aligned import aligned, names_nothing
 from indexing.loaders.booktabs import booktabs
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.figures import CAPTION, Region, regions
@@ -18,6 +19,7 @@ from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
 from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Ruled, tables
 from indexing.types import BlockKind, Box
+from vision.reading_order import find_gutter
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -59,9 +61,10 @@ def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
     found = []
     horizontal, vertical = rules(page)
     ruled = tables(horizontal, vertical)
-    words = [(word[0], _points(word[1], *page.get_size())) for line in left.values() for word in line.words]
-    open_ones = [table for table in booktabs(horizontal, words) if not any(meet(table.box, other.box) for other in ruled)]
-    for table in (*ruled, *open_ones):
+    open_ones = [table for table in booktabs(horizontal, _words(left.values(), page)) if not any(meet(table.box, other.box) for other in ruled)]
+    known = [*ruled, *open_ones]
+    bare = [table for column in _columns(list(left.values())) for table in aligned(_words(column, page)) if not any(meet(table.box, other.box) for other in known)]
+    for table in (*known, *bare):
         lines = {id(word): number for number, line in left.items() for word in line.words}
         for cells in _parts(_filled(table, left, page), {word: left[number] for word, number in lines.items()}):
             if sum(bool(cell) for row in cells for cell in row) >= LEAST and sum(any(row[at] for row in cells) for at in range(len(cells[0]))) > 1:
@@ -69,6 +72,19 @@ def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
                 found.append((min(lines[word] for word in taken), cells))
                 _take(left, taken)
     return found
+
+
+def _columns(lines: Sequence[Line]) -> list[list[Line]]:
+    """Those of each column of the page, which may be one."""
+    gutter = find_gutter([(line.x0, line.y0, line.x1, line.y1) for line in lines])
+    if gutter is None:
+        return [list(lines)]
+    return [[line for line in lines if (line.x1 <= gutter, line.x0 < gutter < line.x1, line.x0 >= gutter)[part]] for part in range(3)]
+
+
+def _words(lines: Iterable[Line], page: PdfPage) -> list[tuple[str, Box]]:
+    """In points."""
+    return [(word[0], _points(word[1], *page.get_size())) for line in lines for word in line.words]
 
 
 def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> Cells:
@@ -112,12 +128,12 @@ def _take(left: dict[int, Line], taken: set[int]) -> None:
 
 
 def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
-    """Rows that say one thing over the whole width, above the names of the columns, are the table's title."""
+    """Rows that say one thing over the whole width, above the names of the columns, are the table's title. A first row of figures names no columns."""
     titles = list(takewhile(lambda row: sum(map(bool, row)) == 1, cells))
     for row in titles:
         builder.words([word for word in row if word], BlockKind.HEADING, TITLE_LEVEL)
     for number, row in enumerate(cells[len(titles) :]):
-        builder.cells(row, BlockKind.ROW if number else BlockKind.HEADER)
+        builder.cells(row, BlockKind.ROW if number or names_nothing([" ".join(word[0] for word in cell) for cell in row]) else BlockKind.HEADER)
 
 
 def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:

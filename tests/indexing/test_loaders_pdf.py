@@ -121,7 +121,7 @@ def test_table_rows_are_not_taken_for_columns(tmp_path: Path) -> None:
         y = 700 - 13 * i
         items += [(60, y, 10, f"item {i}"), (300, y, 10, f"{i * 7}"), (400, y, 10, f"{i * 9}")]
     document = read(tmp_path, [PdfPage(items)])
-    assert document.text.split("\n")[3] == "item 3 21 27"
+    assert document.text.split("\n")[3] == "item 3 | 21 | 27"
 
 
 def test_running_headers_are_kept_once_and_page_breaks_hold(tmp_path: Path) -> None:
