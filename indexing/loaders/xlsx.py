@@ -1,4 +1,4 @@
-"""Workbooks by openpyxl, streamed: a page per sheet, values as people write them, formulas as their last result."""
+"""Workbooks by openpyxl, streamed: a page per sheet, values as people write them, formulas as their last result; then the sheet's pictures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.inner_pictures import InnerPictures
 from indexing.loaders.registry import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
+    from zipfile import ZipFile
+
     from openpyxl.cell.read_only import ReadOnlyCell
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
@@ -24,18 +27,33 @@ ALIVE_EVERY = 1000
 def load(path: Path, alive: Alive) -> Iterator[Document]:
     from openpyxl import load_workbook
 
-    with open_zip(path):
-        pass
-    builder = DocumentBuilder()
-    with path.open("rb") as file:  # given a path, openpyxl judges by the suffix
+    builder, pictures = DocumentBuilder(), InnerPictures(alive)
+    with open_zip(path) as archive, path.open("rb") as file:  # given a path, openpyxl judges by the suffix
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         alive()
         room = MAX_CELLS
         for number, sheet in enumerate(book.worksheets, 1):
             builder.page(number, label=sheet.title)
             room -= _sheet(builder, sheet, room, alive)
+            for content in _shown(archive, sheet._worksheet_path):  # which its reader passes over when it streams
+                pictures.put(builder, content)
         title = book.properties.title or ""
     yield builder.build(title=title, format="xlsx")
+
+
+def _shown(archive: ZipFile, sheet: str) -> Iterator[bytes]:
+    """The pictures that are laid over a sheet."""
+    for drawing in _related(archive, sheet, "drawing"):
+        for image in _related(archive, drawing, "image"):
+            yield archive.read(image)
+
+
+def _related(archive: ZipFile, part: str, kind: str) -> list[str]:
+    from openpyxl.packaging.relationship import get_dependents, get_rels_path
+
+    there, listed = set(archive.namelist()), get_rels_path(part)
+    found = get_dependents(archive, listed) if listed in there else ()
+    return [one.target for one in found if one.Type.endswith(f"/{kind}") and one.target in there]
 
 
 def _sheet(builder: DocumentBuilder, sheet: ReadOnlyWorksheet, room: int, alive: Alive) -> int:

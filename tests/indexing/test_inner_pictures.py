@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,16 @@ def epub(path: Path) -> None:
         book.writestr("OPS/img/wheel.png", png())
 
 
-MADE = {"docx": docx, "pptx": pptx, "html": html, "md": markdown, "ipynb": ipynb, "epub": epub}
-SAID = {"docx": f"{CAPTION}\n\n{ALT}", "html": f"{CAPTION}\n\n{ALT}", "pptx": ALT, "md": ALT, "epub": ALT, "ipynb": ""}
+def eml(path: Path) -> None:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "a@example.org", "The wheel"
+    message.set_content(f'<h1>The wheel</h1><p>Before.</p><img src="cid:wheel@mill" alt="{ALT}"><p>After.</p>', subtype="html")
+    message.add_related(png(), maintype="image", subtype="png", cid="<wheel@mill>")
+    path.write_bytes(bytes(message))
+
+
+MADE = {"docx": docx, "pptx": pptx, "html": html, "md": markdown, "ipynb": ipynb, "epub": epub, "eml": eml}
+SAID = {"docx": f"{CAPTION}\n\n{ALT}", "eml": ALT, "html": f"{CAPTION}\n\n{ALT}", "pptx": ALT, "md": ALT, "epub": ALT, "ipynb": ""}
 
 
 def read(path: Path) -> tuple[Document, list[Chunk]]:
@@ -100,6 +109,33 @@ def test_a_picture_is_found_with_what_is_said_of_it(tmp_path: Path, suffix: str)
     assert Image.open(io.BytesIO(picture.preview)).size == (240, 160)
     assert document.text.count(ALT) == (1 if suffix != "ipynb" else 0) and document.text.count(CAPTION) == (CAPTION in SAID[suffix])
     assert all(document.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
+
+
+def test_a_picture_that_is_attached_goes_by_its_name(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "a@example.org", "s"
+    message.set_content("See the picture.")
+    message.add_attachment(png(), maintype="image", subtype="png", filename="old wheel.png")
+    (tmp_path / "a.eml").write_bytes(bytes(message))
+    document, chunks = read(tmp_path / "a.eml")
+    [shown] = [one for one in chunks if one.modality is Modality.IMAGE]
+    assert shown.text == "old wheel.png" and len(document.pictures) == 1
+
+
+def test_pictures_laid_over_a_sheet_stand_on_its_page(tmp_path: Path) -> None:
+    import openpyxl
+    from openpyxl.drawing.image import Image as Laid
+
+    book = openpyxl.Workbook()
+    for number, sheet in enumerate((book.active, book.create_sheet("Wheels"), book.create_sheet("Empty"))):
+        sheet.append(["Year", "Turns"])
+        sheet.append([1786 + number, 9])
+    for colour in ("teal", "brown"):
+        book["Wheels"].add_image(Laid(io.BytesIO(png(colour))), "D4")
+    book.save(tmp_path / "a.xlsx")
+    document, _ = read(tmp_path / "a.xlsx")
+    assert [(picture.page, picture.width) for picture in document.pictures] == [(2, 240), (2, 240)]
+    assert "1787 | 9" in document.text and "1788 | 9" in document.text
 
 
 def test_a_slide_says_where_its_picture_is(tmp_path: Path) -> None:
