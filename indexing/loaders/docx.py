@@ -106,7 +106,7 @@ class _Reader:
         return style is not None and (style.name or "").lower() == "caption"
 
     def table(self, table: _Element) -> None:
-        """The first row is the header, unless it is the only one. Cells merged downwards are repeated in each row."""
+        """The first row is the header, unless it is the only one. Cells merged downwards are repeated in each row. Pictures in cells follow the rows."""
         rows = table.findall(W + "tr")
         above: list[str] = []
         for number, row in enumerate(rows):
@@ -123,6 +123,8 @@ class _Reader:
                 cells += [text, *[""] * (width - 1)]
             above = cells
             (self.builder.header if number == 0 and len(rows) > 1 else self.builder.row)(cells)
+        for paragraph in table.iter(W + "p"):
+            self.drawn(paragraph)
 
     def margins(self) -> None:
         """The headers and footers that are shown, section by section; one that sections share is read once."""

@@ -111,6 +111,19 @@ def test_a_picture_is_found_with_what_is_said_of_it(tmp_path: Path, suffix: str)
     assert all(document.text[one.locator.char_start : one.locator.char_end] == one.text for one in chunks)
 
 
+def test_pictures_in_the_cells_of_a_table_follow_its_rows(tmp_path: Path) -> None:
+    from docx import Document as Docx
+
+    made = Docx()
+    table = made.add_table(2, 2)
+    for at, colour in enumerate(("teal", "brown")):
+        table.cell(0, at).paragraphs[0].add_run().add_picture(io.BytesIO(png(colour)))
+        table.cell(1, at).text = f"The wheel in {1786 + at}"
+    made.save(str(tmp_path / "a.docx"))
+    document, _ = read(tmp_path / "a.docx")
+    assert len(document.pictures) == 2 and document.text.count("The wheel in 1787") == 1
+
+
 def test_a_picture_that_is_attached_goes_by_its_name(tmp_path: Path) -> None:
     message = EmailMessage()
     message["From"], message["Subject"] = "a@example.org", "s"
