@@ -22,6 +22,7 @@ from models.grid import Kind
 from models.reader import Finding, Window
 from models.windows import Passage
 from rag import quotes, support
+from rag.cells import asked_cell
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.query import asks_for_picture, words
@@ -250,10 +251,14 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none of a table's row: it mistakes the column."""
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; of a table's row the cell
+    that the question names: the reader mistakes the column.
+    """
+    (start, end), piece = attempt.spans[best], attempt.evidence[attempt.owner[best]]
+    if len(quotes.parts(piece.text, start, end)) > 1:
+        cell = asked_cell(attempt.question.text, quotes.table_header(piece), piece.text[start:end], " ".join(piece.headings[:-1]))
+        return cell and (start + cell[0], start + cell[1])
     if not attempt.findings or attempt.findings[best].margin < CLEAR:
         return None
-    finding, (start, end) = attempt.findings[best], attempt.spans[best]
-    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
-        return None
+    finding = attempt.findings[best]
     return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None

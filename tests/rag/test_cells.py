@@ -1,0 +1,60 @@
+"""The cell that a question names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.cell import CELL
+from rag.cells import asked_cell
+
+HEADER = "Year | Visitors | Flour sold (kg) | Guide"
+ROW = "2022 | 9,120 | 14,300 | Anna Pask"
+
+
+def said(question: str, header: str = HEADER, row: str = ROW, around: str = "") -> str | None:
+    cell = asked_cell(question, header, row, around)
+    return cell and row[slice(*cell)]
+
+
+@pytest.mark.parametrize(("question", "cell"), [
+    ("How many visitors were there in 2022?", "9,120"),
+    ("How many guides were there in 2022?", None),  # to be counted
+    ("What was the number of visitors in 2022?", "9,120"),
+    ("How much flour was sold in 2022?", "14,300"),
+    ("Who was the guide in 2022?", "Anna Pask"),
+    ("Who was the guide of 9,120 visitors?", "Anna Pask"),
+    ("In what year was Anna Pask the guide?", "2022"),
+    ("Who was the guide before 2022?", None),
+    ("Who was the best guide in 2022?", None),
+    ("Who was the guide in 2021?", None),
+    ("Who cleaned the pond in 2022?", None),
+    ("What about 2022?", None),
+])  # fmt: skip
+def test_words_tell_the_row_and_the_column(question: str, cell: str | None) -> None:
+    assert said(question) == cell
+
+
+def test_of_two_columns_the_other_one_is_meant() -> None:
+    assert said("What did the oak shaft cost?", "Item | Price", "Oak shaft, cost | £412") == "£412"
+    assert said("What did the oak shaft weigh?", "Item | Price", "Oak shaft | £412") is None
+
+
+def test_what_stands_over_the_table_is_known() -> None:
+    assert said("What were the visitors of the mill in 2022?") is None
+    assert said("What were the visitors of the mill in 2022?", around="The mill in figures") == "9,120"
+
+
+def test_rows_that_do_not_fit_their_header_and_empty_cells_say_nothing() -> None:
+    assert said("Who was the guide in 2022?", row="2022 | 9,120") is None
+    assert said("Who was the guide in 2022?", row="2022 | 9,120 | 14,300 | ") is None
+    assert said("Who was the guide in the year?", row=HEADER) is None
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="|\n"), max_size=12), min_size=2, max_size=6), st.text(max_size=40), st.text(max_size=20))
+def test_what_is_said_is_a_cell(cells: list[str], question: str, around: str) -> None:
+    row = CELL.join(cells)
+    header = CELL.join(f"Name {at}" for at in range(row.count(CELL) + 1))
+    found = said(f"{question} {cells[0]} name", header, row, around)
+    assert found is None or (found and found in {cell.strip() for cell in row.split(CELL)})
