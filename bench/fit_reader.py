@@ -34,7 +34,7 @@ from rag.pipeline import RagPipeline
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-DEFAULT_RISK = 0.5  # of these questions half have no answer here: an answer shall be likelier right than wrong even so
+WORTH = 0.25  # an answer that is less likely right is not shown as one: where a wrong one costs a third of what a right one is worth, that is best
 LEAST = 40
 FOLDS = 5
 LOOKED = 5
@@ -96,7 +96,7 @@ def fitted_weights(chosen: list[Case]) -> Weights:
     tried = [confidences([case for case in chosen if fold(case) != number], folds[number]) for number in range(FOLDS)]
     risks = fit_risks(*(np.concatenate(values) for values in zip(*tried, strict=True)))
     sentence, slopes, bias = slopes_of(chosen)
-    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), dict(risks)[DEFAULT_RISK], risks)
+    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), WORTH, risks)
 
 
 def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:

@@ -18,7 +18,8 @@ class GroundedConfig(LlamaConfig):
     """The decoder's fields are LlamaConfig's.
 
     cross_attention_layers: after which decoder layers (from 0) memory is read. cross_gate: where the tanh gates of these start;
-    0 = inserted into a trained decoder without changing it. pointer_size: width of the copy attention.
+    0 = inserted into a trained decoder without changing it. cross_sink: whether a slot stands beside memory that says "nothing here".
+    query_key_norm: queries and keys of the decoder are normalised by head, as in Qwen3. pointer_size: width of the copy attention.
     memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
     memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens.
     """
@@ -28,6 +29,8 @@ class GroundedConfig(LlamaConfig):
 
     cross_attention_layers: list[int] | None = None
     cross_gate: float = 0.5
+    cross_sink: bool = True
+    query_key_norm: bool = False
     pointer_size: int = 128
     memory_config: dict | PreTrainedConfig | None = None
     memory_cached_layers: int = 3

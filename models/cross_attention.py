@@ -15,6 +15,7 @@ from models.torchvision_ops import ensure_operators
 ensure_operators()
 
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm  # noqa: E402
+from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention  # noqa: E402
 
 from models.config import GroundedConfig  # noqa: E402
 
@@ -28,7 +29,7 @@ class GatedCrossAttention(nn.Module):
         self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.q_proj = nn.Linear(config.hidden_size, self.heads * self.size, bias=False)
         self.query_norm = LlamaRMSNorm(self.size, eps=config.rms_norm_eps)
-        self.sink = nn.Parameter(torch.zeros(config.num_key_value_heads, 1, self.size))  # a key whose value is nothing
+        self.sink = nn.Parameter(torch.zeros(config.num_key_value_heads, 1, self.size)) if config.cross_sink else None  # a key whose value is nothing
         self.o_proj = nn.Linear(self.heads * self.size, config.hidden_size, bias=False)
         self.mlp_norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.mlp = LlamaMLP(config)
@@ -39,10 +40,11 @@ class GatedCrossAttention(nn.Module):
         """x (B, T, C); kv (B, 2, G, S, D), of this layer; bias (B, S), -inf where a slot may not be read -> (B, T, C)."""
         b, t, _ = x.shape
         query = self.query_norm(self.q_proj(self.norm(x)).view(b, t, self.heads, self.size).transpose(1, 2))  # (B, H, T, D)
-        sink = self.sink.expand(b, -1, -1, -1).to(kv.dtype)  # (B, G, 1, D)
-        keys = torch.cat((sink, kv[:, 0]), 2)  # (B, G, 1 + S, D)
-        values = torch.cat((torch.zeros_like(sink), kv[:, 1]), 2)
-        mask = F.pad(bias, (1, 0))[:, None, None].to(query.dtype)  # (B, 1, 1, 1 + S)
+        keys, values = kv[:, 0], kv[:, 1]  # (B, G, S, D)
+        if self.sink is not None:
+            sink = self.sink.expand(b, -1, -1, -1).to(kv.dtype)  # (B, G, 1, D)
+            keys, values, bias = torch.cat((sink, keys), 2), torch.cat((torch.zeros_like(sink), values), 2), F.pad(bias, (1, 0))
+        mask = bias[:, None, None].to(query.dtype)  # (B, 1, 1, slots)
         attended = F.scaled_dot_product_attention(query.to(kv.dtype), keys, values, mask.to(kv.dtype), enable_gqa=True)  # (B, H, T, D)
         x = x + self.attention_gate.tanh() * self.o_proj(attended.transpose(1, 2).reshape(b, t, -1))
         return x + self.mlp_gate.tanh() * self.mlp(self.mlp_norm(x))
@@ -53,6 +55,8 @@ class GroundedDecoderLayer(LlamaDecoderLayer):
 
     def __init__(self, config: GroundedConfig, layer_idx: int) -> None:
         super().__init__(config, layer_idx)
+        if config.query_key_norm:
+            self.self_attn = Qwen3Attention(config, layer_idx)
         reads = layer_idx in config.cross_attention_layers
         self.memory_index = config.cross_attention_layers.index(layer_idx) if reads else None
         if reads:

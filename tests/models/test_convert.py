@@ -1,0 +1,119 @@
+"""Checkpoints of other families as our decoder: what they said, ours says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import convert  # first: it mends torchvision's import
+from models.errors import WeightsError
+from models.grounded import GroundedForCausalLM
+from models.memory import Memory
+
+# isort: split
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MllamaConfig,
+    MllamaForCausalLM,
+    MllamaForConditionalGeneration,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
+
+SMALL = {"vocab_size": 101, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+FAMILIES = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=LLAMA3)),
+    "smollm2": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, tie_word_embeddings=True)),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL, tie_word_embeddings=True)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL, head_dim=16)),
+}
+IDS = torch.arange(3, 33).view(2, 15)
+
+
+def random(make: object) -> PreTrainedModel:
+    """Every weight drawn, biases and norms among them."""
+    torch.manual_seed(0)
+    model = make().eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, 1.0 if weight.ndim == 1 else 0.0, 0.15)
+    return model
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_a_decoder_says_what_it_said(tmp_path: Path, family: str) -> None:
+    source = random(FAMILIES[family])
+    source.save_pretrained(tmp_path / "source", max_shard_size="20KB")
+    assert len(list((tmp_path / "source").glob("*.safetensors"))) > 1
+    model = convert.convert(tmp_path / "source").eval()
+    torch.testing.assert_close(model(IDS).logits, source(IDS).logits, atol=1e-4, rtol=1e-4)
+    memory = Memory(torch.randn(2, len(model.config.cross_attention_layers), 2, 2, 5, model.config.head_dim), torch.randn(2, 5, 128), IDS[:, :5], torch.ones(2, 5, dtype=torch.bool))
+    model.copy.sentinel.bias.fill_(1e4)  # nothing is copied
+    torch.testing.assert_close(model(IDS, **memory.inputs()).logits, source(IDS).logits.log_softmax(-1), atol=1e-4, rtol=1e-4)  # its gates are shut
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@torch.no_grad()
+def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
+    config = MllamaTextConfig(**{**SMALL, "num_hidden_layers": 5}, cross_attention_layers=[1, 3], bos_token_id=1, eos_token_id=2)
+    source = random(lambda: MllamaForCausalLM(config))
+    if whole:
+        eye = MllamaVisionConfig(hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16, vision_output_dim=32,
+                                 image_size=16, patch_size=8, intermediate_layers_indices=[1], supported_aspect_ratios=[[1, 1]], max_num_tiles=1)  # fmt: skip
+        seeing = MllamaForConditionalGeneration(MllamaConfig(vision_config=eye.to_dict(), text_config=config.to_dict()))
+        seeing.model.language_model.load_state_dict(source.model.state_dict())
+        seeing.lm_head.load_state_dict(source.lm_head.state_dict())
+        seeing.save_pretrained(tmp_path / "source")
+    else:
+        source.save_pretrained(tmp_path / "source")
+    model = convert.convert(tmp_path / "source").eval()
+    assert model.config.num_hidden_layers == 3 and model.config.cross_attention_layers == [0, 1]
+    seen = torch.randn(2, 7, 32)
+    kv, keys = model.projector(seen, torch.zeros_like(seen))
+    model.copy.sentinel.bias.fill_(1e4)
+    mine = model(IDS, **Memory(kv, keys, IDS[:, :7], torch.ones(2, 7, dtype=torch.bool)).inputs()).logits
+    open_to_all = torch.zeros(2, 1, IDS.shape[1], 7)  # without a mask transformers reads causally
+    theirs = source(IDS, cross_attention_states=seen, cross_attention_mask=open_to_all).logits.log_softmax(-1)
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model(IDS).logits, source(IDS).logits, atol=1e-4, rtol=1e-4)
+    assert (theirs - source(IDS).logits.log_softmax(-1)).abs().max() > 1e-2
+
+
+def test_the_command_writes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    random(FAMILIES["qwen2"]).save_pretrained(tmp_path / "source")
+    monkeypatch.setattr("sys.argv", ["convert", str(tmp_path / "source"), str(tmp_path / "out" / "it"), "--json", "--shard", "40KB"])
+    convert.main()
+    assert json.loads(capsys.readouterr().out)["layers"] == 3
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"] and len(list((tmp_path / "out" / "it").glob("*.safetensors"))) > 1
+    model = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "it")
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS).logits, convert.convert(tmp_path / "source")(IDS).logits)
+    with pytest.raises(WeightsError, match="is there already"):
+        convert.main()
+
+
+def test_what_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
+    GPT2LMHeadModel(GPT2Config(vocab_size=101, n_embd=32, n_layer=1, n_head=4)).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(WeightsError, match="family 'gpt2', which is not known here: there are llama"):
+        convert.convert(tmp_path / "gpt2")
+    with pytest.raises(WeightsError, match="holds no checkpoint"):
+        convert.convert(tmp_path / "none")
+    random(FAMILIES["llama"]).save_pretrained(tmp_path / "source", max_shard_size="20KB")
+    sorted((tmp_path / "source").glob("*.safetensors"))[1].unlink()
+    with pytest.raises(WeightsError, match=r"cannot be read|has no counterpart"):
+        convert.convert(tmp_path / "source")
+    sliding = Qwen2ForCausalLM(Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=4))
+    sliding.save_pretrained(tmp_path / "sliding")
+    with pytest.raises(WeightsError, match="sliding windows"):
+        convert.convert(tmp_path / "sliding")
