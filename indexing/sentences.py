@@ -14,8 +14,11 @@ from models.cell import CELL
 # blanks in the copy that it reads. One character for one: offsets stay true.
 _FOREIGN = re.compile(r"[^\S\n]|[\ud800-\udfff]")
 
-# "2." and "(b)" at the head of a list item belong to the item.
-_MARKER = re.compile(r"\(?(?:[0-9]{1,3}|[A-Za-z])[.)]")
+# "2." and "(b)" at the head of a list item belong to the item, "Figure 2." to its caption.
+_MARKER = re.compile(
+    r"\(?(?:[0-9]{1,3}|[A-Za-z])[.)]"
+    r"|(?i:appendix|box|chart|exhibit|fig(?:ure|\.)?|listing|map|plate|scheme|tab(?:le|\.)?)\s?[A-Z]?\.?[0-9]+(?:[.-][0-9]+)*[a-z]?\."
+)
 _ABBREVIATION = re.compile(r"(?<!\w)(?:approx|ca|cf|incl|resp|viz)\.$")
 _BEFORE_NUMBER = re.compile(
     r"(?<!\w)(?:Alg|App|Art|Chap|Ch|Def|Eds?|Eqs?|Figs?|Nos?|Par|Prop|Pp?|Refs?|Secs?|Tabs?|Thm|Vols?)\.$", re.IGNORECASE
