@@ -25,13 +25,14 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         from models import kept, shipped
         from models.reader import Reader
         from rag.generators.quote import QuoteGenerator, Weights
+        from rag.together import Together
 
         weights = shipped.describe(adapter=Path(config.adapter) if config.adapter else None)
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
         encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
         return QuoteGenerator(
-            embedder, reader, fitted, threshold, lambda index: Reader(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER)), decoder)
+            embedder, reader, fitted, threshold, lambda index: Reader(Together(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))), decoder)
         )
     if kind == "quote" and not rest:
         from rag import quote_weights

@@ -1,0 +1,68 @@
+"""Questions asked at the same time, read together and each by itself: `python bench/together.py --index DIR [--questions N]`.
+
+The questions are those about data/sample. Both ways take turns, so that a noisy machine is noisy for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.sample import QUESTIONS
+from rag.generators.quote import QuoteGenerator
+from rag.pipeline import RagPipeline
+from rag.together import Together
+
+IN_FLIGHT = (1, 4, 16)
+ROUNDS = 3
+
+
+def asked(rag: RagPipeline, questions: list[str], in_flight: int) -> tuple[float, list[float], list[tuple[str, float]]]:
+    """Seconds for all, seconds of each, and what was answered."""
+
+    def ask(question: str) -> tuple[float, tuple[str, float]]:
+        began = time.perf_counter()
+        answer = rag.ask(question)
+        return time.perf_counter() - began, (answer.text, answer.confidence)
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(in_flight) as threads:
+        done = list(threads.map(ask, questions))
+    return time.perf_counter() - began, [seconds for seconds, _ in done], [answer for _, answer in done]
+
+
+def alone(rag: RagPipeline) -> RagPipeline:
+    """The same pipeline, whose reader is called by each asker."""
+    generator = rag._generator
+    assert isinstance(generator, QuoteGenerator)
+    other = generator.over(rag.reader)
+    assert isinstance(other._reader._compute, Together)
+    other._reader._compute = other._reader._compute._compute
+    return RagPipeline(rag.reader, rag.embedder, other, rag.config)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--questions", type=int, default=48)
+    options = parser.parse_args()
+    questions = [json.loads(line)["question"] for line in QUESTIONS.read_text(encoding="utf-8").splitlines()][: options.questions]
+    both = RagPipeline.from_index(options.index)
+    ways = {"together": both, "each by itself": alone(both)}
+    answers = {name: asked(rag, questions, 1)[2] for name, rag in ways.items()}  # so that states of blocks are kept for both
+    print("| in flight | way | questions/s | p50 | p95 | answers unlike those of one at a time |\n|---|---|---|---|---|---|")
+    for count in IN_FLIGHT:
+        runs = [{name: asked(rag, questions, count) for name, rag in ways.items()} for _ in range(ROUNDS)]
+        for name in ways:
+            times = sorted(seconds for run in runs for seconds in run[name][1])
+            speed = statistics.median(len(questions) / run[name][0] for run in runs)
+            other = sum(mine[0] != theirs[0] for run in runs for mine, theirs in zip(run[name][2], answers[name], strict=True))
+            print(f"| {count} | {name} | {speed:.2f} | {times[len(times) // 2]:.2f} s | {times[int(0.95 * len(times))]:.2f} s | {other} of {ROUNDS * len(questions)} |")
+
+
+if __name__ == "__main__":
+    main()
