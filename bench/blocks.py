@@ -1,8 +1,9 @@
 """How the time to read grows with the number of retrieved blocks, their lower states kept on disk and not.
 
-    python bench/blocks.py DATA [--json]
+    python bench/blocks.py DATA [--model DIR...] [--json]
 
-Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and ablating the best one.
+Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and ablating the best one. Several folders of weights
+take turns.
 """
 
 from __future__ import annotations
@@ -44,26 +45,28 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("--model", type=Path, nargs="+", default=[shipped.FOLDER], help="folders of shipped weights")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = read_qa(options.data / "qa" / "dev" / "squad2_dev.jsonl.gz")
     passages = [Passage(text, title) for text, title in {row.context: row.title for row in rows}.items()]
     questions = [row.question for row in rows[:: len(rows) // QUESTIONS][:QUESTIONS]]
-    weights = shipped.describe()
-    encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
-    measured = {}
+    opened = {str(model): (shipped.encoder(shipped.describe(model)), shipped.decoder(shipped.describe(model))) for model in options.model}
+    measured: dict[str, dict[int, dict[str, dict[str, float]]]] = {name: {} for name in opened}
     for count in BLOCKS:
-        chosen = passages[:count]
-        with tempfile.TemporaryDirectory() as folder:
-            keeping = replace(encoder, kept=Kept(Path(folder)))
-            measure(keeping, decoder, questions[:1], chosen)
-            ways = {"kept": keeping, "not kept": encoder}
-            measured[count] = {name: measure(way, decoder, questions, chosen) for name, way in ways.items()}
+        for name, (encoder, decoder) in opened.items():
+            with tempfile.TemporaryDirectory() as folder:
+                keeping = replace(encoder, kept=Kept(Path(folder)))
+                measure(keeping, decoder, questions[:1], passages[:count])
+                ways = {"kept": keeping, "not kept": encoder}
+                measured[name][count] = {way: measure(reads, decoder, questions, passages[:count]) for way, reads in ways.items()}
     if options.json:
         print(json.dumps(measured))
         return
-    for count, times in measured.items():
-        print(f"{count:>3} blocks: " + ", ".join(f"{name} {1000 * one['seconds']:.0f} ms, {one['gflop']:.1f} GFLOP" for name, one in times.items()))
+    for name, counts in measured.items():
+        print(name)
+        for count, times in counts.items():
+            print(f"{count:>3} blocks: " + ", ".join(f"{way} {1000 * one['seconds']:.0f} ms, {one['gflop']:.1f} GFLOP" for way, one in times.items()))
 
 
 if __name__ == "__main__":
