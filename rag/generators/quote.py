@@ -22,9 +22,9 @@ from models.grid import Kind
 from models.reader import Finding, Window
 from models.windows import Passage
 from rag import quotes, support
-from rag.cells import asked_cell
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
+from rag.lookup import SURE, Found, look_up
 from rag.query import asks_for_picture, words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
@@ -93,6 +93,14 @@ class Attempt:
     findings: list[Finding]  # of the reader, one for each sentence; empty without one
     windows: list[Window]  # of the reader over the evidence, each under its headings
     heads: list[int]  # characters that stand before each evidence's text there
+
+    def by_evidence(self) -> list[list[tuple[int, int]]]:
+        """The sentences of each evidence."""
+        return [[span for span, owner in zip(self.spans, self.owner, strict=True) if owner == at] for at in range(len(self.evidence))]
+
+    def at(self, found: Found) -> int:
+        """The sentence that holds where it begins."""
+        return next(i for i, (span, owner) in enumerate(zip(self.spans, self.owner, strict=True)) if owner == found.at and span[0] <= found.start < span[1])
 
 
 def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
@@ -172,12 +180,15 @@ class QuoteGenerator:
         best = int(np.argmax(scores))
         shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
-        details = {"threshold": self._threshold, "sentences": len(scores), **_cost(attempt, time.perf_counter() - began)}
+        found = look_up(question, attempt.evidence, attempt.by_evidence(), self._index)
+        if found:
+            best, confidence = attempt.at(found), max(confidence, SURE)
+        details = {"threshold": self._threshold, "sentences": len(scores), "looked_up": found is not None, **_cost(attempt, time.perf_counter() - began)}
         if confidence < self._threshold:
             yield self._shown(question, context) or Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
         text, said = "", []
-        for i in self._choose(attempt, support.shares(scores), best):
+        for i in [best] if found else self._choose(attempt, support.shares(scores), best):
             piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
             lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
@@ -186,7 +197,8 @@ class QuoteGenerator:
             text += lead + piece.text[start:end]
         ablation = self._ablation(question, attempt, best)  # after the sentences, which do not wait for it
         said[0] = replace(said[0], ablation=ablation)
-        if short := _short(attempt, best):
+        short = (found.start, found.end) if found else _short(attempt, best)
+        if short and short != attempt.spans[best]:
             start, end = short
             again = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
             said.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(again), ablation))
@@ -251,14 +263,10 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; of a table's row the cell
-    that the question names: the reader mistakes the column.
-    """
-    (start, end), piece = attempt.spans[best], attempt.evidence[attempt.owner[best]]
-    if len(quotes.parts(piece.text, start, end)) > 1:
-        cell = asked_cell(attempt.question.text, quotes.table_header(piece), piece.text[start:end], " ".join(piece.headings[:-1]))
-        return cell and (start + cell[0], start + cell[1])
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none of a table's row: it mistakes the column."""
     if not attempt.findings or attempt.findings[best].margin < CLEAR:
         return None
-    finding = attempt.findings[best]
+    finding, (start, end) = attempt.findings[best], attempt.spans[best]
+    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
+        return None
     return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None

@@ -1,0 +1,52 @@
+"""Look-ups that words alone decide: a cell of a table (rag.cells), a value beside its label on a page (rag.labels)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from statistics import median
+
+from indexing.reader import IndexReader
+from rag import quotes
+from rag.cells import asked_cell
+from rag.labels import asked_value
+from rag.types import Evidence
+
+LABELS = 40  # characters of a line, at most in the median: pages of prose have no labels
+SURE = 0.9  # how sure a look-up is at least: bench/cells.py, bench/labels.py
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Characters start..end of evidence number `at`."""
+
+    at: int
+    start: int
+    end: int
+
+
+def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
+    """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
+    for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
+        around = " ".join((*piece.headings, PurePath(piece.document).stem))
+        found = _cell(question, piece, candidates, around) or _value(question, piece, index, around)
+        if found:
+            return Found(at, *found)
+    return None
+
+
+def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], around: str) -> tuple[int, int] | None:
+    """None where two rows have one: words do not tell which is meant."""
+    header = quotes.table_header(piece)
+    rows = candidates if header else ()
+    found = [(start + cell[0], start + cell[1]) for start, end in rows if (cell := asked_cell(question, header, piece.text[start:end], around))]
+    return found[0] if len(found) == 1 else None
+
+
+def _value(question: str, piece: Evidence, index: IndexReader, around: str) -> tuple[int, int] | None:
+    lines = [len(line) for line in piece.text.split("\n") if line.strip()]
+    if piece.locator.page is None or not lines or median(lines) > LABELS:
+        return None
+    boxes = [box for box in index.word_boxes(piece.locator) if box[1] <= len(piece.text)]
+    return asked_value(question, piece.text, boxes, around)
