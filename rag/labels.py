@@ -18,7 +18,7 @@ WordBox = tuple[int, int, float, float, float, float]  # characters start..end; 
 
 # what is asked of any page, and what it may be called
 GENERIC = ASKING | stems(
-    "bar bill bought chart column cost document field form graph high invoice letter line note page paid pay photo picture price receipt say scan "
+    "bar bill bought chart column cost document field form graph high invoice letter line mail message note page paid pay photo picture price receipt say scan "
     "score sheet shop show slip state statement stand store tall ticket worth write written"
 )
 COMPARES = re.compile(
@@ -54,7 +54,10 @@ class _Run:
 
 
 def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> tuple[int, int] | None:
-    """(start, end) in `text`; None where the question does not single out a label with a value. around: the page's name."""
+    """(start, end) in `text`; None where the question does not single out a label with a value. around: the page's name.
+
+    Without boxes only what stands behind a colon is a value.
+    """
     words = stems(_plain(question)) - ASKING
     if not words or COMPARES.search(question):
         return None
@@ -63,7 +66,7 @@ def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str 
         return None
     wanted = next((looks for cue, looks in WANTED if cue.search(question)), None)
     found: list[tuple[tuple[int, bool], tuple[int, int]]] = []
-    for run in runs:
+    for run in runs or _lines(text):
         for label, over, (start, end) in _values(run, runs):
             named = _named(label)
             if named - GENERIC and named <= words and not text[start:end].endswith(":") and (wanted is None or wanted.fullmatch(text[start:end])):
@@ -75,7 +78,7 @@ def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str 
 
 def _named(label: str) -> frozenset[str]:
     """The words of a label, without the number of things."""
-    return frozenset(word for word in stems(_plain(QUANTITY.sub("", label))) if not word.isdigit())
+    return frozenset(word for word in stems(_plain(QUANTITY.sub("", label))) - ASKING if not word.isdigit())
 
 
 def _plain(text: str) -> str:
@@ -95,6 +98,12 @@ def _runs(text: str, boxes: Sequence[WordBox]) -> Iterator[_Run]:
         run.append(box)
     if run:
         yield _run(text, run)
+
+
+def _lines(text: str) -> Iterator[_Run]:
+    """Of a text without places the lines that part a label from its value by a colon."""
+    for line in re.finditer(r"[^\n:]+:[^\n]*\S", text):
+        yield _Run(line.start(), line.end(), line[0], (0.0, 0.0, 0.0, 0.0))
 
 
 def _run(text: str, words: Sequence[WordBox]) -> _Run:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from statistics import median
 
 from indexing.reader import IndexReader
+from indexing.types import Modality
 from rag import quotes
 from rag.cells import asked_cell
 from rag.labels import asked_value
@@ -46,7 +47,7 @@ def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]],
 
 def _value(question: str, piece: Evidence, index: IndexReader, around: str) -> tuple[int, int] | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
-    if piece.locator.page is None or not lines or median(lines) > LABELS:
+    if piece.modality is Modality.TABLE or not lines or median(lines) > LABELS:
         return None
     boxes = [box for box in index.word_boxes(piece.locator) if box[1] <= len(piece.text)]
     return asked_value(question, piece.text, boxes, around)

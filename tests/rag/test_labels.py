@@ -80,6 +80,13 @@ def test_labels_of_pages_drawn_by_script_are_right_and_silent_where_the_value_is
     assert right > 60 and wrong <= 0.05 * right and invented <= 1
 
 
+@pytest.mark.parametrize(("question", "value"), [("Who is the owner of the pump?", "Ida Holm"), ("What is the serial number?", "77-B"), ("When was the pump bought?", None), ("What is the colour?", None)])
+def test_without_places_a_colon_parts_label_and_value(question: str, value: str | None) -> None:
+    text = "Pump 4\nOwner: Ida Holm\nSerial number: 77-B\nMade in 1990\nColour:"
+    found = asked_value(question, text, ())
+    assert (found and text[slice(*found)]) == value
+
+
 @given(st.text(max_size=60), st.lists(st.tuples(st.text(st.characters(blacklist_characters="\n"), min_size=1, max_size=12), st.floats(0, 0.9), st.floats(0, 0.9)), max_size=8))
 def test_what_is_said_stands_on_the_page(question: str, lines: list[tuple[str, float, float]]) -> None:
     page = placed(*((line.replace("\r", " "), left, top) for line, left, top in lines))
