@@ -147,8 +147,6 @@ class Reader:
                 one, parts = cuts[at], cuts[at].parts
                 block, context = slice(parts.block, len(parts)), slice(parts.place, len(parts) - 1)
                 live, sort, judged = computed.live is None or bool(computed.live[row]), kind(parts.context_grid), computed.judged[row]
-                if sort is Kind.PAGE:  # the weights of today were shown no page that bears on nothing
-                    judged = np.array([judged[0], judged.min()])
                 made[at] = Window(
                     one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], judged,
                     Block(one.passage, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,

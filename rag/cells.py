@@ -15,7 +15,8 @@ RELATION = re.compile(
     r"short\w+|small\w+|sum|than|top|total(?= (number|of))|which years?|worst|young\w+)\b",
     re.IGNORECASE,
 )
-ASKING = stems("amount figure give is many much number tell value")  # words that name no column
+# words that name no column
+ASKING = stems("amount came come figure gave get give given go got had has have is made make many much number take taken tell took value went")
 COUNTED = re.compile(r"\bhow (many|much)\b", re.IGNORECASE)
 
 

@@ -36,6 +36,7 @@ ALIASES = (  # what bills call the same
     (re.compile(r"\b(grand |invoice )?total( due| to pay| amount)?\b|\b(total )?amount (due|payable)\b|\bbalance due\b|\bto pay\b|\bspent\b", re.IGNORECASE), " total "),
     (re.compile(r"\b(sales tax|vat|gst|mwst)\b", re.IGNORECASE), " tax "),
 )
+YEAR = re.compile(r"(?:19|20)\d\d")
 FIGURE = re.compile(r"\S*\d\S*(?:\s\S{1,3})?")  # and perhaps its unit
 TRAILING = re.compile(r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s*[.…]{2,}\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$")
 SAME_ROW, SAME_COLUMN = 0.5, 0.5  # of the smaller one: how much of their heights or widths two runs share
@@ -78,7 +79,7 @@ def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str 
 
 def _named(label: str) -> frozenset[str]:
     """The words of a label, without the number of things."""
-    return frozenset(word for word in stems(_plain(QUANTITY.sub("", label))) - ASKING if not word.isdigit())
+    return frozenset(word for word in stems(_plain(QUANTITY.sub("", label))) - ASKING if not word.isdigit() or YEAR.fullmatch(word))
 
 
 def _plain(text: str) -> str:
@@ -125,7 +126,8 @@ def _values(run: _Run, runs: Sequence[_Run]) -> Iterator[tuple[str, bool, tuple[
     beside = [one for one in runs if one is not run and one.box[0] >= right - 0.2 * (right - left) and _shared(one.box[1], one.box[3], top, bottom) >= SAME_ROW]
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
-        if colon or _figure(nearest.text):
+        named_alike = YEAR.fullmatch(label) and YEAR.fullmatch(nearest.text)  # a row of years under bars
+        if colon or (_figure(nearest.text) and not named_alike):
             yield label, False, (nearest.start, nearest.end)
             return
     column = [one for one in runs if one is not run and _shared(one.box[0], one.box[2], left, right) >= SAME_COLUMN]

@@ -30,7 +30,8 @@ class Found:
 def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
     """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
     for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
-        around = " ".join((*piece.headings, PurePath(piece.document).stem))
+        page = index.page(piece.document, piece.locator.page) if piece.locator.page is not None else None
+        around = " ".join((*piece.headings, PurePath(piece.document).stem, page[0].label if page else ""))
         found = _cell(question, piece, candidates, around) or _value(question, piece, index, around)
         if found:
             return Found(at, *found)

@@ -60,6 +60,12 @@ def test_a_value_stands_over_its_bar(question: str, value: str | None) -> None:
     assert said(CHART, question) == value
 
 
+def test_years_under_bars_are_labels_of_what_is_over_them() -> None:
+    page = placed(("Visitors to the mill", 0.3, 0.05), ("8,842", 0.2, 0.3), ("4,905", 0.4, 0.6), ("6,214", 0.6, 0.45), ("2021", 0.2, 0.9), ("2022", 0.4, 0.9), ("2023", 0.6, 0.9))
+    assert said(page, "How many visitors came to the mill in 2022?") == "4,905"
+    assert said(page, "How many visitors came to the mill in 2024?") is None
+
+
 def test_labels_of_pages_drawn_by_script_are_right_and_silent_where_the_value_is_gone() -> None:
     right = wrong = invented = 0
     for kind in ("receipt", "form", "chart"):
