@@ -13,9 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.sample import QUESTIONS
-from rag.generators.quote import QuoteGenerator
 from rag.pipeline import RagPipeline
-from rag.together import Together
 
 IN_FLIGHT = (1, 4, 16)
 ROUNDS = 3
@@ -35,24 +33,13 @@ def asked(rag: RagPipeline, questions: list[str], in_flight: int) -> tuple[float
     return time.perf_counter() - began, [seconds for seconds, _ in done], [answer for _, answer in done]
 
 
-def alone(rag: RagPipeline) -> RagPipeline:
-    """The same pipeline, whose reader is called by each asker."""
-    generator = rag._generator
-    assert isinstance(generator, QuoteGenerator)
-    other = generator.over(rag.reader)
-    assert isinstance(other._reader._compute, Together)
-    other._reader._compute = other._reader._compute._compute
-    return RagPipeline(rag.reader, rag.embedder, other, rag.config)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=48)
     options = parser.parse_args()
     questions = [json.loads(line)["question"] for line in QUESTIONS.read_text(encoding="utf-8").splitlines()][: options.questions]
-    both = RagPipeline.from_index(options.index)
-    ways = {"together": both, "each by itself": alone(both)}
+    ways = {"together": RagPipeline.from_index(options.index, together=1), "each by itself": RagPipeline.from_index(options.index)}
     answers = {name: asked(rag, questions, 1)[2] for name, rag in ways.items()}  # so that states of blocks are kept for both
     print("| in flight | way | questions/s | p50 | p95 | answers unlike those of one at a time |\n|---|---|---|---|---|---|")
     for count in IN_FLIGHT:

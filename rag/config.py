@@ -20,7 +20,8 @@ class RagConfig:
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded.
+    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded. together: 1 to read questions that are asked at the same time together (rag.together), which pays on no
+    machine of two cores.
     """
 
     generator: str = "embedded"
@@ -31,11 +32,14 @@ class RagConfig:
     threshold: float = -1.0
     risk: float = -1.0
     adapter: str = ""
+    together: int = 0
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
+        if self.together not in (0, 1):
+            raise ConfigError("together is 0 or 1")
         for name in ("threshold", "risk"):
             if not (getattr(self, name) == -1 or 0 <= getattr(self, name) <= 1):
                 raise ConfigError(f"{name} must be between 0 and 1")

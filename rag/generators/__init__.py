@@ -31,9 +31,12 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
         encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
-        return QuoteGenerator(
-            embedder, reader, fitted, threshold, lambda index: Reader(Together(replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))), decoder)
-        )
+
+        def reader_of(index: IndexReader) -> Reader:
+            keeping = replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))
+            return Reader(Together(keeping) if config.together else keeping, decoder)
+
+        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of)
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

@@ -124,7 +124,8 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
-        rows = [[*row, *support.reader_features(finding, row), match] for row, finding, match in zip(rows, findings, matches, strict=True)]
+        told = [support.news(question, evidence[at].text[one.start : one.end]) for one, at in zip(findings, owner, strict=True)]
+        rows = [[*row, *support.reader_features(finding, row, new), match] for row, finding, match, new in zip(rows, findings, matches, told, strict=True)]
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
     return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings, windows, heads)
 
@@ -263,10 +264,10 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none of a table's row: it mistakes the column."""
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none that the question says itself, and none of a table's row: it mistakes the column."""
     if not attempt.findings or attempt.findings[best].margin < CLEAR:
         return None
-    finding, (start, end) = attempt.findings[best], attempt.spans[best]
-    if len(quotes.parts(attempt.evidence[attempt.owner[best]].text, start, end)) > 1:
+    finding, (start, end), text = attempt.findings[best], attempt.spans[best], attempt.evidence[attempt.owner[best]].text
+    if len(quotes.parts(text, start, end)) > 1 or not support.news(attempt.question.text, text[finding.start : finding.end]):
         return None
     return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from indexing.build import build
 from models import shipped
 from models.layout import Parts, Sequences, collate
 from models.reader import Computed
 from rag import together
+from rag.config import ConfigError
+from rag.pipeline import RagPipeline
 from rag.together import Busy, GivenUp, Together, given_up_by
 
 
@@ -117,6 +121,17 @@ def test_the_queue_is_bounded_and_an_error_is_everyones_own(monkeypatch: pytest.
         with pytest.raises(ValueError, match="nothing to read"):
             empty.result()
         assert len(first.result().judged) == len(last.result().judged) == 1
+
+
+def test_a_pipeline_can_be_asked_so_by_many(tmp_path: Path) -> None:
+    (tmp_path / "mill.txt").write_text("The wheel turns six times a minute. Ida Holm keeps the sluice. The pond holds sea water.")
+    build([tmp_path / "mill.txt"], tmp_path / "index")
+    questions = ["Who keeps the sluice?", "How often does the wheel turn?", "What does the pond hold?"] * 3
+    plain, queued = RagPipeline.from_index(tmp_path / "index"), RagPipeline.from_index(tmp_path / "index", together=1)
+    with ThreadPoolExecutor(9) as threads:
+        assert [answer.text for answer in threads.map(queued.ask, questions)] == [plain.ask(question).text for question in questions]
+    with pytest.raises(ConfigError, match="0 or 1"):
+        RagPipeline.from_index(tmp_path / "index", together=2)
 
 
 def test_the_reader_finds_the_same_together_and_alone() -> None:
