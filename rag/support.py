@@ -27,12 +27,11 @@ ANSWER_FEATURES = (
     "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
     "chunk_similarity", "agreement",
 )
-READER_FEATURES = ("span", "answerable", "evidence", "row_coverage", "new")  # of a sentence, where a trained reader read it; of the answer too
+READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
 ROW_FEATURES = ("row_match",)  # of a sentence beside these
 SUREST = 20.0  # logits of the reader are kept within this
 _KINDS = (
     # (what the question begins with or holds, what a sentence must hold to answer it)
-    (re.compile(r"\bhow much (money|did .* (cost|pay|earn|spend)|do(es)? .* cost|prize)|\bwhat (was|is|were|are) the (price|cost|fee|salary|budget|rent|wage)s? (of|for)\b", re.I), re.compile(r"[$£€¥₹]|\b(dollars?|pounds?|euros?|cents?|pence|yen|rupees?|francs?|lira|USD|GBP|EUR|gold|coins?|shillings?|guineas?|crowns?|free)\b|\|", re.I)),
     (re.compile(r"\b(when|what (year|date|day|month|time)|since when|how long ago)\b", re.I), re.compile(r"\b\d{3,4}\b|\b\d{1,2}[:.]\d\d\b|\b(january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+ ?(am|pm)\b|\d/\d", re.I)),
     (re.compile(r"\b(how (many|much|long|far|high|deep|wide|tall|old|big|heavy|fast|often|large)|what (percentage|number|price|cost|amount|size|length|height|width|depth|temperature|total))\b|\b(percent|cost)\b", re.I), re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|once|twice|half|several|every|daily|weekly)\b", re.I)),
     (re.compile(r"\b(who|whom|whose)\b", re.I), re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+|\b[A-Z][a-z]+ [A-Z][a-z]+|\b(mr|mrs|dr|he|she|they|people|someone)\b")),
@@ -89,12 +88,12 @@ def chunk_features(
     return rows
 
 
-def reader_features(finding: Finding, row: Sequence[float], new: float) -> list[float]:
+def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
     """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
-    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES; new: see `news`.
+    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES.
     """
     read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
-    return [*read, row_coverage(row), new]
+    return [*read, row_coverage(row)]
 
 
 def news(question: str, answer: str) -> float:

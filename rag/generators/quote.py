@@ -124,8 +124,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
-        told = [support.news(question, evidence[at].text[one.start : one.end]) for one, at in zip(findings, owner, strict=True)]
-        rows = [[*row, *support.reader_features(finding, row, new), match] for row, finding, match, new in zip(rows, findings, matches, told, strict=True)]
+        rows = [[*row, *support.reader_features(finding, row), match] for row, finding, match in zip(rows, findings, matches, strict=True)]
     features = np.array(rows, np.float64).reshape(len(flat), len(names))
     return Attempt(asked, evidence, openings, owner, [span for found in spans for span in found], features, vectors[: len(flat)], findings, windows, heads)
 
