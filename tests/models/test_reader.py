@@ -202,17 +202,6 @@ def test_what_is_skipped_gives_nothing_and_changes_nothing_else() -> None:
     assert [(one.live, one.block is not None) for one in windows] == [(False, False), (True, True), (True, True)]
 
 
-def test_a_page_bears_on_no_more_than_it_answers() -> None:
-    """A compute that finds every block worth a look and none an answer."""
-    class Eager(Votes):
-        def __call__(self, rows: Sequences) -> Computed:
-            return super().__call__(rows)._replace(judged=np.tile(np.float32([-2.0, 3.0]), (len(rows.input_ids), 1)))
-
-    text, page = Passage("zebra crossing"), Passage("zebra crossing", boxes=((0, 5, 0.1, 0.1, 0.2, 0.2),))
-    found = find(Eager("zebra", "zebra"), "Why?", [text, page])
-    assert [(one.answerable, one.evidence) for one in found] == [(-2.0, 3.0), (-2.0, -2.0)]
-
-
 @given(arrays(np.float32, st.tuples(st.integers(1, 12), st.just(2)), elements=st.floats(-8, 8, width=16)), st.data())
 def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, data: st.DataObject) -> None:
     count = len(logits)
