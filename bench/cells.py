@@ -1,22 +1,36 @@
-"""How often a cell that is said is the right one: `python bench/cells.py FILE...`, questions with a table as their passage (DATA/qa/dev/wtq...).
+"""How often a cell that is said is the right one.
 
-The row is the only one that holds the most words of the question; rag.cells does the rest. Figures count as right whatever sign or unit goes with them.
+    python bench/cells.py FILE...                              the table given
+    python bench/cells.py FILE... --among FILE --work DIR      the table among those of AMONG other questions, found by search
+
+FILES are questions with a table as their passage (DATA/qa/dev/wtq...). Given, the row is the only one that holds the most words of the question; rag.cells does the rest.
+Among others, rag.lookup does all, and as many questions whose table is not there are asked too. Figures count as right whatever sign or unit goes with them.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from indexing.build import build
 from models.cell import CELL
 from models.qa import QaRow, read_qa
+from rag import context, quotes
 from rag.cells import asked_cell
+from rag.generators.quote import CHUNKS
+from rag.lookup import look_up
+from rag.pipeline import RagPipeline
 from rag.support import stems
 
+AMONG, ELSEWHERE = 1500, 600  # questions whose tables stand beside; questions whose tables are not there
 
-def said(row: QaRow) -> str | None:
-    header, *rows = [line for line in row.context.split("\n") if CELL in line] or [""]
+
+def given(row: QaRow) -> str | None:
+    header, *rows = [line for line in row.context.split("\n") if CELL in line]
     words = stems(row.question)
     held = [len(words & stems(one)) for one in rows]
     most = max(held, default=0)
@@ -27,18 +41,60 @@ def said(row: QaRow) -> str | None:
     return cell and chosen[slice(*cell)]
 
 
+def found(rag: RagPipeline, row: QaRow) -> str | None:
+    pieces = context.pack(rag.search(row.question, rag.config.top_k), rag.config.context_tokens, rag.reader).evidence[:CHUNKS]
+    cell = look_up(row.question, pieces, [quotes.candidates(piece.text) for piece in pieces], rag.reader)
+    return cell and pieces[cell.at].text[cell.start : cell.end]
+
+
+def name(row: QaRow) -> str:
+    return hashlib.blake2b(row.context.encode(), digest_size=8).hexdigest()
+
+
+def markdown(row: QaRow) -> str:
+    lines = [f"# {row.title or 'Table'}", ""]
+    for line in row.context.split("\n"):
+        cells = line.replace("|", "/").split(CELL.replace("|", "/")) if CELL in line else []
+        ruled = bool(cells) and not any(before.startswith("|") for before in lines)
+        lines.append(f"| {CELL.join(cells)} |" if cells else line)
+        lines += ["|" + "---|" * len(cells)] * ruled
+    return "\n".join(lines) + "\n"
+
+
 def plain(text: str) -> str:
     return re.sub(r"[^\w.]", "", text.casefold()).strip(".")
+
+
+def told(label: str, rows: Sequence[QaRow], said: Sequence[str | None]) -> None:
+    right = sum(cell is not None and any(plain(cell) in plain(one.text) or plain(one.text) in plain(cell) for one in row.answers) for row, cell in zip(rows, said, strict=True))
+    print(f"{label}: {len(rows)} questions, a cell said for {sum(cell is not None for cell in said)}, the right one for {right}")
+
+
+def of_tables(file: Path) -> list[QaRow]:
+    return [row for row in read_qa(file) if row.span and CELL in row.context]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+")
-    for file in parser.parse_args().files:
-        rows = [row for row in read_qa(file) if row.span and CELL in row.context]
-        told = [(row, cell) for row in rows if (cell := said(row))]
-        right = sum(any(plain(cell) in plain(answer.text) or plain(answer.text) in plain(cell) for answer in row.answers) for row, cell in told)
-        print(f"{file}: {len(rows)} questions, a cell said for {len(told)}, the right one for {right}")
+    parser.add_argument("--among", type=Path, help="questions whose tables stand beside")
+    parser.add_argument("--work", type=Path, help="where these are indexed")
+    options = parser.parse_args()
+    asked = {str(file): of_tables(file) for file in options.files}
+    if not options.among:
+        for file, rows in asked.items():
+            told(file, rows, [given(row) for row in rows])
+        return
+    others = random.Random(0).sample(of_tables(options.among), AMONG + ELSEWHERE)
+    there = {name(row): row for rows in (*asked.values(), others[:AMONG]) for row in rows}
+    (options.work / "tables").mkdir(parents=True, exist_ok=True)
+    for id, row in there.items():
+        (options.work / "tables" / f"{id}.md").write_text(markdown(row), encoding="utf-8")
+    build([options.work / "tables"], options.work / "index")
+    rag = RagPipeline.from_index(options.work / "index", generator="quote")
+    asked |= {f"{options.among}, there": others[:ELSEWHERE], f"{options.among}, not there": [row for row in others[AMONG:] if name(row) not in there]}
+    for label, rows in asked.items():
+        told(label, rows, [found(rag, row) for row in rows])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from models import base, command
 from models.config import GroundedConfig
@@ -113,13 +114,14 @@ def convert(checkpoint: Path) -> GroundedForCausalLM:
     config = _config(checkpoint)
     try:
         source = CLASSES.get(config.model_type, AutoModelForCausalLM).from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
-    except Exception as error:  # what transformers raises for a missing or torn shard differs by version
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise WeightsError(f"{checkpoint} cannot be read ({str(error).splitlines()[0]})") from error
     text = config.get_text_config()
     state = {name.replace("model.language_model.", "model.", 1): values for name, values in source.state_dict().items() if not name.startswith(SEEING)}
-    made, state = FAMILIES[config.model_type](text, state)
+    family = FAMILIES[config.model_type]
+    made, state = family(text, state)
     model = GroundedForCausalLM(made)
-    if made.memory_config.hidden_size == BertConfig.from_pretrained(base.folder()).hidden_size:
+    if family is _plain:
         model.begin_with(FloorReader.from_base())
     missing, left = model.load_state_dict(state, strict=False)
     lacking = [name for name in missing if not name.startswith(NEW) and ".cross_attn." not in name and name != "lm_head.weight"]
@@ -155,9 +157,8 @@ def main() -> None:
         for file in options.checkpoint.glob("*token*"):
             shutil.copy(file, new)
         new.rename(options.out)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # what was not renamed
     told = {"decoder": sum(one.numel() for one in model.model.parameters()), "layers": model.config.num_hidden_layers, "cross_layers": len(model.config.cross_attention_layers)}
     print(json.dumps(told) if options.json else f"{options.out}: a decoder of {told['layers']} layers, {told['cross_layers']} of which read memory, {told['decoder']:,} weights")
 

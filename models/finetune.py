@@ -35,6 +35,7 @@ from models.train import Epoch
 HELD = 5
 RANK, ALPHA = 4, 8  # of LoRA
 VECTORS = 16  # of a prompt, of a prefix
+WORDS = 1000  # of the vocabulary, from which on it has words; before these stand signs and letters
 UPPER = r"memory\.bert\.encoder\.layer\.({layers})\.(attention\.self\.(query|key|value)|attention\.output\.dense|intermediate\.dense|output\.dense)"
 HEADS = ("span", "judge")
 RATES = {"lora": 1e-3, "prefix": 5e-3, "prompt": 5e-3, "full": 5e-5}
@@ -58,7 +59,7 @@ def prepare(model: GroundedForCausalLM, method: str) -> None:
     memory = model.memory
     first, layers = memory.cached_layers, memory.config.num_hidden_layers
     words = memory.bert.embeddings.word_embeddings.weight
-    begin = words[torch.linspace(1000, len(words) - 1, VECTORS).long()] if len(words) > 1000 else words[:VECTORS]
+    begin = words[torch.linspace(WORDS, len(words) - 1, VECTORS).long()]
     if method == "lora":
         from peft import LoraConfig, inject_adapter_in_model
 
@@ -76,14 +77,8 @@ def prepare(model: GroundedForCausalLM, method: str) -> None:
 
 def trained(model: GroundedForCausalLM) -> Tuned:
     """What `prepare` let learn, named as models.adapter reads it."""
-    own = {"prompt.vectors": "prompt"}
-    weights = {}
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            named = name.replace(".default.weight", ".weight").replace(".base_layer.", ".")
-            for ours, theirs in own.items():
-                named = named.replace(ours, theirs)
-            weights[named] = weight.detach()
+    learned = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    weights = {name.replace(".default.weight", ".weight").replace("prompt.vectors", "prompt"): weight for name, weight in learned.items()}
     return Tuned(weights, sum(weight.numel() for weight in weights.values()) / sum(weight.numel() for weight in model.parameters()))
 
 

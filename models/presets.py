@@ -57,10 +57,8 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
     """start: a trained floor, whose encoder and heads the memory begins with, or a model of this preset, which is trained on, and from
     then on routes tokens. teacher: a model of this preset.
     """
-    from models.answering import GroundedReader
     from models.config import embedded as configuration
     from models.grounded import GroundedForCausalLM
-    from models.objective import loss
 
     further = start is not None and model_type(start) == "grounded"
     model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
@@ -71,20 +69,26 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
     elif not model.config.memory_routed:
         model.route()
     model.memory.bert.embeddings.requires_grad_(False)
-    taught = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
-    return Task(model, Questions(data), partial(loss, teacher=taught), GroundedReader, (ROUTERS,) if further else BESIDE_A_FLOOR, taught)
+    return _taught(model, data, teacher, (ROUTERS,) if further else BESIDE_A_FLOOR)
 
 
 def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
     """The grounded model in the small, all of it from nothing: to try the whole way in a minute."""
-    from models.answering import GroundedReader
     from models.config import tiny as configuration
+    from models.grounded import GroundedForCausalLM
+
+    model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
+    return _taught(model, data, teacher)
+
+
+def _taught(model: nn.Module, data: Path, teacher: Path | None, fresh: tuple[str, ...] = ()) -> Task:
+    """A grounded model's task, beside a teacher where there is one."""
+    from models.answering import GroundedReader
     from models.grounded import GroundedForCausalLM
     from models.objective import loss
 
-    model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
-    taught = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
-    return Task(model, Questions(data), partial(loss, teacher=taught), GroundedReader, teacher=taught)
+    asked = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
+    return Task(model, Questions(data), partial(loss, teacher=asked), GroundedReader, fresh, asked)
 
 
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]] = {

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 
 from models.cell import CELL
-from rag.quotes import parts
 from rag.support import stems
 
-# A question with one of these compares rows, counts them, or asks for a neighbour of the row that it names.
-RELATION = re.compile(
-    r"\b(above|after|all|average|before|below|best|between|both|change[ds]?|combined|consecutive|decreased?|differen\w+|each|earli\w+|every|few\w*|first|"
-    r"follow\w+|great\w+|high\w+|increased?|large\w+|last|latest|least|less|long\w+|low\w+|more|most|next|old\w+|only|or|other|prev\w+|prior|same|"
-    r"short\w+|small\w+|sum|than|top|total(?= (number|of))|which years?|worst|young\w+)\b",
+# a question with one of these compares what is said of several things
+COMPARES = re.compile(
+    r"\b(all|average|best|between|both|combined|differen\w+|each|earli\w+|every|few\w*|great\w+|highest|large\w+|least|less|longe\w+|lowest|more|most|other|same|"
+    r"short\w+|small\w+|than|worst)\b",
+    re.IGNORECASE,
+)
+# and one with one of these asks for a neighbour of the row that it names, or to reckon
+RECKONS = re.compile(
+    r"\b(above|after|before|below|change[ds]?|consecutive|decreased?|first|follow\w+|high\w*|increased?|last|latest|long|low\w*|next|old\w+|only|or|over|prev\w+|prior|sum|"
+    r"top|total(?= (number|of))|under|which years?|young\w+)\b",
     re.IGNORECASE,
 )
 # words that name no column
 ASKING = stems("amount came come figure gave get give given go got had has have is made make many much number take taken tell took value went")
-COUNTED = re.compile(r"\bhow (many|much)\b", re.IGNORECASE)
+COUNTED = re.compile(r"\bhow (many|much)\b|\bnumber of\b", re.IGNORECASE)
 
 
 def asked_cell(question: str, header: str, row: str, around: str = "") -> tuple[int, int] | None:
@@ -26,8 +30,8 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> tuple[
     header, row: cells parted by CELL; around: what stands over the table. Words of the question that stand in the row tell which row it is, others which
     column; one that stands in neither, nor names what the first ones are, asks for something else.
     """
-    names, places = [stems(name) for name in header.split(CELL)], parts(row, 0, len(row))
-    if len(names) != len(places) or header == row or RELATION.search(question):
+    names, places = [stems(header[start:end]) for start, end in _places(header)], _places(row)
+    if len(names) != len(places) or header == row or COMPARES.search(question) or RECKONS.search(question):
         return None
     words = stems(question) - ASKING
     held = [stems(row[start:end]) for start, end in places]
@@ -43,3 +47,13 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> tuple[
     if COUNTED.search(question) and not any(map(str.isdigit, cell)):
         return None
     return start + len(cell) - len(cell.lstrip()), start + len(cell.rstrip())
+
+
+def _places(row: str) -> list[tuple[int, int]]:
+    """(start, end) of each cell; of a first or last one that is empty nothing but its bar may be left."""
+    whole = " " * row.startswith("|") + row + " " * row.endswith("|")
+    at, places = -int(row.startswith("|")), []
+    for cell in whole.split(CELL):
+        places.append((max(at, 0), max(0, min(at + len(cell), len(row)))))
+        at += len(cell) + len(CELL)
+    return places

@@ -20,8 +20,8 @@ class RagConfig:
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded. together: 1 to read questions that are asked at the same time together (rag.together), which pays on no
-    machine of two cores.
+    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded.
+    together: 1 to read questions that are asked at the same time together (rag.together), which does not pay on two cores.
     """
 
     generator: str = "embedded"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.cells import ASKING
+from rag.cells import ASKING, COMPARES
 from rag.dates import days
 from rag.support import stems
 
@@ -20,10 +20,6 @@ WordBox = tuple[int, int, float, float, float, float]  # characters start..end; 
 GENERIC = ASKING | stems(
     "bar bill bought chart column cost document field form graph high invoice letter line mail message note page paid pay photo picture price receipt say scan "
     "score sheet shop show slip state statement stand store tall ticket worth write written"
-)
-COMPARES = re.compile(
-    r"\b(all|average|best|between|both|combined|differ\w+|each|earli\w+|every|few\w*|great\w+|highest|larg\w+|least|less|longe\w+|lowest|more|most|other|same|short\w+|small\w+|than|worst)\b",
-    re.IGNORECASE,
 )
 WANTED = (  # what a question begins with or holds, and what its value must look like
     (re.compile(r"\b(where|who|whom|whose|what (is the )?name)\b", re.IGNORECASE), re.compile(r"\D*[^\W\d_]{2}\D*")),

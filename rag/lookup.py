@@ -15,7 +15,7 @@ from rag.labels import asked_value
 from rag.types import Evidence
 
 LABELS = 40  # characters of a line, at most in the median: pages of prose have no labels
-SURE = 0.9  # how sure a look-up is at least: bench/cells.py, bench/labels.py
+SURE = 0.85  # how sure a look-up is at least: bench/cells.py, where some of the tables are not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,29 @@ class Found:
 def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
     """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
     for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
-        page = index.page(piece.document, piece.locator.page) if piece.locator.page is not None else None
-        around = " ".join((*piece.headings, PurePath(piece.document).stem, page[0].label if page else ""))
-        found = _cell(question, piece, candidates, around) or _value(question, piece, index, around)
-        if found:
+        if found := _cell(question, piece, candidates, index) if piece.modality is Modality.TABLE else _value(question, piece, index):
             return Found(at, *found)
     return None
 
 
-def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], around: str) -> tuple[int, int] | None:
+def _around(piece: Evidence) -> str:
+    return " ".join((*piece.headings, PurePath(piece.document).stem))
+
+
+def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], index: IndexReader) -> tuple[int, int] | None:
     """None where two rows have one: words do not tell which is meant."""
     header = quotes.table_header(piece)
-    rows = candidates if header else ()
-    found = [(start + cell[0], start + cell[1]) for start, end in rows if (cell := asked_cell(question, header, piece.text[start:end], around))]
+    if not header:
+        return None
+    page = index.page(piece.document, piece.locator.page)
+    around = f"{_around(piece)} {page[0].label if page else ''}"
+    found = [(start + cell[0], start + cell[1]) for start, end in candidates if (cell := asked_cell(question, header, piece.text[start:end], around))]
     return found[0] if len(found) == 1 else None
 
 
-def _value(question: str, piece: Evidence, index: IndexReader, around: str) -> tuple[int, int] | None:
+def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[int, int] | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
-    if piece.modality is Modality.TABLE or not lines or median(lines) > LABELS:
+    if not lines or median(lines) > LABELS:
         return None
     boxes = [box for box in index.word_boxes(piece.locator) if box[1] <= len(piece.text)]
-    return asked_value(question, piece.text, boxes, around)
+    return asked_value(question, piece.text, boxes, _around(piece))

@@ -25,7 +25,6 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         from models import kept, shipped
         from models.reader import Reader
         from rag.generators.quote import QuoteGenerator, Weights
-        from rag.together import Together
 
         weights = shipped.describe(adapter=Path(config.adapter) if config.adapter else None)
         fitted = Weights.beside(weights)
@@ -34,7 +33,11 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
 
         def reader_of(index: IndexReader) -> Reader:
             keeping = replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))
-            return Reader(Together(keeping) if config.together else keeping, decoder)
+            if not config.together:
+                return Reader(keeping, decoder)
+            from rag.together import Together
+
+            return Reader(Together(keeping), decoder)
 
         return QuoteGenerator(embedder, reader, fitted, threshold, reader_of)
     if kind == "quote" and not rest:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pdf_files import PdfPage, write_pdf
+from placed_words import Word, cells_of, placed
 
 from indexing.chunking import chunk
 from indexing.loaders import pdf
@@ -19,21 +20,12 @@ ROWS = [["Flour sold", "48,120", "44,910"], ["Tours and open days", "31,075", "1
 XS = (80.0, 300.0, 400.0)
 
 
-def words(rows: list[list[str]], top: float = 106.0, pitch: float = 14.0, xs: tuple[float, ...] = XS) -> list[tuple[str, tuple[float, float, float, float]]]:
-    placed = []
-    for number, row in enumerate(rows):
-        for x, cell in zip(xs, row, strict=False):
-            for word in cell.split():
-                placed.append((word, (x, top + pitch * number, x + 5 * len(word), top + pitch * number + 10)))
-                x += 5 * len(word) + 3
-    return placed
+def words(rows: list[list[str]], top: float = 106.0, xs: tuple[float, ...] = XS) -> list[Word]:
+    return placed(rows, xs, top, pitch=14.0)
 
 
-def cells(placed: list) -> list[list[list[str]]]:
-    return [
-        [[" ".join(text for text, (a, b, c, d) in placed if box[0] <= (a + c) / 2 < box[2] and box[1] <= (b + d) / 2 < box[3]) for box in row] for row in table.rows]
-        for table in aligned(placed)
-    ]
+def cells(words: list[Word]) -> list[list[list[str]]]:
+    return [cells_of(table, words) for table in aligned(words)]
 
 
 def test_labels_and_figures_are_rows_under_their_years() -> None:

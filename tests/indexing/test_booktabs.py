@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from placed_words import Word, cells_of, placed
 
 from indexing.chunking import chunk
 from indexing.loaders import pdf
@@ -19,22 +20,13 @@ XS = (80.0, 160.0, 300.0)
 RULES = [(100.0, 80.0, 400.0), (120.0, 80.0, 400.0), (190.0, 80.0, 400.0)]
 
 
-def words(rows: list[list[str]], top: float = 106.0, pitch: float = 20.0) -> list[tuple[str, tuple[float, float, float, float]]]:
-    placed = []
-    for number, row in enumerate(rows):
-        for x, cell in zip(XS, row, strict=True):
-            for word in cell.split():
-                placed.append((word, (x, top + pitch * number, x + 5 * len(word), top + pitch * number + 10)))
-                x += 5 * len(word) + 3
-    return placed
+def words(rows: list[list[str]], top: float = 106.0) -> list[Word]:
+    return placed(rows, XS, top)
 
 
-def cells(rules: list[tuple[float, float, float]], placed: list) -> list[list[str]]:
-    [table] = booktabs(rules, placed)
-    return [
-        [" ".join(text for text, (a, b, c, d) in placed if box and box[0] <= (a + c) / 2 < box[2] and box[1] <= (b + d) / 2 < box[3]) for box in row]
-        for row in table.rows
-    ]
+def cells(rules: list[tuple[float, float, float]], words: list[Word]) -> list[list[str]]:
+    [table] = booktabs(rules, words)
+    return cells_of(table, words)
 
 
 def test_columns_are_parted_by_the_gaps_that_run_through_all_rows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,49 +35,59 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped weights with every token going through: routed, int8 sends some tokens another way than torch, which hides what is compared here."""
+    own, folder = shipped.describe(), tmp_path_factory.mktemp("open") / "reader"
+    state = {name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values for name, values in shipped.state(own).items()}
+    config = json.loads((shipped.FOLDER / shipped.CONFIG).read_text())
+    del config[shipped.OWN]
+    shipped.save(state, config, own.layers.looked, folder, own.calibration)
+    return folder
+
+
 @pytest.fixture(scope="module", params=adapter.METHODS)
-def made(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, GroundedForCausalLM]:
+def made(request: pytest.FixtureRequest, data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, GroundedForCausalLM]:
     """An adapter's folder, what was said of it, and a model that was adapted in the same way."""
     out, models = tmp_path_factory.mktemp("adapter") / request.param, []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune, "train", lambda model, *rest, **options: models.append(TRAIN(model, *rest, **options)) or models[0])
-        report = finetune.finetune(data, out, request.param, TrainConfig(epochs=3, tokens=600, learning_rate=5e-4 if request.param == "full" else 5e-3, precision="fp32"))
+        report = finetune.finetune(data, out, request.param, TrainConfig(epochs=3, tokens=600, learning_rate=5e-4 if request.param == "full" else 5e-3, precision="fp32"), base)
     return out, report, models[0].eval()
 
 
 TRAIN = finetune.train
 
 
-def test_what_is_answered_is_what_was_trained(made: tuple[Path, dict, GroundedForCausalLM]) -> None:
+def test_what_is_answered_is_what_was_trained(made: tuple[Path, dict, GroundedForCausalLM], base: Path) -> None:
     out, _, model = made
     parts = [one.parts for one in cut(PAIRS, open_tokenizer())]
     rows = collate(parts)
-    plain, adapted = (shipped.encoder(shipped.describe(adapter=folder))(rows) for folder in (None, out))
-    before = open_model(GroundedForCausalLM, shipped.FOLDER).eval()
+    plain, adapted = (shipped.encoder(shipped.describe(base, folder))(rows) for folder in (None, out))
+    before = open_model(GroundedForCausalLM, base).eval()
     for at, one in enumerate(parts):
         seen = [0, *range(one.block, len(one))]
         moved, theirs = adapted.spans[at, seen] - plain.spans[at, seen], by_torch(model, one)[0] - by_torch(before, one)[0]
-        assert np.abs(theirs).mean() > 0.3 and np.corrcoef(moved.ravel(), theirs.ravel())[0, 1] > 0.6  # int8 routes some tokens otherwise
+        assert np.abs(theirs).mean() > 0.3 and np.corrcoef(moved.ravel(), theirs.ravel())[0, 1] > 0.9
     assert adapted.spans.shape[:2] == adapted.states.shape[:2] == rows.input_ids.shape
     assert adapted.spent[0].routed >= plain.spent[0].routed
 
 
-def test_a_small_share_is_trained_and_only_what_may_be(made: tuple[Path, dict, GroundedForCausalLM], data: Path) -> None:
-    out, report, _ = made
+def test_a_small_share_is_trained_and_only_what_may_be(made: tuple[Path, dict, GroundedForCausalLM], data: Path, base: Path) -> None:
+    out, report, model = made
     assert report["share"] < 0.01 or report["method"] == "full"
     held = {one.context for one in read_qa(data) if finetune.held(one.context)}
     assert report["held"] == len(held) > 0 and report["questions"] == len(ROWS) - len(held)
     assert not (out / "run").exists() and {path.name for path in out.iterdir()} == {adapter.ABOUT, adapter.WEIGHTS}
-    before, after = (open_model(GroundedForCausalLM, shipped.FOLDER).state_dict() for _ in range(2))
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    before = open_model(GroundedForCausalLM, base).state_dict()
+    after = {name.replace(".base_layer.", "."): weight for name, weight in model.named_parameters() if not weight.requires_grad}
+    assert len(after) > 100 and all(torch.equal(before[name], weight) for name, weight in after.items())
 
 
-def test_states_that_are_kept_of_blocks_stay_right(made: tuple[Path, dict, GroundedForCausalLM]) -> None:
+def test_states_that_are_kept_of_blocks_stay_right(made: tuple[Path, dict, GroundedForCausalLM], base: Path) -> None:
     rows, kept = collate([one.parts for one in cut(PAIRS, open_tokenizer())]), {}
     for folder in (None, made[0]):
-        encoder = shipped.encoder(shipped.describe(adapter=folder))
-        encoder = type(encoder)(*(kept if name == "kept" else getattr(encoder, name) for name in encoder.__slots__))
-        encoder.keep(rows)
+        replace(shipped.encoder(shipped.describe(base, folder)), kept=kept).keep(rows)
     assert len(kept) == len(PAIRS)
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,14 +108,25 @@ def parts() -> list[Parts]:
     return made
 
 
-def test_int8_stays_close_to_torch(trained: GroundedForCausalLM, encoder: Encoder) -> None:
+@pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.95, 0.2)])  # int8 moves a few tokens over the edge
+def test_int8_stays_close_to_torch(
+    trained: GroundedForCausalLM, encoder: Encoder, tmp_path: Path, routed: bool, alike: float, apart: float
+) -> None:
+    model = trained
+    if not routed:
+        model = deepcopy(trained)
+        for router in model.memory.routers:
+            torch.nn.init.zeros_(router.weight)
+            torch.nn.init.constant_(router.bias, 9.0)
+        shipped.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), LAYERS.looked, tmp_path / "open", CALIBRATION)
+        encoder = shipped.encoder(shipped.describe(tmp_path / "open"))
     spans, judged, *_ = encoder(collate(parts()))
-    theirs = [by_torch(trained, part) for part in parts()]
+    theirs = [by_torch(model, part) for part in parts()]
     for i, (part, (their_spans, *_)) in enumerate(zip(parts(), theirs, strict=True)):
         mine = np.concatenate([spans[i, :1], spans[i, len(part.question) + 2 : len(part)]])  # [CLS], then the block
         assert their_spans.std() > 1
-        assert np.corrcoef(mine.ravel(), their_spans.ravel())[0, 1] > 0.95
-        assert np.abs(mine - their_spans).mean() < 0.2 * their_spans.std()
+        assert np.corrcoef(mine.ravel(), their_spans.ravel())[0, 1] > alike
+        assert np.abs(mine - their_spans).mean() < apart * their_spans.std()
     their_judged = np.stack([judged for _, judged, _ in theirs])
     assert np.abs(judged - their_judged).max() < 0.5 * their_judged.std()
 

@@ -41,6 +41,13 @@ def test_of_two_columns_the_other_one_is_meant() -> None:
     assert said("What did the oak shaft weigh?", "Item | Price", "Oak shaft | £412") is None
 
 
+def test_an_empty_corner_is_a_cell() -> None:
+    """Of rows that begin or end with an empty cell only its bar is left."""
+    assert said("What was the flour sold in 2022?", "| 2023 | 2022", "Flour sold | 48,120 | 44,910") == "44,910"
+    assert said("Who was the guide in 2022?", "| Year | Guide | Notes", "| 2022 | Anna Pask |") == "Anna Pask"
+    assert said("What notes are there on 2022?", "| Year | Guide | Notes", "| 2022 | Anna Pask |") is None
+
+
 def test_what_stands_over_the_table_is_known() -> None:
     assert said("What were the visitors of the mill in 2022?") is None
     assert said("What were the visitors of the mill in 2022?", around="The mill in figures") == "9,120"

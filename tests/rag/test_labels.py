@@ -14,6 +14,7 @@ from bench.pages import drawn
 from indexing.boxes import words_within
 from indexing.build import build
 from rag.labels import WordBox, asked_value
+from rag.lookup import SURE
 from rag.pipeline import RagPipeline
 from vision.rendered.sheet import Sheet
 
@@ -110,7 +111,7 @@ def test_a_look_up_is_answered_with_its_box_whatever_the_reader_thinks(tmp_path:
     build([tmp_path], tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index")
     answer = rag.ask("How much was the balloon silk?")
-    assert answer.citations[-1].quote == "77.10" and answer.confidence >= 0.9 and answer.trace["generation"]["looked_up"]
+    assert answer.citations[-1].quote == "77.10" and answer.confidence >= SURE and answer.trace["generation"]["looked_up"]
     left, top, right, bottom = answer.citations[-1].boxes[0]
     assert 0.65 < left < right < 1 and 0.3 < top < bottom < 0.5
     assert [cited.quote for cited in rag.ask("How many visitors were there in 2022?").citations] == ["2022 | 9120 | 14", "9120"]
