@@ -7,9 +7,10 @@
 PYTHON ?= python3
 INDEX ?= index
 SOURCES ?= data/sample
+DATA ?= ../shared/data
 BIN := .venv/bin
 
-.PHONY: install systems app index ask test lock
+.PHONY: install systems app index ask test bench-systems lock
 
 install: .venv/installed
 
@@ -37,6 +38,9 @@ ask: index
 test: systems
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
+
+bench-systems: systems
+	$(BIN)/python -m bench.systems --data $(DATA)
 
 # Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left out:
 # where its wheel needs them, pip takes the ones that torch itself pins.

@@ -1,0 +1,65 @@
+"""What every bench of a system shares: the model, the questions, how well they are answered, what it cost.
+
+A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a folder with `qa/dev` and `qa/train`. Each runs in a process of its own
+(`python -m bench.systems NAME --data DATA`), so that neither memory nor threads of one are seen by the next, and takes some 90 seconds at most on two idle cores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models import shipped
+from models.answering import GroundedReader
+from models.checkpoint import open_model
+from models.evaluate import evaluate_qa
+from models.grounded import GroundedForCausalLM
+from models.qa import QaRow, read_qa
+from models.reader import sigmoid
+
+SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement: of which system, in which form, and its figures by name (with their unit in the name)."""
+
+    system: str
+    form: str
+    figures: dict[str, float | str]
+
+
+def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
+    """The shipped reader in torch, float32, ready to answer."""
+    return open_model(GroundedForCausalLM, folder).eval()
+
+
+def development(data: Path, each: int) -> list[QaRow]:
+    """The first answerable questions of each of SETS whose answer is a span."""
+    return [row for name in SETS for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+
+
+def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
+    """EM and F1 of the drafts that the decoder verifies, or of what it writes by itself, and ms a question."""
+    found = evaluate_qa(GroundedReader(model, greedy=greedy), rows, lambda finding: sigmoid(finding.answerable))
+    return {"EM": round(found.exact_match.value, 3), "F1": round(found.f1.value, 3), "ms a question": found.ms}
+
+
+def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
+    """The least of the seconds that it took, the first time not counted."""
+    act()
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def weights(model: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters())
