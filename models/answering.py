@@ -16,7 +16,7 @@ import torch
 
 from models import base
 from models.grid import coordinates, kinds_of
-from models.grounded import GroundedForCausalLM
+from models.grounded import GroundedForCausalLM, GroundedOutput
 from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
 from models.questions import coded_pairs, padded
@@ -49,6 +49,27 @@ class Draft:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Questions, what stands in their passages, and what was made of that; a block has `width` slots of its question's memory."""
+
+    asked: list[list[int]]  # [CLS] question [SEP]
+    contexts: list[Encoding]
+    blocks: list[Block]
+    memory: Memory
+    live: Live
+    width: int
+
+    def places(self, question: int, slots: Sequence[int]) -> list[int | None]:
+        """Which token of its context stands in each slot of a question's memory; None for what is no part of a context."""
+        own = [block for block in self.blocks if block.owner == question]
+        found: list[int | None] = []
+        for number, offset in (divmod(slot, self.width) for slot in slots):
+            inside = number < len(own) and own[number].title <= offset < len(own[number].tokens) - 1
+            found.append(own[number].first + offset - own[number].title if inside else None)
+        return found
+
+
 class GroundedReader:
     def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False) -> None:
         self._model, self._tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
@@ -66,14 +87,9 @@ class GroundedReader:
 
     @torch.inference_mode()
     def _read(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
-        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
-        contexts = [self._tokens(passage.text) for _, passage in pairs]
-        blocks = [block for i, (_, passage) in enumerate(pairs) for block in self._blocks(i, passage, contexts[i])]
-        memory, live, width = self._remember(asked, blocks)
-        judged = live.judged.float().cpu().numpy()
-        spans = live.spans.float().cpu().numpy()
-        drafts = [drafted(blocks, spans, i) for i in range(len(pairs))]
-        chosen = self._written(asked, blocks, memory, width) if self._greedy else self._verified(asked, contexts, drafts, memory)
+        recalled = self.recall(pairs)
+        contexts, judged = recalled.contexts, recalled.live.judged.float().cpu().numpy()
+        chosen = self._written(recalled) if self._greedy else self.verified(recalled)
         findings = []
         for i, draft in enumerate(chosen):
             if draft is None:
@@ -83,6 +99,13 @@ class GroundedReader:
             answerable, evidence = judged[draft.block]
             findings.append(Finding(offsets[draft.first][0], offsets[draft.last][1], draft.score, float(answerable), float(evidence)))
         return findings
+
+    def recall(self, pairs: Sequence[tuple[str, Passage]]) -> Recalled:
+        """Read the passage of each question into its memory."""
+        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
+        contexts = [self._tokens(passage.text) for _, passage in pairs]
+        blocks = [block for i, (_, passage) in enumerate(pairs) for block in self._blocks(i, passage, contexts[i])]
+        return Recalled(asked, contexts, blocks, *self._remember(asked, blocks))
 
     def _blocks(self, owner: int, passage: Passage, context: Encoding) -> list[Block]:
         title = self._tokens(passage.title).ids[:TITLE]
@@ -109,9 +132,12 @@ class GroundedReader:
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
         return memory, live, block_ids.shape[1]
 
-    def _verified(self, asked: list[list[int]], contexts: list[Encoding], drafts: list[list[Draft]], memory: Memory) -> list[Draft | None]:
+    def verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""
         model, device = self._model, self._model.device
+        asked, contexts, memory = recalled.asked, recalled.contexts, recalled.memory
+        spans = recalled.live.spans.float().cpu().numpy()
+        drafts = [drafted(recalled.blocks, spans, i) for i in range(len(asked))]
         rows = [(i, draft) for i, mine in enumerate(drafts) for draft in mine]
         if not rows:
             return [None] * len(asked)
@@ -127,21 +153,17 @@ class GroundedReader:
                 best[i] = total, draft
         return [pair and pair[1] for pair in best]
 
-    def _written(self, asked: list[list[int]], blocks: list[Block], memory: Memory, width: int) -> list[Draft | None]:
+    def _written(self, recalled: Recalled) -> list[Draft | None]:
         """What the decoder writes by greedy search: from the first to the last slot that it copies from in the block of the first one.
 
         None where it writes nothing, or copies nothing of a context.
         """
-        model, device = self._model, self._model.device
-        prompt, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
-        written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **memory.inputs())
+        model, blocks, width = self._model, recalled.blocks, recalled.width
+        prompt, mask = prompts(recalled.asked, model.device)
+        written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **recalled.memory.inputs())
         new = written[:, prompt.shape[1] :]  # (B, A)
-        mask = torch.cat((mask, torch.ones_like(new)), 1)
-        positions = (mask.cumsum(1) - 1).clamp_min(0)
-        out = model(input_ids=written, attention_mask=mask, position_ids=positions, logits_to_keep=new.shape[1] + 1, **memory.inputs())
+        out, slots = told(model, prompt, mask, new, recalled.memory)
         surplus = (out.logits[:, 0].gather(-1, new[:, :1])[:, 0] - out.logits[:, 0, SEP]).tolist()
-        same = memory.memory_ids[:, None] == new[..., None]  # (B, A, S)
-        slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
         chosen: list[Draft | None] = []
         for i, (tokens, mine) in enumerate(zip(new.tolist(), slots.tolist(), strict=True)):
             length = next((at for at, token in enumerate(tokens) if token in (SEP, model.config.pad_token_id)), len(tokens))
@@ -150,15 +172,30 @@ class GroundedReader:
             if not length or number >= len(own):
                 chosen.append(None)
                 continue
-            block = blocks[own[number]]
-            last = block.first + len(block.tokens) - block.title - 2
-            there = [slot % width - block.title + block.first for slot in mine[:length] if slot // width == number]
-            there = [at for at in there if block.first <= at <= last]
+            placed = recalled.places(i, mine[:length])
+            there = [at for at, slot in zip(placed, mine, strict=False) if at is not None and slot // width == number]
             chosen.append(Draft(surplus[i], own[number], min(there), max(there)) if there else None)
         return chosen
 
     def _tokens(self, text: str) -> Encoding:
         return self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
+
+
+def prompts(asked: Sequence[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and their mask, padded on the left: (B, Q) each, to write behind."""
+    ids, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
+    return ids, mask
+
+
+def told(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory) -> tuple[GroundedOutput, torch.Tensor]:
+    """What the model makes of answers (B, A) behind their prompts (B, Q): its output from the prompt's last token on (B, A + 1), and the slot that
+    each token is most likely copied from (B, A).
+    """
+    mask = torch.cat((mask, torch.ones_like(answers)), 1)
+    positions = (mask.cumsum(1) - 1).clamp_min(0)
+    out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **memory.inputs())
+    same = memory.memory_ids[:, None] == answers[..., None]  # (B, A, S)
+    return out, out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)
 
 
 def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[Draft]:

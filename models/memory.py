@@ -48,6 +48,14 @@ class Memory:
         """Keyword arguments of GroundedForCausalLM.forward() and generate()."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
+    def alone(self, question: int) -> Memory:
+        """The memory of one question, without the slots that may not be read, on the CPU."""
+        there = self.memory_mask[question].nonzero()[:, 0]
+        kv = self.memory_kv[question : question + 1, ..., there, :]
+        bias = None if self.memory_bias is None else self.memory_bias[question : question + 1, there].cpu()
+        keys, ids, mask = (values[question : question + 1, there].cpu() for values in (self.memory_keys, self.memory_ids, self.memory_mask))
+        return Memory(kv.cpu(), keys, ids, mask, bias)
+
     def gather(self, place: torch.Tensor, questions: int, blocks: int) -> Memory:
         """Memories of N single blocks as those of `questions`, of at most `blocks` blocks each; S becomes blocks * S.
 

@@ -1,0 +1,49 @@
+"""Preference tuning: how grounded answers are before and after, sampled and greedy, on development questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.systems.common import SETS, Row, answered, development, grounded
+from models.constitution import content, unsupported
+from models.critique import Critic, Said
+from models.grounded import GroundedForCausalLM
+from models.prefer import PreferConfig, prefer
+from models.qa import QaRow, read_qa
+
+LEARNED, MEASURED = 48, 20  # questions of each set
+SYSTEM = "preference tuning"
+
+
+def measure(data: Path) -> Iterator[Row]:
+    rows, model, config = development(data, MEASURED), grounded(), PreferConfig()
+    learned = [
+        row for name in SETS
+        for row in [row for row in read_qa(data / "qa" / "train" / f"{name}.jsonl.gz") if row.span or row.unanswerable][:LEARNED]
+    ]  # fmt: skip
+    yield from figures(model, rows, "before")
+    prefer(model, list(Critic(model, config.samples).look(learned, config.seed)), config)
+    yield from figures(model, rows, "after")
+
+
+def figures(model: GroundedForCausalLM, rows: Sequence[QaRow], when: str) -> Iterator[Row]:
+    """`unsupported words`: share of the content words said that stand nowhere in the passage. `citation precision`: share of the answers of which every copied
+    token stands in a gold answer. `F1`: of what the greedy answer cites.
+    """
+    for form, temperature in (("sampled", 1.0), ("greedy", 0.0)):
+        said = [(one.row, said) for one in Critic(model, 2, temperature).look(rows) for said in one.samples if said.answer.words]
+        stray = sum(len(unsupported(one.answer.words, one.answer.passage)) for _, one in said)
+        found = {
+            "unsupported words": round(stray / sum(len(content(one.answer.words)) for _, one in said), 4),
+            "citation precision": round(sum(precise(row, one) for row, one in said) / len(said), 3),
+            "all rules kept": round(sum(not one.broken for _, one in said) / len(said), 3),
+        }
+        yield Row(SYSTEM, f"{form}, {when}", found if temperature else found | {"F1": answered(model, rows, greedy=True)["F1"]})
+
+
+def precise(row: QaRow, said: Said) -> bool:
+    """Whether something is copied, and all of it out of one gold answer."""
+    places = [place for place in said.places if place]
+    golds = [(answer.start, answer.start + len(answer.text)) for answer in row.answers if answer.start >= 0]
+    return bool(places) and any(all(start <= begin and end <= stop for begin, end in places) for start, stop in golds)

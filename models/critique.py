@@ -1,0 +1,125 @@
+"""Answers sampled from the decoder, and better ones, each looked at under the rules of models.constitution.
+
+Better ones are the span head's best draft (models.answering) and what of the samples stands together in the passage. Legend as in models.grounded; A tokens of an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from tqdm import tqdm
+
+from models.answering import GroundedReader, Recalled, prompts, told
+from models.constitution import Answer, critique, revise
+from models.grounded import GroundedForCausalLM
+from models.layout import CLOSED, SEP
+from models.memory import Memory
+from models.qa import QaRow
+from models.questions import ANSWER, padded
+from models.windows import Passage, open_tokenizer
+
+QUESTIONS = 8  # whose answers are sampled at once
+CONTINUES = "##"  # begins a token that goes on with a word
+
+Tokens = tuple[int, ...]  # of an answer, with the [SEP] behind it unless it was cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """places: the characters of the passage that each token was copied from, None where it was not. chance: the log-probability of the tokens.
+    broken: the names of the rules.
+    """
+
+    tokens: Tokens
+    answer: Answer
+    places: tuple[tuple[int, int] | None, ...]
+    chance: float
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Critiqued:
+    """A question, its samples as they were drawn, and what might rather be said: the best draft, then revisions, the most likely first."""
+
+    row: QaRow
+    prompt: list[int]
+    samples: list[Said]
+    better: list[Said]
+    memory: Memory  # of this question, on the CPU
+
+
+class Critic:
+    """samples: of each question; temperature 0: the one greedy answer."""
+
+    def __init__(self, model: GroundedForCausalLM, samples: int, temperature: float = 1.0) -> None:
+        self._model, self._reader, self._tokenizer = model, GroundedReader(model), open_tokenizer()
+        self._how = {"do_sample": True, "temperature": temperature, "top_k": 0, "num_return_sequences": samples} if temperature else {"do_sample": False}
+
+    def look(self, rows: Sequence[QaRow], seed: int = 0) -> Iterator[Critiqued]:
+        """In an order of their own: questions of like length together. Rows without a context are left out."""
+        torch.manual_seed(seed)
+        order = sorted((row for row in rows if row.context.strip()), key=lambda row: len(row.context))
+        for first in tqdm(range(0, len(order), QUESTIONS), desc="sampling", disable=None, mininterval=1):
+            yield from self._some(order[first : first + QUESTIONS])
+
+    @torch.no_grad()
+    def _some(self, rows: Sequence[QaRow]) -> list[Critiqued]:
+        recalled = self._reader.recall([(row.question, Passage(row.context, row.title, row.boxes)) for row in rows])
+        samples, drafts = self._sampled(recalled), self._reader.verified(recalled)
+        judged = recalled.live.judged[:, 0].tolist()
+        blank, better = [], []
+        for i, context in enumerate(recalled.contexts):
+            passage, starts = words(context.tokens)
+            there = max(answerable for block, answerable in zip(recalled.blocks, judged, strict=True) if block.owner == i) > 0
+            blank.append(Answer((), passage, there, 0.0))
+            spans = [(draft.first, draft.last + 1)] if there and (draft := drafts[i]) else []
+            found = [revise(replace(blank[i], words=self._words(tokens))) for tokens in samples[i]]
+            spans += [(starts[one.start], starts[one.stop]) for one in found if one]
+            better.append(list(dict.fromkeys((*context.ids[begin:end], SEP) for begin, end in spans)) or [(SEP,)])
+        looked = self._looked(recalled, blank, [list(dict.fromkeys([*better[i], *samples[i]])) for i in range(len(rows))])
+        made = []
+        for i, row in enumerate(rows):
+            first, *rest = (looked[i][tokens] for tokens in better[i])
+            rest.sort(key=lambda said: -said.chance)
+            made.append(Critiqued(row, recalled.asked[i], [looked[i][tokens] for tokens in samples[i]], [first, *rest], recalled.memory.alone(i)))
+        return made
+
+    def _sampled(self, recalled: Recalled) -> list[list[Tokens]]:
+        prompt, mask = prompts(recalled.asked, self._model.device)
+        written = self._model.generate(prompt, attention_mask=mask, max_new_tokens=ANSWER, **self._how, **recalled.memory.inputs())
+        new = [tuple(tokens[: tokens.index(SEP) + 1] if SEP in tokens else tokens) for tokens in written[:, prompt.shape[1] :].tolist()]
+        each = len(new) // len(recalled.asked)
+        return [new[first : first + each] for first in range(0, len(new), each)]
+
+    def _looked(self, recalled: Recalled, blank: list[Answer], answers: list[list[Tokens]]) -> list[dict[Tokens, Said]]:
+        """Each of the answers to each question under the rules. blank: what is known of an answer before it is said."""
+        model, device = self._model, self._model.device
+        flat = [(i, tokens) for i, mine in enumerate(answers) for tokens in mine]
+        owner = torch.tensor([i for i, _ in flat], device=device)
+        new, known = (torch.from_numpy(array).to(device) for array in padded([tokens for _, tokens in flat]))  # (B, A)
+        prompt, mask = (values[owner] for values in prompts(recalled.asked, device))
+        memory = Memory(**{name: values[owner] for name, values in recalled.memory.inputs().items()})
+        masked = replace(memory, memory_bias=torch.full(memory.memory_ids.shape, CLOSED, device=device))
+        out, slots = told(model, prompt, mask, new, memory)
+        without, _ = told(model, prompt, mask, new, masked)
+        chances, least = ((one.logits[:, :-1].gather(-1, new[..., None])[..., 0] * known).sum(1).tolist() for one in (out, without))  # (B,) each
+        looked: list[dict[Tokens, Said]] = [{} for _ in answers]
+        for (i, tokens), copied, chance, alone in zip(flat, slots.tolist(), chances, least, strict=True):
+            context = recalled.contexts[i]
+            answer = replace(blank[i], words=self._words(tokens), fall=chance - alone)
+            placed = zip(recalled.places(i, copied[: len(tokens)]), tokens, strict=True)
+            places = tuple(context.offsets[place] if place is not None and context.ids[place] == token else None for place, token in placed if token != SEP)
+            looked[i][tokens] = Said(tokens, answer, places, chance, critique(answer))
+        return looked
+
+    def _words(self, tokens: Tokens) -> tuple[str, ...]:
+        return words([self._tokenizer.id_to_token(token) for token in tokens if token != SEP])[0]
+
+
+def words(tokens: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
+    """The words that tokens make, and at which token each begins; the last number is that of all tokens."""
+    starts = [*(at for at, token in enumerate(tokens) if not at or not token.startswith(CONTINUES)), len(tokens)]
+    return tuple("".join(token.removeprefix(CONTINUES) for token in tokens[start:end]) for start, end in pairwise(starts)), starts
