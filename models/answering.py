@@ -142,13 +142,13 @@ class GroundedReader:
         if not rows:
             return [None] * len(asked)
         said = [[*contexts[i].ids[draft.first : draft.last + 1], SEP] for i, draft in rows]
-        ids, mask = (torch.from_numpy(array).to(device) for array in padded([[*asked[i], *answer] for (i, _), answer in zip(rows, said, strict=True)]))
+        answers, known = (torch.from_numpy(array).to(device) for array in padded(said))
         owner = torch.tensor([i for i, _ in rows], device=device)
-        out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in memory.inputs().items()})
-        chances = out.logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0].float().cpu().numpy()  # (rows, A - 1)
+        prompt, mask = (values[owner] for values in prompts(asked, device))
+        out, _ = told(model, prompt, mask, answers, memory.of(owner))
         best: list[tuple[float, Draft] | None] = [None] * len(asked)
-        for (i, draft), answer, row in zip(rows, said, chances, strict=True):
-            total = draft.score + float(row[len(asked[i]) - 1 : len(asked[i]) - 1 + len(answer)].sum())
+        for (i, draft), chance in zip(rows, chances(out, answers, known), strict=True):
+            total = draft.score + chance
             if best[i] is None or total > best[i][0]:
                 best[i] = total, draft
         return [pair and pair[1] for pair in best]
@@ -196,6 +196,11 @@ def told(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, a
     out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **memory.inputs())
     same = memory.memory_ids[:, None] == answers[..., None]  # (B, A, S)
     return out, out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)
+
+
+def chances(out: GroundedOutput, answers: torch.Tensor, known: torch.Tensor) -> list[float]:
+    """The log-probability of each of the answers (B, A) that `told` was asked about, padded where not `known`."""
+    return (out.logits[:, :-1].gather(-1, answers[..., None])[..., 0].float() * known).sum(1).tolist()
 
 
 def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[Draft]:

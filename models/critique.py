@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from tqdm import tqdm
 
-from models.answering import GroundedReader, Recalled, prompts, told
+from models.answering import GroundedReader, Recalled, chances, prompts, told
 from models.constitution import Answer, critique, revise
 from models.grounded import GroundedForCausalLM
 from models.layout import CLOSED, SEP
@@ -42,7 +42,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Critiqued:
-    """A question, its samples as they were drawn, and what might rather be said: the best draft, then revisions, the most likely first."""
+    """A question, its samples as they were drawn, and what might rather be said: the best draft, then revisions, the longest first."""
 
     row: QaRow
     prompt: list[int]
@@ -58,34 +58,38 @@ class Critic:
         self._model, self._reader, self._tokenizer = model, GroundedReader(model), open_tokenizer()
         self._how = {"do_sample": True, "temperature": temperature, "top_k": 0, "num_return_sequences": samples} if temperature else {"do_sample": False}
 
-    def look(self, rows: Sequence[QaRow], seed: int = 0) -> Iterator[Critiqued]:
-        """In an order of their own: questions of like length together. Rows without a context are left out."""
+    def look(self, rows: Sequence[QaRow], seed: int = 0, *, better: bool = True) -> Iterator[Critiqued]:
+        """In an order of their own: questions of like length together. Rows without a context are left out. better: look for better answers too."""
         torch.manual_seed(seed)
         order = sorted((row for row in rows if row.context.strip()), key=lambda row: len(row.context))
         for first in tqdm(range(0, len(order), QUESTIONS), desc="sampling", disable=None, mininterval=1):
-            yield from self._some(order[first : first + QUESTIONS])
+            yield from self._some(order[first : first + QUESTIONS], improve=better)
 
     @torch.no_grad()
-    def _some(self, rows: Sequence[QaRow]) -> list[Critiqued]:
+    def _some(self, rows: Sequence[QaRow], *, improve: bool) -> list[Critiqued]:
         recalled = self._reader.recall([(row.question, Passage(row.context, row.title, row.boxes)) for row in rows])
-        samples, drafts = self._sampled(recalled), self._reader.verified(recalled)
-        judged = recalled.live.judged[:, 0].tolist()
-        blank, better = [], []
+        samples, judged = self._sampled(recalled), recalled.live.judged[:, 0].tolist()
+        blank = []
         for i, context in enumerate(recalled.contexts):
-            passage, starts = words(context.tokens)
             there = max(answerable for block, answerable in zip(recalled.blocks, judged, strict=True) if block.owner == i) > 0
-            blank.append(Answer((), passage, there, 0.0))
-            spans = [(draft.first, draft.last + 1)] if there and (draft := drafts[i]) else []
-            found = [revise(replace(blank[i], words=self._words(tokens))) for tokens in samples[i]]
-            spans += [(starts[one.start], starts[one.stop]) for one in found if one]
-            better.append(list(dict.fromkeys((*context.ids[begin:end], SEP) for begin, end in spans)) or [(SEP,)])
+            blank.append(Answer((), words(context.tokens)[0], there, 0.0))
+        better = self._better(recalled, blank, samples) if improve else [[] for _ in rows]
         looked = self._looked(recalled, blank, [list(dict.fromkeys([*better[i], *samples[i]])) for i in range(len(rows))])
-        made = []
-        for i, row in enumerate(rows):
-            first, *rest = (looked[i][tokens] for tokens in better[i])
-            rest.sort(key=lambda said: -said.chance)
-            made.append(Critiqued(row, recalled.asked[i], [looked[i][tokens] for tokens in samples[i]], [first, *rest], recalled.memory.alone(i)))
-        return made
+        return [
+            Critiqued(row, recalled.asked[i], [looked[i][tokens] for tokens in samples[i]], [looked[i][tokens] for tokens in better[i]], recalled.memory.alone(i))
+            for i, row in enumerate(rows)
+        ]
+
+    def _better(self, recalled: Recalled, blank: list[Answer], samples: list[list[Tokens]]) -> list[list[Tokens]]:
+        better = []
+        for i, draft in enumerate(self._reader.verified(recalled)):
+            context = recalled.contexts[i]
+            starts = words(context.tokens)[1]
+            revised = [revise(replace(blank[i], words=self._words(tokens))) for tokens in samples[i]]
+            spans = [(draft.first, draft.last + 1)] if draft and blank[i].there else []
+            spans += [(starts[one.start], starts[one.stop]) for one in sorted(revised, key=len, reverse=True) if one]
+            better.append(list(dict.fromkeys((*context.ids[begin:end], SEP) for begin, end in spans)) or [(SEP,)])
+        return better
 
     def _sampled(self, recalled: Recalled) -> list[list[Tokens]]:
         prompt, mask = prompts(recalled.asked, self._model.device)
@@ -101,13 +105,13 @@ class Critic:
         owner = torch.tensor([i for i, _ in flat], device=device)
         new, known = (torch.from_numpy(array).to(device) for array in padded([tokens for _, tokens in flat]))  # (B, A)
         prompt, mask = (values[owner] for values in prompts(recalled.asked, device))
-        memory = Memory(**{name: values[owner] for name, values in recalled.memory.inputs().items()})
+        memory = recalled.memory.of(owner)
         masked = replace(memory, memory_bias=torch.full(memory.memory_ids.shape, CLOSED, device=device))
         out, slots = told(model, prompt, mask, new, memory)
         without, _ = told(model, prompt, mask, new, masked)
-        chances, least = ((one.logits[:, :-1].gather(-1, new[..., None])[..., 0] * known).sum(1).tolist() for one in (out, without))  # (B,) each
+        told_of = zip(flat, slots.tolist(), chances(out, new, known), chances(without, new, known), strict=True)
         looked: list[dict[Tokens, Said]] = [{} for _ in answers]
-        for (i, tokens), copied, chance, alone in zip(flat, slots.tolist(), chances, least, strict=True):
+        for (i, tokens), copied, chance, alone in told_of:
             context = recalled.contexts[i]
             answer = replace(blank[i], words=self._words(tokens), fall=chance - alone)
             placed = zip(recalled.places(i, copied[: len(tokens)]), tokens, strict=True)

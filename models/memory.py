@@ -48,6 +48,10 @@ class Memory:
         """Keyword arguments of GroundedForCausalLM.forward() and generate()."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
+    def of(self, questions: torch.Tensor) -> Memory:
+        """Those of the questions with these numbers, as often as they are named."""
+        return Memory(**{name: value[questions] for name, value in self.inputs().items()})
+
     def alone(self, question: int) -> Memory:
         """The memory of one question, without the slots that may not be read, on the CPU."""
         there = self.memory_mask[question].nonzero()[:, 0]

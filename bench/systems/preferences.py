@@ -32,7 +32,7 @@ def figures(model: GroundedForCausalLM, rows: Sequence[QaRow], when: str) -> Ite
     token stands in a gold answer. `F1`: of what the greedy answer cites.
     """
     for form, temperature in (("sampled", 1.0), ("greedy", 0.0)):
-        said = [(one.row, said) for one in Critic(model, 2, temperature).look(rows) for said in one.samples if said.answer.words]
+        said = [(one.row, said) for one in Critic(model, 2, temperature).look(rows, better=False) for said in one.samples if said.answer.words]
         stray = sum(len(unsupported(one.answer.words, one.answer.passage)) for _, one in said)
         found = {
             "unsupported words": round(stray / sum(len(content(one.answer.words)) for _, one in said), 4),
