@@ -89,7 +89,7 @@ class GroundedReader:
     def _read(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         recalled = self.recall(pairs)
         contexts, judged = recalled.contexts, recalled.live.judged.float().cpu().numpy()
-        chosen = self._written(recalled) if self._greedy else self.verified(recalled)
+        chosen = self._written(recalled) if self._greedy else self._verified(recalled)
         findings = []
         for i, draft in enumerate(chosen):
             if draft is None:
@@ -132,7 +132,7 @@ class GroundedReader:
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
         return memory, live, block_ids.shape[1]
 
-    def verified(self, recalled: Recalled) -> list[Draft | None]:
+    def _verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""
         model, device = self._model, self._model.device
         asked, contexts, memory = recalled.asked, recalled.contexts, recalled.memory

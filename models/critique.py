@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from tqdm import tqdm
 
-from models.answering import GroundedReader, Recalled, chances, prompts, told
+from models.answering import GroundedReader, Recalled, chances, drafted, prompts, told
 from models.constitution import Answer, critique, revise
 from models.grounded import GroundedForCausalLM
 from models.layout import CLOSED, SEP
@@ -81,12 +81,12 @@ class Critic:
         ]
 
     def _better(self, recalled: Recalled, blank: list[Answer], samples: list[list[Tokens]]) -> list[list[Tokens]]:
-        better = []
-        for i, draft in enumerate(self._reader.verified(recalled)):
-            context = recalled.contexts[i]
+        """Where the judge says that nothing is there: to say nothing."""
+        better, logits = [], recalled.live.spans.float().cpu().numpy()
+        for i, context in enumerate(recalled.contexts):
             starts = words(context.tokens)[1]
             revised = [revise(replace(blank[i], words=self._words(tokens))) for tokens in samples[i]]
-            spans = [(draft.first, draft.last + 1)] if draft and blank[i].there else []
+            spans = [(draft.first, draft.last + 1) for draft in drafted(recalled.blocks, logits, i)[:1] if blank[i].there]
             spans += [(starts[one.start], starts[one.stop]) for one in sorted(revised, key=len, reverse=True) if one]
             better.append(list(dict.fromkeys((*context.ids[begin:end], SEP) for begin, end in spans)) or [(SEP,)])
         return better

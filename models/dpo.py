@@ -52,9 +52,9 @@ def optimise(model: GroundedForCausalLM, pairs: Sequence[Pair], config: PreferCo
     columns = [{"prompt_ids": list(pair.prompt), "chosen_ids": list(pair.chosen), "rejected_ids": list(pair.rejected), "pair": at} for at, pair in enumerate(pairs)]
     with tempfile.TemporaryDirectory() as unused:
         settings = DPOConfig(
-            unused, num_train_epochs=config.epochs, per_device_train_batch_size=config.pairs, learning_rate=config.learning_rate, warmup_steps=0.1, beta=config.beta,
+            unused, num_train_epochs=config.epochs, per_device_train_batch_size=config.pairs, learning_rate=config.learning_rate, beta=config.beta,
             loss_type=["sigmoid", "sft"], loss_weights=[1.0, config.likelihood], seed=config.seed, precompute_ref_log_probs=True, max_length=None,
-            bf16=False, gradient_checkpointing=False, remove_unused_columns=False, use_cpu=not torch.cuda.is_available(), dataloader_pin_memory=False,
+            bf16=False, activation_checkpointing=False, remove_unused_columns=False, use_cpu=not torch.cuda.is_available(), dataloader_pin_memory=False,
             save_strategy="no", logging_steps=1, report_to="none", disable_tqdm=True,
         )  # fmt: skip
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base.folder() / "tokenizer.json"), bos_token="[CLS]", eos_token="[SEP]", pad_token="[PAD]")
