@@ -90,7 +90,7 @@ class GroundedTrainer(DPOTrainer):
 def scored(model: nn.Module, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: torch.Tensor) -> FusedCausalLMOutput:
     """What TRL's head gives, each (2P, T - 1): of label t + 1 at place t, 0 where that is IGNORED."""
     first = int((labels != IGNORED).any(0).nonzero()[0, 0])  # before it stand prompts only
-    logits = model(**inputs, logits_to_keep=labels.shape[1] - first + 1).logits[:, :-1].float().log_softmax(-1)  # (2P, T - first, V)
+    logits = model(**inputs, logits_to_keep=labels.shape[1] - first + 1).logits[:, :-1]  # (2P, T - first, V), log-probabilities
     wanted = labels[:, first:]
     known = wanted != IGNORED
 
