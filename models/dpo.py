@@ -105,13 +105,18 @@ def scored(model: nn.Module, *, labels: torch.Tensor, fused_lm_head: bool, **inp
 
 @dataclass
 class WithMemory(DataCollatorForPreference):
-    """What is chosen (P rows), then what is rejected, both with the memory of their question; `pair` of an example says whose."""
+    """What is chosen (P rows), then what is rejected, both with the memory of their question; `pair` of an example says whose. Answers begin at one place, so
+    that no logits are made but theirs: prompts are padded on the left, which positions that are relative do not mind.
+    """
 
     memories: Sequence[Memory] = ()
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        width = max(len(example["prompt_ids"]) for example in examples)
+        batch = super().torch_call([{**example, "prompt_ids": [PAD] * (width - len(example["prompt_ids"])) + example["prompt_ids"]} for example in examples])
+        batch["attention_mask"] = (batch["input_ids"] != PAD).long()
         memory = stacked([self.memories[example["pair"]] for example in examples])
-        return super().torch_call(examples) | {name: torch.cat((values, values)) for name, values in memory.inputs().items()}
+        return batch | {name: torch.cat((values, values)) for name, values in memory.inputs().items()}
 
 
 def stacked(memories: Sequence[Memory]) -> Memory:
