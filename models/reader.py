@@ -15,11 +15,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from models import flops
 from models.ablation import Block, Decoder
 from models.flops import Spent
 from models.grid import Kind, kind
 from models.layout import Sequences, collate
-from models.windows import Passage, cut, open_tokenizer, tokens
+from models.windows import Cut, Passage, cut, open_tokenizer, tokens
 
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
@@ -98,13 +99,14 @@ class Reader:
         self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
     def study(
-        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
+        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]], budget: float = math.inf
     ) -> tuple[list[list[Finding]], list[Window]]:
         """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `ablation` needs.
 
-        A unit without a token gives NOTHING, and so does what is not read.
+        budget: floating point operations, counted as if nothing were kept and no token went to a null expert, so that what is read depends on
+        the passages alone. They are read in their order while it lasts, the first one always. A unit without a token gives NOTHING, and so does what is not read.
         """
-        windows = self._windows([(question, passage) for passage in passages])
+        windows = self._windows([(question, passage) for passage in passages], budget)
         own = by_passage(windows)
         return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 
@@ -135,10 +137,12 @@ class Reader:
         for begin in range(0, len(parts), BATCH):
             self._compute.keep(collate(parts[begin : begin + BATCH]))
 
-    def _windows(self, pairs: Sequence[tuple[str, Passage]]) -> list[Window]:
+    def _windows(self, pairs: Sequence[tuple[str, Passage]], budget: float = math.inf) -> list[Window]:
         cuts = cut(pairs, self._tokenizer)
-        made: dict[int, Window] = {}
-        order = sorted(range(len(cuts)), key=lambda at: len(cuts[at].parts))
+        costs = np.cumsum([flops.layers(flops.LAYERS, len(one.parts)) for one in cuts])
+        read = max(1, int(np.searchsorted(costs, budget, side="right")))
+        made = {at: unread(one) for at, one in enumerate(cuts[read:], read)}
+        order = sorted(range(len(cuts[:read])), key=lambda at: len(cuts[at].parts))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
             rows = collate([cuts[at].parts for at in chosen])
@@ -154,6 +158,13 @@ class Reader:
                     computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
+
+
+def unread(one: Cut) -> Window:
+    """The window of what there was no budget to read."""
+    context = one.parts.context
+    nowhere = np.full((len(context), 2), -math.inf, np.float32)
+    return Window(one.passage, one.offsets, context, nowhere, np.full(2, -math.inf, np.float32), None, math.inf, False, kind(one.parts.context_grid), Spent())
 
 
 def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:

@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
+    ask.add_argument("--budget", type=float, help="thousand million operations that reading may cost (embedded only), 0 = no limit")
     ask.add_argument("--adapter", metavar="DIR", help="what python -m models.finetune wrote (embedded only)")
     ask.set_defaults(run=_ask)
     search.add_argument("question", nargs="?", default="")
@@ -69,7 +70,7 @@ def _ask(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "adapter")}
+    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter")}
     rag = RagPipeline.from_index(options.index, **settings)
     answer = rag.ask(options.question, only=Filter.parse(options.filter))
     if options.json:

@@ -20,7 +20,8 @@ class RagConfig:
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded.
+    answers that may be wrong, from which the threshold follows. budget: thousand million operations that the embedded reader may spend on an
+    answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.finetune` wrote, of embedded.
     together: 1 to read questions that are asked at the same time together (rag.together), which does not pay on two cores.
     """
 
@@ -31,6 +32,7 @@ class RagConfig:
     context_tokens: int = 2000
     threshold: float = -1.0
     risk: float = -1.0
+    budget: float = 0.0
     adapter: str = ""
     together: int = 0
 
@@ -40,6 +42,8 @@ class RagConfig:
                 raise ConfigError(f"{name} must be at least 1")
         if self.together not in (0, 1):
             raise ConfigError("together is 0 or 1")
+        if not self.budget >= 0:
+            raise ConfigError("budget must be at least 0")
         for name in ("threshold", "risk"):
             if not (getattr(self, name) == -1 or 0 <= getattr(self, name) <= 1):
                 raise ConfigError(f"{name} must be between 0 and 1")

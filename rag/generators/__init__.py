@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
 
             return Reader(Together(keeping), decoder)
 
-        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of)
+        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of, 1e9 * config.budget or math.inf)
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

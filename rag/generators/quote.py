@@ -6,6 +6,7 @@ features of every sentence, and the answer that it finds within the quoted sente
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -103,8 +104,10 @@ class Attempt:
         return next(i for i, (span, owner) in enumerate(zip(self.spans, self.owner, strict=True)) if owner == found.at and span[0] <= found.start < span[1])
 
 
-def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
-    """Compare the question with each sentence of the context."""
+def read(
+    question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None, budget: float = math.inf
+) -> Attempt:
+    """Compare the question with each sentence of the context. budget: of the reader, see models.reader.Reader.study."""
     evidence = context.evidence[:CHUNKS]
     counts = index.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, index.count())
@@ -120,7 +123,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
         rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
+    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index, budget) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
@@ -130,7 +133,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
 
 
 def _findings(
-    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader
+    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader, budget: float
 ) -> tuple[list[Finding], list[Window], list[int]]:
     """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
@@ -146,7 +149,7 @@ def _findings(
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
     findings = []
-    studied, windows = reader.study(question, passages, units)
+    studied, windows = reader.study(question, passages, units, budget)
     for head, found, answers in zip(before, parts, studied, strict=True):
         rest = iter(answers)
         best = [max((next(rest) for _ in part), key=lambda finding: finding.span) for part in found]
@@ -155,24 +158,24 @@ def _findings(
 
 
 class QuoteGenerator:
-    """reader_of: the reader for an index, which makes it `embedded`. threshold: the least confidence of an answer; negative = the fitted one."""
+    """reader_of: the reader for an index, which makes it `embedded`; budget: its operations for an answer. threshold: the least confidence of an answer; negative = the fitted one."""
 
     def __init__(
         self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0,
-        reader_of: Callable[[IndexReader], Reader] | None = None,
+        reader_of: Callable[[IndexReader], Reader] | None = None, budget: float = math.inf,
     ) -> None:  # fmt: skip
         self.name = "embedded" if reader_of else "quote"
-        self._embedder, self._index, self._weights, self._reader_of = embedder, index, weights, reader_of
+        self._embedder, self._index, self._weights, self._reader_of, self._budget = embedder, index, weights, reader_of, budget
         self._reader = reader_of(index) if reader_of else None
         self._threshold = threshold if threshold >= 0 else weights.threshold
 
     def over(self, index: IndexReader) -> QuoteGenerator:
         """The same over another index, whose words it counts."""
-        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of)
+        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of, self._budget)
 
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
         began = time.perf_counter()
-        attempt = read(question, context, self._embedder, self._index, self._reader)
+        attempt = read(question, context, self._embedder, self._index, self._reader, self._budget)
         if not attempt.spans:
             yield self._picture(question, context)
             return

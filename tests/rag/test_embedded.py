@@ -250,3 +250,16 @@ def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path)
         RagPipeline.from_index(index, generator="quote", adapter=str(tmp_path / "own"))
     with pytest.raises(WeightsError, match="holds no adapter"):
         RagPipeline.from_index(index, adapter=str(tmp_path))
+
+
+def test_a_budget_is_spent_on_the_best_evidence(tmp_path: Path) -> None:
+    """The rest is compared with the question, and not read."""
+    for name, text in (("gate", "The south gate is 1.85 m wide in the clear."), ("wall", "The north wall is 3 m high and was mended in 1901.")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    index = tmp_path / "index"
+    build([tmp_path], index)
+    whole, little = (RagPipeline.from_index(index, budget=budget).ask("How wide is the south gate?").trace for budget in (0, 0.001))
+    assert whole["generation"]["blocks"] == {"live": 2, "skipped": 0} and little["generation"]["blocks"] == {"live": 1, "skipped": 1}
+    assert little["generation"]["sentences"] == whole["generation"]["sentences"] and little["cost"]["flops"] < whole["cost"]["flops"]
+    with pytest.raises(ConfigError, match="at least 0"):
+        RagPipeline.from_index(index, budget=-1.0)
