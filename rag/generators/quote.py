@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,10 @@ from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
 from models.grid import Kind
-from models.reader import Finding, Window
+from models.reader import NOTHING, Finding, Window
 from models.windows import Passage
 from rag import quotes, support
+from rag.cells import named_cells
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.lookup import SURE, Found, look_up
@@ -152,9 +153,15 @@ def _findings(
     studied, windows = reader.study(question, passages, units, budget)
     for head, found, answers in zip(before, parts, studied, strict=True):
         rest = iter(answers)
-        best = [max((next(rest) for _ in part), key=lambda finding: finding.span) for part in found]
+        best = [_best([next(rest) for _ in part]) for part in found]
         findings += [replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best]
     return findings, windows, [len(head) for head in before]
+
+
+def _best(findings: Sequence[Finding]) -> Finding:
+    """The best of a candidate's parts; its margin is against the others too."""
+    first, *others = sorted(findings, key=lambda finding: -finding.span)
+    return replace(first, margin=min(first.margin, first.span - others[0].span)) if others and others[0] != NOTHING else first
 
 
 class QuoteGenerator:
@@ -266,10 +273,15 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none that the question says itself, and none of a table's row: it mistakes the column."""
-    if not attempt.findings or attempt.findings[best].margin < CLEAR:
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there. None that the question says
+    itself; of a table's row the cell, if the question names its column too: the reader alone mistakes it.
+    """
+    if not attempt.findings or attempt.findings[best] == NOTHING or attempt.findings[best].margin < CLEAR:
         return None
-    finding, (start, end), text = attempt.findings[best], attempt.spans[best], attempt.evidence[attempt.owner[best]].text
-    if len(quotes.parts(text, start, end)) > 1 or not support.news(attempt.question.text, text[finding.start : finding.end]):
-        return None
-    return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None
+    finding, (start, end), piece = attempt.findings[best], attempt.spans[best], attempt.evidence[attempt.owner[best]]
+    first, last, text = finding.start, finding.end, piece.text
+    if len(quotes.parts(text, start, end)) > 1:
+        cells = named_cells(attempt.question.text, quotes.table_header(piece), text[start:end])
+        first, last = next(((start + left, start + right) for left, right in cells if left <= first - start < right), (start, end))
+    short = last - first <= LONGEST_SHORT * (end - start) and support.news(attempt.question.text, text[first:last])
+    return (first, last) if short else None

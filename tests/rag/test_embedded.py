@@ -107,12 +107,20 @@ def test_an_answer_does_not_reach_into_the_next_sentence(parts: Parts) -> None:
     assert sentences[0] in ("The roof leaked badly in spring.", "Rain came in.") and short in sentences[0]
 
 
-def test_a_row_brings_its_header_and_no_cell_is_said_again(parts: Parts, pool: Context) -> None:
-    """The reader tells the row, and mistakes the column too often for its cell to be called the answer."""
-    context = Context((table("2004 | 8,100\n2005 | 9,200"),))
-    draft = asked(parts, context, votes("2005"))
-    assert draft.text == f"{HEADER}\n2005 | 9,200"
-    assert quotes(draft, context) == [(0, "2005 | 9,200")]
+def test_a_cell_is_said_again_where_reader_and_question_agree(parts: Parts) -> None:
+    """The reader tells the row, and mistakes the column too often to be believed alone."""
+    context = Context((evidence("2004 | 8,100 | 7\n2005 | 9,200 | 8", "a.csv", headings=("Year | Visitors | Days",), modality=Modality.TABLE),))
+    row = "2005 | 9,200 | 8"
+    asks = {"How many visitors came then?": [row, "9,200"], "How many days was it open?": [row], "Why is that?": [row]}
+    for question, said in asks.items():
+        *_, draft = QuoteGenerator(*parts, BY_SPAN, -1.0, lambda _: votes("9", "200")).generate(question, context)
+        assert [quote for _, quote in quotes(draft, context)] == said
+
+
+def test_of_two_cells_that_are_alike_none_is_said_again(parts: Parts) -> None:
+    context = Context((table("2004 | 8,100\n9,200 | 9,200"),))
+    *_, draft = QuoteGenerator(*parts, BY_SPAN, -1.0, lambda _: votes("9", "200")).generate("How many visitors were there?", context)
+    assert quotes(draft, context) == [(0, "9,200 | 9,200")]
 
 
 def test_what_is_found_in_a_row_is_one_cell(parts: Parts) -> None:
