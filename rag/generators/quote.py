@@ -153,12 +153,12 @@ def _findings(
     studied, windows = reader.study(question, passages, units, budget)
     for head, found, answers in zip(before, parts, studied, strict=True):
         rest = iter(answers)
-        best = [_best([next(rest) for _ in part]) for part in found]
+        best = [best_part([next(rest) for _ in part]) for part in found]
         findings += [replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best]
     return findings, windows, [len(head) for head in before]
 
 
-def _best(findings: Sequence[Finding]) -> Finding:
+def best_part(findings: Sequence[Finding]) -> Finding:
     """The best of a candidate's parts; its margin is against the others too."""
     first, *others = sorted(findings, key=lambda finding: -finding.span)
     return replace(first, margin=min(first.margin, first.span - others[0].span)) if others and others[0] != NOTHING else first
