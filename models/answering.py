@@ -17,7 +17,7 @@ import torch
 from models import base
 from models.grid import coordinates, kinds_of
 from models.grounded import GroundedForCausalLM
-from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
+from models.layout import CLS, PAD, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
 from models.questions import coded_pairs, padded
 from models.reader import BATCH, LONGEST, NOTHING, Finding, best_spans
@@ -28,15 +28,22 @@ if TYPE_CHECKING:
 
 DRAFTS = 5  # answers of the span head that the decoder looks at
 
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A window of a passage as it is encoded: `title [SEP] context [SEP]`, the context's tokens from `first` on."""
 
     owner: int  # which question it belongs to
+    passage: int
     first: int
     title: int  # tokens before the context
     tokens: list[int]
     grid: np.ndarray  # (tokens, PLACES)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the context."""
+        return len(self.tokens) - self.title - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,55 @@ class Draft:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Questions, and what is remembered of their passages. Block number k of a question has the slots from k * width on."""
+
+    asked: list[list[int]]  # [CLS] question [SEP]
+    contexts: list[Encoding]  # of each passage
+    blocks: list[Block]
+    memory: Memory  # of each question
+    live: Live  # of each block
+    width: int
+
+    def placed(self, question: int, slots: Sequence[int]) -> tuple[int, int, int] | None:
+        """(block, first, last) of the context tokens in `slots` that stand in the block of the first one; None where that is no context.
+
+        Of a token that stands nowhere in memory the slot is -1.
+        """
+        slots = [slot for slot in slots if slot >= 0]
+        own = [at for at, block in enumerate(self.blocks) if block.owner == question]
+        number = slots[0] // self.width if slots else len(own)
+        if number >= len(own):
+            return None
+        block = self.blocks[own[number]]
+        there = [slot % self.width - block.title for slot in slots if slot // self.width == number]
+        there = [block.first + at for at in there if 0 <= at < block.length]
+        return (own[number], min(there), max(there)) if there else None
+
+    def characters(self, block: int, first: int, last: int) -> tuple[int, int]:
+        """Of context tokens `first` to `last` of a block's passage."""
+        offsets = self.contexts[self.blocks[block].passage].offsets
+        return offsets[first][0], offsets[last][1]
+
+    def log_odds(self) -> np.ndarray:
+        """Of an answer's start and end at each token against "not in this block": (blocks, T, 2)."""
+        spans = self.live.spans.float().cpu().numpy()  # (N, 1 + T, 2)
+        return spans[:, 1:] - spans[:, :1]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What was written, (B, A) tokens: where in memory each stands, and how likely it was. stop: that of stopping at once, (B,)."""
+
+    chances: torch.Tensor  # (B, A) log-probabilities
+    slots: torch.Tensor  # (B, A) long: the slot that it was copied from most, -1 where it stands in none
+    stop: torch.Tensor
+
+
 class GroundedReader:
     def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False) -> None:
-        self._model, self._tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
+        self.model, self.tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """One finding for each question with its own passage; a long passage becomes several blocks of one memory."""
@@ -66,35 +119,24 @@ class GroundedReader:
 
     @torch.inference_mode()
     def _read(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
-        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
-        contexts = [self._tokens(passage.text) for _, passage in pairs]
-        blocks = [block for i, (_, passage) in enumerate(pairs) for block in self._blocks(i, passage, contexts[i])]
-        memory, live, width = self._remember(asked, blocks)
-        judged = live.judged.float().cpu().numpy()
-        spans = live.spans.float().cpu().numpy()
-        drafts = [drafted(blocks, spans, i) for i in range(len(pairs))]
-        chosen = self._written(asked, blocks, memory, width) if self._greedy else self._verified(asked, contexts, drafts, memory)
+        recalled = self.remember(*zip(*pairs, strict=True), owners=range(len(pairs)))
+        judged = recalled.live.judged.float().cpu().numpy()
         findings = []
-        for i, draft in enumerate(chosen):
+        for draft in self._written(recalled) if self._greedy else self._verified(recalled):
             if draft is None:
                 findings.append(NOTHING)
                 continue
-            offsets = contexts[i].offsets
             answerable, evidence = judged[draft.block]
-            findings.append(Finding(offsets[draft.first][0], offsets[draft.last][1], draft.score, float(answerable), float(evidence)))
+            findings.append(Finding(*recalled.characters(draft.block, draft.first, draft.last), draft.score, float(answerable), float(evidence)))
         return findings
 
-    def _blocks(self, owner: int, passage: Passage, context: Encoding) -> list[Block]:
-        title = self._tokens(passage.title).ids[:TITLE]
-        grid = coordinates(base.encodable(passage.text), context.offsets, passage.boxes)
-        return [
-            Block(owner, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
-            for first in starts(len(context.ids)) or [0]
-        ]
-
-    def _remember(self, asked: list[list[int]], blocks: list[Block]) -> tuple[Memory, Live, int]:
-        """The memory of each question, what was found in each block, and how many slots a block has."""
-        model, device = self._model, self._model.device
+    @torch.inference_mode()
+    def remember(self, questions: Sequence[str], passages: Sequence[Passage], owners: Sequence[int]) -> Recalled:
+        """owners: the question of each passage, from 0 on in order; every question has one."""
+        model, device = self.model, self.model.device
+        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question in questions]
+        contexts = [self._tokens(passage.text) for passage in passages]
+        blocks = [block for at, owner in enumerate(owners) for block in self._blocks(owner, at, passages[at], contexts[at])]
         owner = [block.owner for block in blocks]
         most = max(owner.count(i) for i in range(len(asked)))
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
@@ -103,22 +145,31 @@ class GroundedReader:
         arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid)
         question_ids, question_mask, block_ids, block_mask, places, coded, sorts = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
-        questions = model.memory.lower(question_ids, question_mask)[owned]
+        states = model.memory.lower(question_ids, question_mask)[owned]
         lower = model.memory.lower(block_ids, block_mask, places)
-        live = model.memory.live(questions, question_mask[owned], lower, block_mask, coded, sorts)
+        live = model.memory.live(states, question_mask[owned], lower, block_mask, coded, sorts)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
-        return memory, live, block_ids.shape[1]
+        return Recalled(asked, contexts, blocks, memory, live, block_ids.shape[1])
 
-    def _verified(self, asked: list[list[int]], contexts: list[Encoding], drafts: list[list[Draft]], memory: Memory) -> list[Draft | None]:
+    def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
+        title = self._tokens(read.title).ids[:TITLE]
+        grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
+        return [
+            Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
+            for first in starts(len(context.ids)) or [0]
+        ]
+
+    def _verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""
-        model, device = self._model, self._model.device
-        rows = [(i, draft) for i, mine in enumerate(drafts) for draft in mine]
+        model, device, asked = self.model, self.model.device, recalled.asked
+        odds = recalled.log_odds()
+        rows = [(i, draft) for i in range(len(asked)) for draft in drafted(recalled.blocks, odds, i)]
         if not rows:
             return [None] * len(asked)
-        said = [[*contexts[i].ids[draft.first : draft.last + 1], SEP] for i, draft in rows]
+        said = [[*recalled.contexts[recalled.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP] for _, draft in rows]
         ids, mask = (torch.from_numpy(array).to(device) for array in padded([[*asked[i], *answer] for (i, _), answer in zip(rows, said, strict=True)]))
         owner = torch.tensor([i for i, _ in rows], device=device)
-        out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in memory.inputs().items()})
+        out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in recalled.memory.inputs().items()})
         chances = out.logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0].float().cpu().numpy()  # (rows, A - 1)
         best: list[tuple[float, Draft] | None] = [None] * len(asked)
         for (i, draft), answer, row in zip(rows, said, chances, strict=True):
@@ -127,51 +178,55 @@ class GroundedReader:
                 best[i] = total, draft
         return [pair and pair[1] for pair in best]
 
-    def _written(self, asked: list[list[int]], blocks: list[Block], memory: Memory, width: int) -> list[Draft | None]:
+    def _written(self, recalled: Recalled) -> list[Draft | None]:
         """What the decoder writes by greedy search: from the first to the last slot that it copies from in the block of the first one.
 
         None where it writes nothing, or copies nothing of a context.
         """
-        model, device = self._model, self._model.device
-        prompt, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
+        model, memory = self.model, recalled.memory
+        prompt, mask = (torch.from_numpy(array[:, ::-1].copy()).to(model.device) for array in padded([ids[::-1] for ids in recalled.asked]))
         written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **memory.inputs())
         new = written[:, prompt.shape[1] :]  # (B, A)
-        mask = torch.cat((mask, torch.ones_like(new)), 1)
-        positions = (mask.cumsum(1) - 1).clamp_min(0)
-        out = model(input_ids=written, attention_mask=mask, position_ids=positions, logits_to_keep=new.shape[1] + 1, **memory.inputs())
-        surplus = (out.logits[:, 0].gather(-1, new[:, :1])[:, 0] - out.logits[:, 0, SEP]).tolist()
-        same = memory.memory_ids[:, None] == new[..., None]  # (B, A, S)
-        slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
+        traced = trace(model, written, torch.cat((mask, torch.ones_like(new)), 1), new.shape[1], memory)
+        surplus = (traced.chances[:, 0] - traced.stop).tolist()
         chosen: list[Draft | None] = []
-        for i, (tokens, mine) in enumerate(zip(new.tolist(), slots.tolist(), strict=True)):
-            length = next((at for at, token in enumerate(tokens) if token in (SEP, model.config.pad_token_id)), len(tokens))
-            own = [at for at, block in enumerate(blocks) if block.owner == i]
-            number = mine[0] // width
-            if not length or number >= len(own):
-                chosen.append(None)
-                continue
-            block = blocks[own[number]]
-            last = block.first + len(block.tokens) - block.title - 2
-            there = [slot % width - block.title + block.first for slot in mine[:length] if slot // width == number]
-            there = [at for at in there if block.first <= at <= last]
-            chosen.append(Draft(surplus[i], own[number], min(there), max(there)) if there else None)
+        for i, (tokens, slots) in enumerate(zip(new.tolist(), traced.slots.tolist(), strict=True)):
+            place = recalled.placed(i, slots[: written_length(tokens)])
+            chosen.append(place and Draft(surplus[i], *place))
         return chosen
 
     def _tokens(self, text: str) -> Encoding:
-        return self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
+        return self.tokenizer.encode(base.encodable(text), add_special_tokens=False)
 
 
-def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[Draft]:
-    """The DRAFTS best answers of a question, each once, best first. spans: (N, 1 + T, 2), models.memory.Live."""
-    found: dict[tuple[int, int], Draft] = {}
+def trace(model: GroundedForCausalLM, written: torch.Tensor, mask: torch.Tensor, new: int, memory: Memory) -> Traced:
+    """written, mask (B, P + A), prompts padded on the left; new: A; memory: of B questions, or of the one that all rows answer."""
+    inputs = {name: value.expand(len(written), *value.shape[1:]) for name, value in memory.inputs().items()}
+    positions = (mask.cumsum(1) - 1).clamp_min(0)  # (B, P + A)
+    out = model(input_ids=written, attention_mask=mask, position_ids=positions, logits_to_keep=new + 1, **inputs)
+    tokens = written[:, -new:]  # (B, A)
+    chances = out.logits[:, :-1].gather(-1, tokens[..., None])[..., 0].float()  # (B, A)
+    same = inputs["memory_ids"][:, None] == tokens[..., None]  # (B, A, S)
+    slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
+    slots = slots.masked_fill(~same.any(-1), -1)
+    return Traced(chances, slots, out.logits[:, 0, SEP].float())
+
+
+def written_length(tokens: Sequence[int]) -> int:
+    """Tokens of an answer before its end."""
+    return next((at for at, token in enumerate(tokens) if token in (SEP, PAD)), len(tokens))
+
+
+def drafted(blocks: Sequence[Block], odds: np.ndarray, question: int) -> list[Draft]:
+    """The DRAFTS best answers of a question, each once, best first. odds: (N, T, 2), Recalled.log_odds."""
+    found: dict[tuple[int, int, int], Draft] = {}
     for number, block in enumerate(blocks):
-        length = len(block.tokens) - block.title - 1  # of the context
-        if block.owner != question or not length:
+        if block.owner != question or not block.length:
             continue
-        logits = spans[number, 1 + block.title : 1 + block.title + length] - spans[number, 0]
-        for score, first, last in best_spans(logits, 0, length, DRAFTS):
+        logits = odds[number, block.title : block.title + block.length]
+        for score, first, last in best_spans(logits, 0, block.length, DRAFTS):
             draft = Draft(score, number, block.first + first, block.first + last)
-            key = draft.first, draft.last
+            key = block.passage, draft.first, draft.last
             if key not in found or found[key].score < draft.score:
                 found[key] = draft
     return sorted(found.values(), key=lambda draft: -draft.score)[:DRAFTS]

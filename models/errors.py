@@ -17,3 +17,7 @@ class WeightsError(FolioError):
 
 class TrainError(FolioError):
     """A training run that cannot be begun, or gone on with, as it was asked for."""
+
+
+class WritingError(FolioError):
+    """An answer that cannot be written in the way that was asked for."""
