@@ -11,15 +11,10 @@ from typing import Any
 import torch
 
 from models.config import GroundedConfig
-from models.errors import WritingError
 
 # isort: split
 from transformers.cache_utils import BaseQuantizedLayer, Cache, DynamicSlidingWindowLayer
 
-NAMES = ("dynamic", "static", "sliding", "quantised")
-ROLLED_BACK = ("dynamic", "quantised")  # those that can forget tokens again, as speculative decoding does
-WINDOW = 32  # tokens that are attended to beyond the one being written; a question longer than this fades as the answer grows
-BITS = (8, 4)
 LEAST = 1e-6  # step of a code, where all numbers of a head are alike
 
 Codes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # (B, G, S, D * bits / 8) uint8, lowest number and step (B, G, S, 1) float16
@@ -83,21 +78,13 @@ class IntegerLayer(BaseQuantizedLayer):
             self._kept = tuple(tuple(part.index_select(0, beam_idx) for part in codes) for codes in self._kept)
 
 
-def options(name: str, config: GroundedConfig, bits: int = BITS[0], window: int = WINDOW) -> dict[str, Any]:
-    """What `generate()` is given for a cache of NAMES. Raises WritingError."""
-    if name not in NAMES:
-        raise WritingError(f"there is no cache {name!r}: choose one of {', '.join(NAMES)}")
-    if bits not in BITS:
-        raise WritingError(f"a quantised cache has {' or '.join(map(str, BITS))} bits a number, not {bits}")
-    if window < 2:
-        raise WritingError(f"a window of {window} tokens attends to nothing before: give 2 or more")
-    if name == "static":
-        return {"cache_implementation": "static"}
+def options(name: str, config: GroundedConfig, bits: int, window: int) -> dict[str, Any]:
+    """What `generate()` is given for a cache: dynamic, static, sliding over `window` tokens (the one that is written among them), or quantised to `bits` bits."""
     if name == "sliding":
         return {"past_key_values": Cache(layers=[DynamicSlidingWindowLayer(window) for _ in range(config.num_hidden_layers)])}
     if name == "quantised":
         return {"past_key_values": Cache(layers=[IntegerLayer(bits) for _ in range(config.num_hidden_layers)])}
-    return {}
+    return {"cache_implementation": name} if name == "static" else {}
 
 
 def held(cache: Cache) -> int:

@@ -21,7 +21,6 @@ from models.layout import PAD, SEP
 # isort: split
 from transformers.generation import CandidateGenerator
 
-KINDS = ("memory", "prompt", "assistant", "early-exit")
 AHEAD = 8  # tokens that are looked up at once
 DECODER = ("model.", "copy.", "lm_head.")  # how the names of its weights begin
 
@@ -81,15 +80,16 @@ def guided(candidates: CandidateGenerator) -> Callable[..., Any]:
 def options(
     kind: str, model: GroundedForCausalLM, ids: torch.Tensor, first: Sequence[int] = (), assistant: GroundedForCausalLM | None = None
 ) -> dict[str, Any]:
-    """What `generate()` is given for a guess of KINDS. ids (S,), first: see MemoryCandidates. Raises WritingError."""
+    """What `generate()` is given for a guess: of memory, prompt, early-exit, or an assistant. ids (S,), first: see MemoryCandidates.
+
+    Raises WritingError for an assistant that cannot read the model's memory.
+    """
     if kind == "memory":
         return {"custom_generate": guided(MemoryCandidates(ids, first))}
     if kind == "prompt":
         return {"prompt_lookup_num_tokens": AHEAD}
     if kind == "early-exit":
         return {"assistant_early_exit": half(model)}
-    if kind != "assistant":
-        raise WritingError(f"there is no guess {kind!r}: choose one of {', '.join(KINDS)}")
     if assistant is None:
         raise WritingError("an assistant is wanted: name the folder of a smaller grounded model")
     for name in ("vocab_size", "num_key_value_heads", "head_dim", "pointer_size"):

@@ -39,9 +39,9 @@ def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
     return open_model(GroundedForCausalLM, folder).eval()
 
 
-def development(data: Path, each: int) -> list[QaRow]:
-    """The first answerable questions of each of SETS whose answer is a span."""
-    return [row for name in SETS for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+def development(data: Path, each: int, sets: Sequence[str] = SETS) -> list[QaRow]:
+    """The first answerable questions of each of these sets whose answer is a span."""
+    return [row for name in sets for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
