@@ -87,6 +87,10 @@ class Recalled:
         offsets = self.contexts[self.blocks[block].passage].offsets
         return offsets[first][0], offsets[last][1]
 
+    def tokens(self, draft: Draft) -> list[int]:
+        """What the decoder writes to give a draft as its answer."""
+        return [*self.contexts[self.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP]
+
     def log_odds(self) -> np.ndarray:
         """Of an answer's start and end at each token against "not in this block": (blocks, T, 2)."""
         spans = self.live.spans.float().cpu().numpy()  # (N, 1 + T, 2)
@@ -166,7 +170,7 @@ class GroundedReader:
         rows = [(i, draft) for i in range(len(asked)) for draft in drafted(recalled.blocks, odds, i)]
         if not rows:
             return [None] * len(asked)
-        said = [[*recalled.contexts[recalled.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP] for _, draft in rows]
+        said = [recalled.tokens(draft) for _, draft in rows]
         ids, mask = (torch.from_numpy(array).to(device) for array in padded([[*asked[i], *answer] for (i, _), answer in zip(rows, said, strict=True)]))
         owner = torch.tensor([i for i, _ in rows], device=device)
         out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in recalled.memory.inputs().items()})

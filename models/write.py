@@ -52,7 +52,7 @@ class Manner:
         if self.samples < 1 or self.longest < 1 or self.temperature < 0:
             raise WritingError("an answer has 1 sample and 1 token or more, and a temperature of 0 or more")
         if self.samples > 1 and not self.temperature:
-            raise WritingError(f"{self.samples} samples would all be the same: give --temperature 1")
+            raise WritingError(f"{self.samples} samples would all be the same: give --temperature 0.6")
         if self.speculate and self.samples > 1:
             raise WritingError("guesses are verified for one answer at a time: leave out --samples or --speculate")
         if self.speculate and self.cache not in FORGETFUL:
@@ -72,7 +72,7 @@ class Written:
     chance: float
     copied: float
     tokens: int  # with the end
-    seconds: float
+    seconds: float  # of writing alone
     tokens_per_second: float
     accepted: float
     cache_bytes: float
@@ -84,18 +84,15 @@ def write(reader: GroundedReader, recalled: Recalled, manner: Manner, assistant:
 
     from models import caches, speculate
     from models.answering import drafted, trace
-    from models.layout import SEP
     from models.sampling import best, samples
 
     model, memory = reader.model, recalled.memory
     with torch.inference_mode():
         options: dict[str, Any] = caches.options(manner.cache, model.config, manner.bits, manner.window)
         if manner.speculate:
-            first = [
-                [*recalled.contexts[recalled.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP]
-                for draft in drafted(recalled.blocks, recalled.log_odds(), 0)[:1]
-            ]
-            options |= speculate.options(manner.speculate, model, memory.memory_ids[0], first[0] if first else (), assistant)
+            drafts = drafted(recalled.blocks, recalled.log_odds(), 0)[:1]
+            first = recalled.tokens(drafts[0]) if drafts else ()
+            options |= speculate.options(manner.speculate, model, memory.memory_ids[0], first, assistant)
         if manner.temperature:
             options |= {"do_sample": True, "temperature": manner.temperature, "top_k": 0, "num_return_sequences": manner.samples}
         else:
@@ -112,7 +109,7 @@ def write(reader: GroundedReader, recalled: Recalled, manner: Manner, assistant:
     tokens = min(len(said.tokens) + 1, new.shape[1])
     return Written(
         text=reader.tokenizer.decode(list(said.tokens)), passage=recalled.blocks[said.place[0]].passage if said.place else None, start=start, end=end,
-        chance=said.chance, copied=said.copied, tokens=tokens, seconds=seconds, tokens_per_second=new.shape[1] / seconds,
+        chance=said.chance, copied=said.copied, tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds,
         accepted=new.shape[1] / passes.count, cache_bytes=caches.held(made.past_key_values) / manner.samples / (made.sequences.shape[1] - 1),
     )  # fmt: skip
 

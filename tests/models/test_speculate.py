@@ -34,16 +34,17 @@ def test_memory_is_copied_in_two_passes_or_in_one() -> None:
     assert run(model, PROMPT, EVIDENCE, **speculate.options("prompt", model, ids)) == (answer, 7)  # where nothing of it stands
 
 
-def test_of_two_places_the_one_that_is_copied_from_goes_on() -> None:
+@pytest.mark.parametrize(("words", "bias", "first"), [
+    ([30, 21, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102], -50.0, []),  # the first 21 is there, but hardly read
+    ([30, 23, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102], 150.0, [21, 22, 50]),  # the first 23 is read where 21 was copied, not where 23 was
+])  # fmt: skip
+def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bias: float, first: list[int]) -> None:
     model = copier()
-    words = [30, 21, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102]
-    biased = memory(model, words).memory_bias
-    biased[0, :6] = -50.0  # the first 21 is there, but hardly read
-    inputs = {"memory_bias": biased, "max_new_tokens": 12, "do_sample": False}
-    candidates = speculate.MemoryCandidates(torch.tensor(words))
-    without = {name: value for name, value in memory(model, words).inputs().items() if name != "memory_bias"}
+    inputs = memory(model, words).inputs()
+    inputs["memory_bias"][0, 1] = bias
+    candidates = speculate.MemoryCandidates(torch.tensor(words), first)
     with speculate.counted(model) as passes:
-        written = model.generate(PROMPT, custom_generate=speculate.guided(candidates), **inputs, **without)
+        written = model.generate(PROMPT, custom_generate=speculate.guided(candidates), max_new_tokens=12, do_sample=False, **inputs)
     assert written[0, 3:].tolist() == [21, 22, 23, 24, 102] and passes.count == 2
 
 
