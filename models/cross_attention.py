@@ -51,12 +51,20 @@ class GatedCrossAttention(nn.Module):
 
 
 class GroundedDecoderLayer(LlamaDecoderLayer):
-    """Llama's layer; where the configuration says so, memory is read after it."""
+    """Llama's layer; where the configuration says so, memory is read after it, and other modules stand in for its self-attention and its feed-forward network."""
 
     def __init__(self, config: GroundedConfig, layer_idx: int) -> None:
         super().__init__(config, layer_idx)
         if config.query_key_norm:
             self.self_attn = Qwen3Attention(config, layer_idx)
+        if layer_idx in (config.state_space_layers or ()):
+            from models.state_space import StateSpaceMixer
+
+            self.self_attn = StateSpaceMixer(config, layer_idx)
+        if config.num_local_experts:
+            from models.mixture import Mixture
+
+            self.mlp = Mixture(config)
         reads = layer_idx in config.cross_attention_layers
         self.memory_index = config.cross_attention_layers.index(layer_idx) if reads else None
         if reads:

@@ -1,7 +1,7 @@
 """What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that,
 to compute no more than it is allowed, and what a teacher says.
 
-CE(log P), CE of the pointing, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
+CE(log P), CE of the pointing, the balance of the decoder's experts where it has some, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
 everything, KL of start and end and BCE of its judgements (after arXiv 1503.02531), weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
 """
 
@@ -17,7 +17,7 @@ from models.layout import IGNORED
 from models.memory import Live, Memory
 from models.questions import QuestionBatch
 
-SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
+SHARES = {"answer": 0.5, "pointing": 0.5, "balance": 0.01, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
 ALLOWED = 0.4  # of a block's and a question's tokens, over all layers: those that go through a feed-forward network
 LOWEST = -1e4  # of a logit: so that a place that is not allowed has no share, and 0 * log 0 is 0
 
@@ -40,6 +40,12 @@ def read(model: GroundedForCausalLM, batch: QuestionBatch) -> Live:
 def reading(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
     """As `loss`, of what is read and judged alone: the decoder learns nothing."""
     parts = _reading(read(model, batch), batch)
+    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
+
+
+def writing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """As `loss`, of what the decoder writes alone: the heads of memory learn nothing."""
+    parts = _writing(model, batch, recall(model, batch)[0])
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
 
 
@@ -76,10 +82,11 @@ def _taught(live: Live, theirs: Live, batch: QuestionBatch) -> torch.Tensor:
 
 def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:
     scores = torch.zeros_like(memory.memory_mask, dtype=torch.float32).masked_fill(~memory.memory_mask, float("-inf"))
-    states = model.model(
-        input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, memory_kv=memory.memory_kv, memory_scores=scores, use_cache=False
-    ).last_hidden_state  # (B, A, C)
-    hidden = states[:, :-1]
+    outputs = model.model(
+        input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, memory_kv=memory.memory_kv, memory_scores=scores, use_cache=False,
+        output_router_logits=bool(model.config.num_local_experts),
+    )  # fmt: skip
+    hidden = outputs.last_hidden_state[:, :-1]  # (B, A - 1, C)
     row, at = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)  # (M,) each
     labels, slots = batch.labels[row, at + 1], batch.slots[row, at + 1]
     copy = model.copy(hidden, memory.memory_keys, scores)[row, at]  # (M, 1 + S)
@@ -88,7 +95,12 @@ def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -
     copied = (copy[:, 1:].exp() * same).sum(-1).clamp_min(LEAST).log()
     known = slots != IGNORED
     pointing = F.nll_loss(copy[known], slots[known] + 1, reduction="none")
-    return {"answer": -average(torch.logaddexp(written, copied)), "pointing": average(pointing)}
+    parts = {"answer": -average(torch.logaddexp(written, copied)), "pointing": average(pointing)}
+    if model.config.num_local_experts:
+        from models.mixture import balance, modalities
+
+        parts["balance"] = balance(outputs.router_logits, modalities(batch), model.config)
+    return parts
 
 
 def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:

@@ -81,6 +81,25 @@ def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
     return _taught(model, data, teacher)
 
 
+def mamba(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+    """start: a model of the preset embedded, of which all is taken over but the self-attention of most decoder layers, or a model of this preset. Its
+    memory encoder stays as it is: only what writes is trained.
+    """
+    if start is None or teacher:
+        raise TrainError("the preset mamba has no teacher" if teacher else "the preset mamba begins with a trained memory: give --start, such as data/weights/reader")
+    from models.answering import GroundedReader
+    from models.grounded import GroundedForCausalLM
+    from models.objective import writing
+    from models.state_space import mixers, with_state_space
+
+    model = open_model(GroundedForCausalLM, start)
+    further = bool(model.config.state_space_layers)
+    if not further:
+        model = with_state_space(model)
+    model.memory.requires_grad_(False)
+    return Task(model, Questions(data), writing, partial(GroundedReader, greedy=True), () if further else mixers(model.config))
+
+
 def _taught(model: nn.Module, data: Path, teacher: Path | None, fresh: tuple[str, ...] = ()) -> Task:
     """A grounded model's task, beside a teacher where there is one."""
     from models.answering import GroundedReader
@@ -95,4 +114,5 @@ PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None, Path | None],
     "floor": (TrainConfig(), floor),
     "embedded": (TrainConfig(epochs=1), embedded),
     "tiny": (TrainConfig(epochs=1, learning_rate=1e-3), tiny),
+    "mamba": (TrainConfig(epochs=1), mamba),
 }

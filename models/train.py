@@ -1,6 +1,6 @@
 """python -m models.train --preset PRESET --data PREPARED --out RUN: train, or go on with a run that was cut off.
 
-PRESET is floor, embedded, or tiny for a try; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
+PRESET is floor, embedded, mamba (a decoder of state-space layers), or tiny for a try; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
 weights), `log.jsonl` and `log.png`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from models.presets import Batched, Task
 
-NAMES = ("floor", "embedded", "tiny")  # of models.presets, which takes a second to import
+NAMES = ("floor", "embedded", "tiny", "mamba")  # of models.presets, which takes a second to import
 DEV = 150  # questions of each development file that are looked at while training
 
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", choices=NAMES, required=True)
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.data wrote")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
-    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one)")
+    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one; mamba: an embedded one or a mamba one)")
     parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too (embedded, tiny: one of the same preset)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
     flags.add(parser)
