@@ -84,6 +84,7 @@ class GroundedOutput(CausalLMOutputWithPast):
     """`logits` are log-probabilities of the mixture where there is memory; `copy` are log shares of nowhere and of each slot."""
 
     copy: torch.Tensor | None = None  # (B, T, 1 + S)
+    router_logits: tuple[torch.Tensor, ...] | None = None  # (B * T, experts) of each layer, where `output_router_logits` is asked for
 
 
 class GroundedForCausalLM(LlamaForCausalLM):
@@ -170,7 +171,7 @@ class GroundedForCausalLM(LlamaForCausalLM):
             loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
         return GroundedOutput(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions, copy=copy,
+            attentions=outputs.attentions, copy=copy, router_logits=outputs.get("router_logits"),
         )
 
 

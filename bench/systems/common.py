@@ -17,10 +17,15 @@ import torch
 from models import shipped
 from models.answering import GroundedReader
 from models.checkpoint import open_model
+from models.data import prepare_rows
 from models.evaluate import evaluate_qa
 from models.grounded import GroundedForCausalLM
+from models.loop import TrainConfig, train
+from models.objective import writing
 from models.qa import QaRow, read_qa
+from models.questions import Questions
 from models.reader import sigmoid
+from models.train import Epoch
 
 SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
 
@@ -39,9 +44,9 @@ def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
     return open_model(GroundedForCausalLM, folder).eval()
 
 
-def development(data: Path, each: int, sets: Sequence[str] = SETS) -> list[QaRow]:
-    """The first answerable questions of each of these sets whose answer is a span."""
-    return [row for name in sets for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+def development(data: Path, each: int, sets: Sequence[str] = SETS, part: str = "dev") -> list[QaRow]:
+    """The first answerable questions of each of these sets whose answer is a span. part: "train" for those to learn from."""
+    return [row for name in sets for row in [row for row in read_qa(data / "qa" / part / f"{name}.jsonl.gz") if row.span][:each]]
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
@@ -63,3 +68,16 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
 
 def weights(model: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
+
+
+def prepared(rows: Sequence[QaRow], out: Path) -> Questions:
+    """Questions as a model trains on them."""
+    prepare_rows(list(rows), out)
+    return Questions(out)
+
+
+def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:
+    """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.loop.train."""
+    model.memory.requires_grad_(False)
+    config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
+    return train(model, lambda epoch: Epoch(questions, questions.order(config.tokens, config.seed, epoch)), writing, config, out, fresh=fresh).eval()
