@@ -107,8 +107,9 @@ class Traced:
 
 
 class GroundedReader:
-    def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False) -> None:
-        self.model, self.tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
+    def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False, window: int = WINDOW) -> None:
+        """window: tokens of a context that are read as one block."""
+        self.model, self.tokenizer, self._greedy, self._window = model.eval(), open_tokenizer(), greedy, window
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """One finding for each question with its own passage; a long passage becomes several blocks of one memory."""
@@ -159,8 +160,8 @@ class GroundedReader:
         title = self._tokens(read.title).ids[:TITLE]
         grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
         return [
-            Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
-            for first in starts(len(context.ids)) or [0]
+            Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + self._window], SEP], np.pad(grid[first : first + self._window], ((len(title) + 1, 1), (0, 0))))
+            for first in starts(len(context.ids), self._window) or [0]
         ]
 
     def _verified(self, recalled: Recalled) -> list[Draft | None]:

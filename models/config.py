@@ -21,7 +21,8 @@ class GroundedConfig(LlamaConfig):
     0 = inserted into a trained decoder without changing it. cross_sink: whether a slot stands beside memory that says "nothing here".
     query_key_norm: queries and keys of the decoder are normalised by head, as in Qwen3. pointer_size: width of the copy attention.
     memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
-    memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens.
+    memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens. attention_window: tokens to each
+    side that a token attends to, in memory encoder and decoder, beside the first attention_globals of its text; 0 = to all (models.sparse).
     num_local_experts: of each decoder layer's feed-forward network, 0 = it has none (models.mixture); a token goes to num_experts_per_tok of these and
     of num_null_experts, which cost nothing. state_space_layers: decoder layers with a Mamba-2 mixer in place of self-attention (models.state_space), whose
     state is state_size wide.
@@ -44,6 +45,8 @@ class GroundedConfig(LlamaConfig):
     num_null_experts: int = 0
     state_space_layers: list[int] | None = None
     state_size: int = 64
+    attention_window: int = 0
+    attention_globals: int = 0
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.cross_attention_layers is None:
@@ -55,6 +58,10 @@ class GroundedConfig(LlamaConfig):
         super().__post_init__(**kwargs)
         if self.state_space_layers:  # by which transformers chooses the cache of each layer
             self.layer_types = ["linear_attention" if at in self.state_space_layers else "full_attention" for at in range(self.num_hidden_layers)]
+        if self.attention_window and self._attn_implementation is None:
+            from models import sparse
+
+            sparse.choose(self, self.attention_window, self.attention_globals)
 
     def validate_memory(self) -> None:
         """Part of the validation that `@strict` runs."""

@@ -21,3 +21,7 @@ class TrainError(FolioError):
 
 class WritingError(FolioError):
     """An answer that cannot be written in the way that was asked for."""
+
+
+class AttentionError(FolioError):
+    """A way of attending that cannot be, or does not go with what is asked beside it."""

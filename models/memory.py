@@ -123,9 +123,13 @@ class MemoryEncoder(nn.Module):
         self.routers.extend(TokenRouter(self.config.hidden_size) for _ in self.experts)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
-        """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone."""
+        """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone.
+
+        Of a block longer than the encoder has positions for, these begin again and again, as Longformer's did at first (arXiv 2004.05150).
+        """
         first = 0 if grid is None else BLOCK_POSITION
-        positions = torch.arange(first, first + ids.shape[1], device=ids.device)[None]  # (1, T)
+        room = self.config.max_position_embeddings - first
+        positions = first + torch.arange(ids.shape[1], device=ids.device)[None] % room  # (1, T)
         words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
         if grid is not None:
             words = words + self.grid(words, grid)

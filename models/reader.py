@@ -210,11 +210,11 @@ def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tu
     if right <= left:
         return []
     start, end = logits[left:right, 0], logits[left:right, 1]
-    reach = np.arange(right - left)[None, :] - np.arange(right - left)[:, None]
-    scores = np.where((reach >= 0) & (reach < LONGEST), start[:, None] + end[None, :], -np.inf)  # (n, n)
+    ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, LONGEST - 1), constant_values=-np.inf), LONGEST)  # (n, LONGEST)
+    scores = start[:, None] + ends
     order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
-    places = [divmod(at, right - left) for at in order]
-    return [(float(scores[place]), left + place[0], left + place[1]) for place in places if np.isfinite(scores[place])]
+    places = [divmod(at, LONGEST) for at in order]
+    return [(float(scores[place]), left + place[0], left + sum(place)) for place in places if np.isfinite(scores[place])]
 
 
 class Memory(NamedTuple):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import command, flags
+from models import attention, command, flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one; mamba: an embedded one or a mamba one)")
     parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too (embedded, tiny: one of the same preset)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
+    attention.add(parser)
     flags.add(parser)
     return parser
 
@@ -75,10 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from models.plots import draw
     from models.presets import PRESETS
 
+    attend = attention.given(options)
     defaults, make = PRESETS[options.preset]
     config = flags.given(options, defaults)
     torch.manual_seed(config.seed)  # new weights are drawn when the model is made
     task = make(options.data, options.start, options.teacher)
+    if attend:
+        attend(task.model)
     if config.compile and task.teacher is not None:
         compile_layers(task.teacher)
 
