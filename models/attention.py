@@ -32,10 +32,7 @@ def given(options: argparse.Namespace) -> Attend | None:
     """What has a model attend as was asked; None where nothing was. Raises AttentionError."""
     window, first = getattr(options, "attention_window", None), getattr(options, "attention_globals", None)
     if options.attention == SPARSE:
-        window, first = NEAR if window is None else window, FIRST if first is None else first
-        if window < 1 or first < 0:
-            raise AttentionError(f"a window of {window} tokens and {first} global ones: give at least 1 and 0")
-        return partial(_sparse, window=window, first=first)
+        return partial(_sparse, window=NEAR if window is None else window, first=FIRST if first is None else first)
     if (window, first) != (None, None):
         raise AttentionError("--attention-window and --attention-globals are of sparse attention: give --attention sparse too")
     return partial(_dense, how=options.attention) if options.attention else None

@@ -1,8 +1,12 @@
-"""Opens what models.train wrote, strictly: a weight that is missing or left over is an error, not a line of a log."""
+"""Opens what models.train wrote, strictly: a weight that is missing or left over is an error, not a line of a log. Writes folders whole or not at all."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,3 +38,17 @@ def open_model(kind: type[Model], folder: Path) -> Model:
     if wrong:
         raise WeightsError(f"{folder} holds no {kind.__name__}: {len(wrong)} weights are missing or of another model ({wrong[0]}, ...)")
     return model
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `out` when all is written. Raises WeightsError for one that is there already."""
+    if out.exists():
+        raise WeightsError(f"{out} is there already: name a new folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=out.parent))
+    try:
+        yield new
+        new.rename(out)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # what was not renamed

@@ -11,7 +11,6 @@ import argparse
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from models import base, command
+from models.checkpoint import new_folder
 from models.config import GroundedConfig
 from models.errors import WeightsError
 from models.floor import FloorReader
@@ -147,18 +147,11 @@ def main() -> None:
     parser.add_argument("--shard", default="2GB", metavar="SIZE", help="largest file (2GB)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if options.out.exists():
-        raise WeightsError(f"{options.out} is there already: name a new folder")
-    model = convert(options.checkpoint)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=options.out.parent))
-    try:
+    with new_folder(options.out) as new:
+        model = convert(options.checkpoint)
         model.save_pretrained(new, max_shard_size=options.shard)
         for file in options.checkpoint.glob("*token*"):
             shutil.copy(file, new)
-        new.rename(options.out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # what was not renamed
     told = {"decoder": sum(one.numel() for one in model.model.parameters()), "layers": model.config.num_hidden_layers, "cross_layers": len(model.config.cross_attention_layers)}
     print(json.dumps(told) if options.json else f"{options.out}: a decoder of {told['layers']} layers, {told['cross_layers']} of which read memory, {told['decoder']:,} weights")
 
