@@ -1,7 +1,8 @@
 """python -m models.positions MODEL OUT --scaling yarn --factor 4: a decoder for prompts longer than those that it was trained on.
 
 What is scaled are the frequencies of its rotary positions, by transformers' `rope_parameters`: YaRN (arXiv 2309.00071) always, dynamic NTK only where
-a prompt is longer than those of training, and the more the longer it is. No weight changes.
+a prompt is longer than those of training, and the more the longer it is (until a prompt shorter than those of training comes, transformers keeps what the longest one needed, so that what it
+writes for one between may depend on those before it). No weight changes.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a 
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -26,7 +28,9 @@ from models.qa import QaRow, read_qa
 from models.questions import Questions
 from models.reader import sigmoid
 from models.train import Epoch
+from models.windows import open_tokenizer, tokens
 
+Result = TypeVar("Result")
 SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
 
 
@@ -47,6 +51,14 @@ def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
 def development(data: Path, each: int, sets: Sequence[str] = SETS, part: str = "dev") -> list[QaRow]:
     """The first answerable questions of each of these sets whose answer is a span. part: "train" for those to learn from."""
     return [row for name in sets for row in [row for row in read_qa(data / "qa" / part / f"{name}.jsonl.gz") if row.span][:each]]
+
+
+def document(data: Path, length: int) -> torch.Tensor:
+    """The contexts of SETS one after the other, read as one text: the first tokens of it, (1, length)."""
+    contexts = dict.fromkeys(row.context for name in SETS for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz"))
+    ids = [token for context in tokens(open_tokenizer(), list(contexts)) for token in context.ids][:length]
+    assert len(ids) == length, f"the development files have {len(ids)} tokens"
+    return torch.tensor([ids])
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
@@ -81,3 +93,22 @@ def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: 
     model.memory.requires_grad_(False)
     config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
     return train(model, lambda epoch: Epoch(questions, questions.order(config.tokens, config.seed, epoch)), writing, config, out, fresh=fresh).eval()
+
+
+def fresh(act: Callable[..., Result], *arguments: Any) -> Result:
+    """What a function of a module returns, run in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(act, *arguments).result()
+
+
+def peak(act: Callable[[], Any]) -> float:
+    """MiB that it held at most, beside what was held before. Of Linux alone."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _held("VmRSS")
+    act()
+    return _held("VmHWM") - before
+
+
+def _held(name: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
