@@ -6,6 +6,7 @@ A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a 
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from models.qa import QaRow, read_qa
 from models.questions import Questions
 from models.reader import sigmoid
 from models.train import Epoch
-from models.windows import open_tokenizer, tokens
+from models.windows import open_tokenizer
 
 Result = TypeVar("Result")
 SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
@@ -55,10 +56,12 @@ def development(data: Path, each: int, sets: Sequence[str] = SETS, part: str = "
 
 def document(data: Path, length: int) -> torch.Tensor:
     """The contexts of SETS one after the other, read as one text: the first tokens of it, (1, length)."""
-    contexts = dict.fromkeys(row.context for name in SETS for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz"))
-    ids = [token for context in tokens(open_tokenizer(), list(contexts)) for token in context.ids][:length]
-    assert len(ids) == length, f"the development files have {len(ids)} tokens"
-    return torch.tensor([ids])
+    tokenizer, ids = open_tokenizer(), []
+    for context in dict.fromkeys(row.context for name in SETS for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")):
+        if len(ids) < length:
+            ids += tokenizer.encode(context, add_special_tokens=False).ids
+    assert len(ids) >= length, f"the development files have {len(ids)} tokens"
+    return torch.tensor([ids[:length]])
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
@@ -102,7 +105,8 @@ def fresh(act: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def peak(act: Callable[[], Any]) -> float:
-    """MiB that it held at most, beside what was held before. Of Linux alone."""
+    """MiB that it held at most, beside what was held before. Of Linux with glibc alone."""
+    ctypes.CDLL(None).malloc_trim(0)  # what is free already would else be taken again uncounted
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _held("VmRSS")
     act()
