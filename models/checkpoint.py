@@ -32,6 +32,8 @@ def open_model(kind: type[Model], folder: Path) -> Model:
 
     try:
         model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except ImportError as error:
+        raise WeightsError(f"{folder} needs what is not installed ({error}): run `pip install -r requirements-systems.txt`") from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder} holds no {kind.__name__} ({str(error).splitlines()[0]})") from error
     wrong = [name for which in ("missing_keys", "unexpected_keys") for name in sorted(report[which])]

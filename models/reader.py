@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from models import flops
-from models.ablation import Block, Decoder
+from models.ablation import Block, Tells
 from models.flops import Spent
 from models.grid import Kind, kind
 from models.layout import Sequences, collate
@@ -95,7 +95,7 @@ class Window:
 class Reader:
     """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one."""
 
-    def __init__(self, compute: Compute, decoder: Decoder | None = None) -> None:
+    def __init__(self, compute: Compute, decoder: Tells | None = None) -> None:
         self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
     def study(

@@ -14,7 +14,7 @@ from samples_rag import evidence
 from indexing.build import build
 from indexing.reader import IndexReader
 from indexing.types import Modality
-from models import finetune, shipped
+from models import finetune, quantise, shipped
 from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
@@ -271,3 +271,18 @@ def test_a_budget_is_spent_on_the_best_evidence(tmp_path: Path) -> None:
     assert little["generation"]["sentences"] == whole["generation"]["sentences"] and little["cost"]["flops"] < whole["cost"]["flops"]
     with pytest.raises(ConfigError, match="at least 0"):
         RagPipeline.from_index(index, budget=-1.0)
+
+
+def test_a_quantised_reader_is_read_with(parts: Parts, tmp_path: Path) -> None:
+    """Every answer of it has what an answer of the shipped one has, its ablation too."""
+    quantise.main(["--method", "int8", "--out", str(tmp_path / "q")])
+    index = parts[1].directory
+    plain, own = (RagPipeline.from_index(index, reader=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "q")))
+    assert own.text == plain.text and own.citations[0].ablation is not None
+    assert own.confidence == pytest.approx(plain.confidence, abs=0.1) and own.citations[0].ablation == pytest.approx(plain.citations[0].ablation, abs=1)
+    with pytest.raises(ConfigError, match="generator embedded"):
+        RagPipeline.from_index(index, generator="quote", reader=str(tmp_path / "q"))
+    with pytest.raises(ConfigError, match="adapter or reader"):
+        RagPipeline.from_index(index, adapter="a", reader=str(tmp_path / "q"))
+    with pytest.raises(WeightsError, match="holds no GroundedForCausalLM"):
+        RagPipeline.from_index(index, reader=str(tmp_path))
