@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from models.grounded import GroundedForCausalLM
 from models.layout import CLS, SEP
 from models.memory import Live
 from models.qa import read_qa
-from models.quantise import METHODS, PROJECTIONS, main, prepare, quantised
+from models.quantise import METHODS, PROJECTIONS, RECIPE, main, prepare, quantised, trained
 from models.windows import open_tokenizer
 
 GROUP = 16
@@ -72,12 +73,14 @@ def test_opened_again_it_says_the_same(plain: Path, tmp_path: Path, method: str,
     assert [path.name for path in tmp_path.iterdir()] == ["q"]
 
 
-def test_only_projections_become_integers() -> None:
-    made = quantised(model(), "int8")
+@pytest.mark.parametrize(("method", "most"), [("int8-dynamic", 128), ("int8", 128), ("int4", 8)])
+def test_only_projections_become_integers(method: str, most: int) -> None:
+    made = quantised(model(), method, GROUP)
     kinds = {name: type(weight.data) for name, weight in made.named_parameters()}
     integers = {name for name, kind in kinds.items() if kind is not torch.Tensor}
     linear = {f"{name}.weight" for name, module in made.named_modules() if isinstance(module, torch.nn.Linear)}
     assert integers == {name for name in linear if name.startswith(PROJECTIONS)} and len(integers) == 4 * 6 + 3 * 7 + 2 * 5
+    assert max(int(levels(weight).int().abs().max()) for name, weight in made.named_parameters() if name in integers) in (most - 1, most)
     before = model().state_dict()
     assert all(torch.equal(weight, before[name]) for name, weight in made.named_parameters() if name not in integers)
 
@@ -102,17 +105,20 @@ def test_gradients_pass_the_rounding(method: str) -> None:
         assert layer.self_attn.q_proj.weight.grad.abs().sum() > 0 and layer.mlp.down_proj.weight.grad.abs().sum() > 0
 
 
-def test_training_goes_before_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_run_is_gone_on_with_and_gives_what_it_learned(tmp_path: Path) -> None:
     model(open_tokenizer().get_vocab_size(), CLS, SEP).save_pretrained(tmp_path / "plain")
     rows = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(8)]
     prepare_rows(read_qa(write_jsonl(tmp_path / "own.jsonl", rows)), tmp_path / "prepared")
-    asked = ["--method", "int4", "--model", str(tmp_path / "plain"), "--group", "16"]
-    main([*asked, "--out", str(tmp_path / "ptq")])
-    main([*asked, "--out", str(tmp_path / "qat"), "--qat", "--data", str(tmp_path / "prepared"), "--batches", "3", "--tokens", "300", "--learning-rate", "1e-2"])
-    ptq, qat = (open_model(GroundedForCausalLM, tmp_path / name).eval() for name in ("ptq", "qat"))
-    assert (said(ptq)[1].spans - said(qat)[1].spans).abs().max() > 1e-2
-    assert torch.equal(ptq.model.embed_tokens.weight, qat.model.embed_tokens.weight)
-    assert {path.name for path in tmp_path.iterdir()} == {"plain", "own.jsonl", "prepared", "ptq", "qat"}
+    before = open_model(GroundedForCausalLM, tmp_path / "plain").eval()
+    config = replace(RECIPE, batches=3, tokens=300, learning_rate=1e-2)
+    learned = trained(open_model(GroundedForCausalLM, tmp_path / "plain"), "int4", tmp_path / "prepared", config, tmp_path / "qat.run", GROUP).eval()
+    main(["--method", "int4", "--model", str(tmp_path / "plain"), "--group", str(GROUP), "--out", str(tmp_path / "qat"), "--qat", "--data", str(tmp_path / "prepared"),
+          "--batches", "3", "--tokens", "300", "--learning-rate", "1e-2"])  # fmt: skip
+    made = open_model(GroundedForCausalLM, tmp_path / "qat").eval()
+    torch.testing.assert_close(said(made)[1].spans, said(learned)[1].spans, atol=1e-4, rtol=1e-4)
+    assert (said(made)[1].spans - said(quantised(before, "int4", GROUP))[1].spans).abs().max() > 1e-2
+    assert torch.equal(made.model.embed_tokens.weight, before.model.embed_tokens.weight)
+    assert {path.name for path in tmp_path.iterdir()} == {"plain", "own.jsonl", "prepared", "qat"}
 
 
 @pytest.mark.parametrize(("more", "kind", "says"), [
