@@ -103,6 +103,7 @@ class Traced:
 
     chances: torch.Tensor  # (B, A) log-probabilities
     slots: torch.Tensor  # (B, A) long: the slot that it was copied from most, -1 where it stands in none
+    greedy: torch.Tensor  # (B, A) bool: whether it is the likeliest token
     stop: torch.Tensor
 
 
@@ -139,8 +140,8 @@ class GroundedReader:
     def remember(self, questions: Sequence[str], passages: Sequence[Passage], owners: Sequence[int]) -> Recalled:
         """owners: the question of each passage, from 0 on in order; every question has one."""
         model, device = self.model, self.model.device
-        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question in questions]
-        contexts = [self._tokens(passage.text) for passage in passages]
+        asked = [[CLS, *self.tokens(question).ids[:QUESTION], SEP] for question in questions]
+        contexts = [self.tokens(passage.text) for passage in passages]
         blocks = [block for at, owner in enumerate(owners) for block in self._blocks(owner, at, passages[at], contexts[at])]
         owner = [block.owner for block in blocks]
         most = max(owner.count(i) for i in range(len(asked)))
@@ -157,7 +158,7 @@ class GroundedReader:
         return Recalled(asked, contexts, blocks, memory, live, block_ids.shape[1])
 
     def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
-        title = self._tokens(read.title).ids[:TITLE]
+        title = self.tokens(read.title).ids[:TITLE]
         grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
         return [
             Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + self._window], SEP], np.pad(grid[first : first + self._window], ((len(title) + 1, 1), (0, 0))))
@@ -166,19 +167,12 @@ class GroundedReader:
 
     def _verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""
-        model, device, asked = self.model, self.model.device, recalled.asked
         odds = recalled.log_odds()
-        rows = [(i, draft) for i in range(len(asked)) for draft in drafted(recalled.blocks, odds, i)]
-        if not rows:
-            return [None] * len(asked)
-        said = [recalled.tokens(draft) for _, draft in rows]
-        ids, mask = (torch.from_numpy(array).to(device) for array in padded([[*asked[i], *answer] for (i, _), answer in zip(rows, said, strict=True)]))
-        owner = torch.tensor([i for i, _ in rows], device=device)
-        out = model(input_ids=ids, attention_mask=mask, **{name: value[owner] for name, value in recalled.memory.inputs().items()})
-        chances = out.logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0].float().cpu().numpy()  # (rows, A - 1)
-        best: list[tuple[float, Draft] | None] = [None] * len(asked)
-        for (i, draft), answer, row in zip(rows, said, chances, strict=True):
-            total = draft.score + float(row[len(asked[i]) - 1 : len(asked[i]) - 1 + len(answer)].sum())
+        rows = [(i, draft) for i in range(len(recalled.asked)) for draft in drafted(recalled.blocks, odds, i)]
+        best: list[tuple[float, Draft] | None] = [None] * len(recalled.asked)
+        said = likelihoods(self.model, recalled.asked, [(i, recalled.tokens(draft)) for i, draft in rows], recalled.memory)
+        for (i, draft), (chance, _) in zip(rows, said, strict=True):
+            total = draft.score + chance
             if best[i] is None or total > best[i][0]:
                 best[i] = total, draft
         return [pair and pair[1] for pair in best]
@@ -188,11 +182,9 @@ class GroundedReader:
 
         None where it writes nothing, or copies nothing of a context.
         """
-        model, memory = self.model, recalled.memory
-        prompt, mask = (torch.from_numpy(array[:, ::-1].copy()).to(model.device) for array in padded([ids[::-1] for ids in recalled.asked]))
-        written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **memory.inputs())
-        new = written[:, prompt.shape[1] :]  # (B, A)
-        traced = trace(model, written, torch.cat((mask, torch.ones_like(new)), 1), new.shape[1], memory)
+        prompt, mask = prompts(recalled.asked, self.model.device)
+        new = write(self.model, prompt, mask, recalled.memory, LONGEST)  # (B, A)
+        traced = trace(self.model, prompt, mask, new, recalled.memory)
         surplus = (traced.chances[:, 0] - traced.stop).tolist()
         chosen: list[Draft | None] = []
         for i, (tokens, slots) in enumerate(zip(new.tolist(), traced.slots.tolist(), strict=True)):
@@ -200,21 +192,48 @@ class GroundedReader:
             chosen.append(place and Draft(surplus[i], *place))
         return chosen
 
-    def _tokens(self, text: str) -> Encoding:
+    def tokens(self, text: str) -> Encoding:
         return self.tokenizer.encode(base.encodable(text), add_special_tokens=False)
 
+    def text(self, ids: Sequence[int], context: Encoding, passage: str) -> str:
+        """What was written, as the passage has it where it stands there."""
+        places = (at for at in range(len(context.ids) - len(ids) + 1) if context.ids[at : at + len(ids)] == list(ids))
+        if ids and (at := next(places, None)) is not None:
+            return passage[context.offsets[at][0] : context.offsets[at + len(ids) - 1][1]]
+        return self.tokenizer.decode(list(ids))
 
-def trace(model: GroundedForCausalLM, written: torch.Tensor, mask: torch.Tensor, new: int, memory: Memory) -> Traced:
-    """written, mask (B, P + A), prompts padded on the left; new: A; memory: of B questions, or of the one that all rows answer."""
-    inputs = {name: value.expand(len(written), *value.shape[1:]) for name, value in memory.inputs().items()}
-    positions = (mask.cumsum(1) - 1).clamp_min(0)  # (B, P + A)
-    out = model(input_ids=written, attention_mask=mask, position_ids=positions, logits_to_keep=new + 1, **inputs)
-    tokens = written[:, -new:]  # (B, A)
-    chances = out.logits[:, :-1].gather(-1, tokens[..., None])[..., 0].float()  # (B, A)
-    same = inputs["memory_ids"][:, None] == tokens[..., None]  # (B, A, S)
+
+def prompts(asked: Sequence[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and their mask, padded on the left, to write behind: (B, P) each."""
+    ids, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
+    return ids, mask
+
+
+def write(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, memory: Memory, longest: int) -> torch.Tensor:
+    """What greedy search writes behind prompts: (B, P) -> (B, A)."""
+    return model.generate(prompt, attention_mask=mask, max_new_tokens=longest, do_sample=False, **memory.inputs())[:, prompt.shape[1] :]
+
+
+def trace(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory) -> Traced:
+    """What the decoder makes of answers (B, A) behind prompts (B, P). memory: of B questions, or of the one that all rows answer."""
+    inputs = {name: value.expand(len(answers), *value.shape[1:]) for name, value in memory.inputs().items()}
+    mask = torch.cat((mask, torch.ones_like(answers)), 1)  # (B, P + A)
+    positions = (mask.cumsum(1) - 1).clamp_min(0)
+    out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **inputs)
+    said = out.logits[:, :-1].float()  # (B, A, V)
+    same = inputs["memory_ids"][:, None] == answers[..., None]  # (B, A, S)
     slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
-    slots = slots.masked_fill(~same.any(-1), -1)
-    return Traced(chances, slots, out.logits[:, 0, SEP].float())
+    return Traced(said.gather(-1, answers[..., None])[..., 0], slots.masked_fill(~same.any(-1), -1), said.argmax(-1) == answers, out.logits[:, 0, SEP].float())
+
+
+def likelihoods(model: GroundedForCausalLM, asked: Sequence[list[int]], answers: Sequence[tuple[int, list[int]]], memory: Memory) -> list[tuple[float, bool]]:
+    """Of each (number of its question, tokens) the log-probability behind that question, and whether greedy search would write it."""
+    if not answers:
+        return []
+    owner = torch.tensor([i for i, _ in answers], device=model.device)
+    ids, known = (torch.from_numpy(array).to(model.device) for array in padded([tokens for _, tokens in answers]))
+    traced = trace(model, *(values[owner] for values in prompts(asked, model.device)), ids, memory.of(owner))
+    return list(zip((traced.chances * known).sum(1).tolist(), (traced.greedy | (known == 0)).all(1).tolist(), strict=True))
 
 
 def written_length(tokens: Sequence[int]) -> int:

@@ -48,6 +48,10 @@ class Memory:
         """Keyword arguments of GroundedForCausalLM.forward() and generate()."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
+    def of(self, questions: torch.Tensor) -> Memory:
+        """Those of the questions with these numbers, as often as they are named."""
+        return Memory(**{name: value[questions] for name, value in self.inputs().items()})
+
     def gather(self, place: torch.Tensor, questions: int, blocks: int) -> Memory:
         """Memories of N single blocks as those of `questions`, of at most `blocks` blocks each; S becomes blocks * S.
 

@@ -103,7 +103,8 @@ def write(reader: GroundedReader, recalled: Recalled, manner: Manner, assistant:
             made = model.generate(prompt, max_new_tokens=manner.longest, return_dict_in_generate=True, **options, **memory.inputs())
         seconds = time.perf_counter() - began
         new = made.sequences[:, prompt.shape[1] :]  # (samples, A)
-        traced = trace(model, made.sequences, torch.ones_like(made.sequences), new.shape[1], memory)
+        prompt = prompt.expand(len(new), -1)
+        traced = trace(model, prompt, torch.ones_like(prompt), new, memory)
         said = best(samples(recalled, new.tolist(), traced))
     start, end = recalled.characters(*said.place) if said.place else (None, None)
     tokens = min(len(said.tokens) + 1, new.shape[1])

@@ -35,7 +35,8 @@ def test_a_score_is_what_decoder_and_judge_say(reader: GroundedReader, recalled:
     answers = [[*context[3:6], SEP, 0], [context[-2], context[3], context[4], context[5], SEP]]
     prompt = recalled.asked[0]
     ids = torch.tensor([[*prompt, *answer] for answer in answers])
-    traced = trace(reader.model, ids, torch.ones_like(ids), 5, recalled.memory)
+    asked = ids[:, : len(prompt)]
+    traced = trace(reader.model, asked, torch.ones_like(asked), ids[:, len(prompt) :], recalled.memory)
     slots = torch.tensor([[recalled.width + 1 + at for at in (3, 4, 5, 0, 0)], [recalled.width + 1 + at for at in (len(context) - 2, 3, 4, 5, 0)]])
     short, scattered = sampling.samples(recalled, answers, replace(traced, slots=slots))
     assert (short.tokens, short.place, short.copied) == (tuple(context[3:6]), (1, 3, 5), 1.0)
@@ -51,10 +52,10 @@ def test_a_score_is_what_decoder_and_judge_say(reader: GroundedReader, recalled:
 @torch.inference_mode()
 def test_a_token_that_stands_nowhere_has_no_slot(reader: GroundedReader, recalled: Recalled) -> None:
     context, strange = recalled.contexts[1].ids, 29000
-    ids = torch.tensor([[*recalled.asked[0], strange, context[2]], [*recalled.asked[0], strange, strange]])
-    traced = trace(reader.model, ids, torch.ones_like(ids), 2, recalled.memory)
+    asked, ids = torch.tensor([recalled.asked[0]] * 2), torch.tensor([[strange, context[2]], [strange, strange]])
+    traced = trace(reader.model, asked, torch.ones_like(asked), ids, recalled.memory)
     assert traced.slots.tolist() == [[-1, recalled.width + 1 + 2], [-1, -1]]
-    placed, nowhere = sampling.samples(recalled, ids[:, -2:].tolist(), traced)
+    placed, nowhere = sampling.samples(recalled, ids.tolist(), traced)
     assert placed.place == (1, 2, 2) and placed.copied == 0.5
     assert (nowhere.place, nowhere.copied, nowhere.score) == (None, 0.0, float("-inf"))
 
