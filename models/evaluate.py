@@ -43,13 +43,14 @@ class QaReport:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading."""
+    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: that span."""
 
     unanswerable: bool
     confidence: float
     exact: float
     f1: float
     seconds: float
+    said: str
 
 
 def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float]) -> list[Judged]:
@@ -62,7 +63,7 @@ def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Findi
     for row, finding in zip(rows, findings, strict=True):
         said = row.context[finding.start : finding.end]
         exact, f1 = (0.0, 0.0) if row.unanswerable else squad(said, [answer.text for answer in row.answers])
-        judged.append(Judged(row.unanswerable, confidence(finding), exact, f1, seconds))
+        judged.append(Judged(row.unanswerable, confidence(finding), exact, f1, seconds, said))
     return judged
 
 

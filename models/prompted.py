@@ -21,7 +21,7 @@ from models.reader import BATCH
 from models.windows import Passage
 
 Thing = TypeVar("Thing")
-_GROUNDED = re.compile(r"\s*(?:Title: (?P<title>[^\n]*)\n\n)?(?P<passage>.*)\n\nQuestion: (?P<question>.*)\nAnswer:\s*", re.DOTALL)
+_GROUNDED = re.compile(r"(?:Title: (?P<title>[^\n]*)\n\n)?(?P<passage>.*)\n\nQuestion: (?P<question>.*)\nAnswer:\s*", re.DOTALL)
 _QUESTION = re.compile(r"[^\n.?!]*\?")
 
 
