@@ -51,6 +51,7 @@ def test_answers_stay_spans_and_numbers_stay(name: str, row: QaRow, seed: int) -
 
 @given(TEXTS)
 def test_what_is_edited_keeps_its_places(text: str) -> None:
+    text = re.sub("[<>]", "", text)
     made = edit(text, re.compile("[a-e]+"), lambda found: f"<{found}>")
     assert re.sub("[<>]", "", made.text) == text
     for at in range(len(text)):
