@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from qa_files import row, write_jsonl
 
 from models import aspects as module
-from models.aspects import aspects, balance, joined, read, variation
+from models.aspects import aspects, balance, joined, read, under, variation
 from models.errors import DataError, WeightsError
+from models.perturb import ROBUSTNESS
 from models.qa import QaRow, read_qa
 from models.reader import Finding
 from models.windows import Passage
@@ -102,3 +104,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         module.main([str(tmp_path / "none.jsonl")])
     with pytest.raises(WeightsError):
         module.main([str(file), "--model", str(tmp_path)])
+
+
+def test_the_worst_counts_the_question_as_it_is(rows: list[QaRow]) -> None:
+    made = read(Particular(), rows)
+    better = replace(made, perturbed={name: [replace(one, f1=1.0) for one in some] for name, some in made.perturbed.items()})
+    assert (under(better, ROBUSTNESS).mean.value, under(better, ROBUSTNESS).worst.value) == (1.0, 0.0)
