@@ -43,11 +43,12 @@ def test_likelihoods_are_the_models(model: GroundedForCausalLM) -> None:
     found = Prompted(model).likelihoods(pairs)
     reader = GroundedReader(model)
     for (text, continuation), (chance, greedy) in zip(pairs, found, strict=True):
-        read, ids = reader.remembered([parted(text)]), open_tokenizer().encode(continuation, add_special_tokens=False).ids
+        question, passage = parted(text)
+        read, ids = reader.remember([question], [passage], [0]), open_tokenizer().encode(continuation, add_special_tokens=False).ids
         logits = model(input_ids=torch.tensor([[*read.asked[0], *ids]]), **read.memory.inputs()).logits[0, len(read.asked[0]) - 1 : -1]
         assert chance == pytest.approx(float(logits[range(len(ids)), ids].sum()), abs=1e-3)
         assert greedy == (logits.argmax(-1).tolist() == ids)
-    without = reader.remembered([(parted(asked[0])[0], Passage("nothing"))])
+    without = reader.remember([parted(asked[0])[0]], [Passage("nothing")], [0])
     ids = open_tokenizer().encode("a boiler", add_special_tokens=False).ids
     other = model(input_ids=torch.tensor([[*without.asked[0], *ids]]), **without.memory.inputs()).logits[0, len(without.asked[0]) - 1 : -1]
     assert abs(float(other[range(len(ids)), ids].sum()) - found[2][0]) > 1e-2  # the passage is read
