@@ -26,6 +26,7 @@ class GroundedConfig(LlamaConfig):
     num_local_experts: of each decoder layer's feed-forward network, 0 = it has none (models.mixture); a token goes to num_experts_per_tok of these and
     of num_null_experts, which cost nothing. state_space_layers: decoder layers with a Mamba-2 mixer in place of self-attention (models.state_space), whose
     state is state_size wide.
+    memory_heads: the attention heads of the memory's layers where some were pruned; they keep their width, which a BertConfig derives from the number of heads that there were.
     """
 
     model_type = "grounded"
@@ -47,6 +48,7 @@ class GroundedConfig(LlamaConfig):
     state_size: int = 64
     attention_window: int = 0
     attention_globals: int = 0
+    memory_heads: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.cross_attention_layers is None:
@@ -69,6 +71,8 @@ class GroundedConfig(LlamaConfig):
             raise ValueError(f"cross_attention_layers {self.cross_attention_layers}: there are {self.num_hidden_layers} decoder layers")
         if not 0 <= self.memory_cached_layers <= self.memory_config.num_hidden_layers:
             raise ValueError(f"memory_cached_layers {self.memory_cached_layers}: the memory has {self.memory_config.num_hidden_layers} layers")
+        if self.memory_heads is not None and not 0 < self.memory_heads <= self.memory_config.num_attention_heads:
+            raise ValueError(f"memory_heads {self.memory_heads}: a layer of the memory has {self.memory_config.num_attention_heads} heads")
 
     def validate_layers(self) -> None:
         if self.num_local_experts and not 1 <= self.num_experts_per_tok <= self.num_local_experts:

@@ -24,6 +24,7 @@ ensure_operators()
 
 from transformers import BertModel  # noqa: E402
 from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
+from transformers.models.bert.modeling_bert import BertAttention  # noqa: E402
 from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
 from models.config import GroundedConfig  # noqa: E402
@@ -110,6 +111,9 @@ class MemoryEncoder(nn.Module):
         layers = self.bert.encoder.layer
         for at in range(self.cached_layers, len(layers)):
             layers[at] = ExpertLayer(self.config, layer_idx=at)
+        if config.memory_heads is not None:
+            for layer in layers:
+                _fewer_heads(layer.attention, config.memory_heads)
         self.experts = nn.ModuleList(Experts(self.config.hidden_size, config.memory_expert_size) for _ in layers[self.cached_layers :])
         self.grid = GridEmbeddings(self.config.hidden_size)
         self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
@@ -182,6 +186,15 @@ class MemoryEncoder(nn.Module):
             config=self.config, inputs_embeds=F.pad(states, (0, 0, before, 0)), attention_mask=F.pad(mask, (before, 0), value=1)
         )  # (N, 1, P + S, P + S)
         return whole if whole is None or not before else whole[:, :, before:]
+
+
+def _fewer_heads(attention: BertAttention, heads: int) -> None:
+    """Give a layer so many heads, each as wide as before."""
+    inner, width = attention.self, attention.output.dense.out_features
+    inner.num_attention_heads, inner.all_head_size = heads, heads * inner.attention_head_size
+    for name in ("query", "key", "value"):
+        setattr(inner, name, nn.Linear(width, inner.all_head_size))
+    attention.output.dense = nn.Linear(inner.all_head_size, width)
 
 
 class MemoryProjector(nn.Module):

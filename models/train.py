@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from models.loop import TrainConfig
     from models.presets import Batched, Task
 
 NAMES = ("floor", "embedded", "tiny", "mamba")  # of models.presets, which takes a second to import
@@ -68,12 +69,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def fit(task: Task, config: TrainConfig, out: Path, dev: Sequence[Path] = ()) -> None:
+    """Train to the end, and leave the model, the log and its picture in the run's folder. Raises DataError, TrainError."""
+    from models.loop import compile_layers, train
+    from models.plots import draw
+
+    if config.compile and task.teacher is not None:
+        compile_layers(task.teacher)
+
+    def batches(epoch: int) -> Epoch:
+        return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
+
+    model = train(task.model, batches, task.loss, config, out, evaluate=development(task, dev), fresh=task.fresh)
+    model.save_pretrained(out / "model")
+    draw(out / "log.jsonl", out / "log.png")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     import torch
 
-    from models.loop import compile_layers, train
-    from models.plots import draw
     from models.presets import PRESETS
 
     attend = attention.given(options)
@@ -83,15 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     task = make(options.data, options.start, options.teacher)
     if attend:
         attend(task.model)
-    if config.compile and task.teacher is not None:
-        compile_layers(task.teacher)
-
-    def batches(epoch: int) -> Epoch:
-        return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
-
-    model = train(task.model, batches, task.loss, config, options.out, evaluate=development(task, options.dev), fresh=task.fresh)
-    model.save_pretrained(options.out / "model")
-    draw(options.out / "log.jsonl", options.out / "log.png")
+    fit(task, config, options.out, options.dev)
 
 
 if __name__ == "__main__":
