@@ -2,8 +2,8 @@
 
 Of each layer, in the memory encoder, its experts and the decoder, those go that matter least (arXiv 1905.10650, 1906.10771); of each kind of layer the same
 number goes everywhere, so that the configuration says how large the new model is. The width of the states stays, and so do keys and values of the
-decoder: of each of their heads as many queries go. Cut here rather than by torch-pruning 1.6: its dependency graph takes the experts' tensors (K, W, E) for
-vectors of W, cuts into the norm that all heads of the cross-attention share, and does not come to an end in the decoder's rotated queries.
+decoder: of each of their heads as many queries go. Cut here rather than by torch-pruning 1.6: of the experts' tensors its dependency graph knows the last
+axis alone, with cross-attention's queries it would cut the norm that all heads share, and behind the decoder's rotated queries it did not come to an end.
 Legend: P parts of a weight that each keep as many units, U units of one, W width.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -68,6 +69,13 @@ def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool 
     """EM and F1 of the drafts that the decoder verifies, or of what it writes by itself, and ms a question."""
     found = evaluate_qa(GroundedReader(model, greedy=greedy), rows, lambda finding: sigmoid(finding.answerable))
     return {"EM": round(found.exact_match.value, 3), "F1": round(found.f1.value, 3), "ms a question": found.ms}
+
+
+def prepare(data: Path, folder: Path, each: int) -> Path:
+    """Examples to train on, of so many questions of each of SETS. Returns the folder."""
+    drawn = [row for name in SETS for row in random.Random(0).sample(read_qa(data / "qa" / "train" / f"{name}.jsonl.gz"), each)]
+    prepare_rows(drawn, folder)
+    return folder
 
 
 def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
