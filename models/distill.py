@@ -24,8 +24,6 @@ from models.loop import TrainConfig
 from models.presets import distilled
 from models.train import fit
 
-RATE = 3e-4  # three times models.train's: what was cut has further to go
-
 
 def spread(layers: int, number: int) -> list[int]:
     """So many of the layers, evenly, the last among them: it is the one that what follows was trained on."""
@@ -79,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fewer = options.layers is not None or options.memory_layers is not None
     if fewer == (options.student is not None):
         raise TrainError("a student is either --student, or the teacher with fewer --layers and --memory-layers: give one of both")
-    config = flags.given(options, TrainConfig(epochs=1, learning_rate=RATE))
+    config = flags.given(options, TrainConfig(epochs=1))
     teacher = open_model(GroundedForCausalLM, options.teacher)
     if fewer:
         layers = teacher.config.num_hidden_layers if options.layers is None else options.layers

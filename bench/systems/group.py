@@ -10,7 +10,6 @@ import torch
 
 from bench.systems.common import Row, answered, development, fastest, grounded, prepare
 from models.checkpoint import open_model
-from models.distill import RATE
 from models.grounded import GroundedForCausalLM
 from models.group import bytes_a_token, group
 from models.layout import CLS
@@ -21,7 +20,7 @@ from models.train import fit
 
 EACH, LEARNED = 12, 120  # questions of a set that are answered, that are learned from
 ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences that are written at once, tokens of each, slots of memory that they read
-CONFIG = TrainConfig(epochs=1, batches=20, tokens=1536, learning_rate=RATE, evaluate_every=10_000)
+CONFIG = TrainConfig(epochs=1, batches=20, tokens=1536, evaluate_every=10_000)
 
 
 def measure(data: Path) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.systems.common import Row, answered, development, grounded, prepare, weights
 from models.checkpoint import open_model
-from models.distill import RATE, fewer_layers
+from models.distill import fewer_layers
 from models.grounded import GroundedForCausalLM
 from models.loop import TrainConfig
 from models.presets import distilled
@@ -18,7 +18,7 @@ from models.train import fit
 
 EACH = 12  # questions of a set that are answered
 LEARNED = 120  # of a set that are learned from
-CONFIG = TrainConfig(epochs=1, batches=30, tokens=1536, learning_rate=RATE, evaluate_every=10_000)
+CONFIG = TrainConfig(epochs=1, batches=40, tokens=1536, evaluate_every=10_000)
 
 FORMS: dict[str, Callable[[GroundedForCausalLM, Path], GroundedForCausalLM]] = {
     "heads and channels -25 %": lambda model, data: prune(model, 0.25, 0.25, data),
