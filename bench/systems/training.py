@@ -18,7 +18,7 @@ from models.loop import TrainConfig, resolve_precision, train
 from models.presets import embedded
 
 LEARNED = 60  # questions of a set
-TOKENS, STEPS = 4096, 4
+TOKENS, STEPS = 4096, 3
 FORMS: dict[str, dict[str, Any]] = {
     "fp32": {"precision": "fp32"}, "fp32, gradient checkpointing": {"precision": "fp32", "gradient_checkpointing": True},
     "bf16": {"precision": "bf16"}, "bf16, gradient checkpointing": {"precision": "bf16", "gradient_checkpointing": True},
