@@ -50,9 +50,9 @@ def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
     return open_model(GroundedForCausalLM, folder).eval()
 
 
-def development(data: Path, each: int, sets: Sequence[str] = SETS, part: str = "dev") -> list[QaRow]:
-    """The first answerable questions of each of these sets whose answer is a span. part: "train" for those to learn from."""
-    return [row for name in sets for row in [row for row in read_qa(data / "qa" / part / f"{name}.jsonl.gz") if row.span][:each]]
+def development(data: Path, each: int, sets: Sequence[str] = SETS) -> list[QaRow]:
+    """The first answerable questions of each of these sets whose answer is a span."""
+    return [row for name in sets for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
 
 
 def document(data: Path, length: int) -> torch.Tensor:
@@ -71,10 +71,14 @@ def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool 
     return {"EM": round(found.exact_match.value, 3), "F1": round(found.f1.value, 3), "ms a question": found.ms}
 
 
-def prepare(data: Path, folder: Path, each: int) -> Path:
-    """Examples to train on, of so many questions of each of SETS. Returns the folder."""
-    drawn = [row for name in SETS for row in random.Random(0).sample(read_qa(data / "qa" / "train" / f"{name}.jsonl.gz"), each)]
-    prepare_rows(drawn, folder)
+def drawn(data: Path, each: int) -> list[QaRow]:
+    """So many questions of each of SETS to learn from."""
+    return [row for name in SETS for row in random.Random(0).sample(read_qa(data / "qa" / "train" / f"{name}.jsonl.gz"), each)]
+
+
+def prepare(rows: Sequence[QaRow], folder: Path) -> Path:
+    """Questions as models.train learns from them. Returns the folder."""
+    prepare_rows(list(rows), folder)
     return folder
 
 
@@ -91,12 +95,6 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
 
 def weights(model: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
-
-
-def prepared(rows: Sequence[QaRow], out: Path) -> Questions:
-    """Questions as a model trains on them."""
-    prepare_rows(list(rows), out)
-    return Questions(out)
 
 
 def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:

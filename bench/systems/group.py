@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from bench.systems.common import Row, answered, development, fastest, grounded, prepare
+from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare
 from models.checkpoint import open_model
 from models.grounded import GroundedForCausalLM
 from models.group import bytes_a_token, group
@@ -31,7 +31,7 @@ def measure(data: Path) -> Iterator[Row]:
     yield _row("1 (MQA), the mean", one, rows)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fit(distilled(one, grounded(), prepare(data, folder / "prepared", LEARNED)), CONFIG, folder / "run")
+        fit(distilled(one, grounded(), prepare(drawn(data, LEARNED), folder / "prepared")), CONFIG, folder / "run")
         yield _row("1 (MQA), distilled", open_model(GroundedForCausalLM, folder / "run" / "model").eval(), rows)
 
 

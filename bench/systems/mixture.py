@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from bench.make_pages import material
-from bench.make_pages import rows as pages
-from bench.systems.common import Row, answered, development, fastest, grounded, prepared, taught, weights
+from bench.make_pages import rows as made_pages
+from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught, weights
 from models.grid import Kind
 from models.grounded import GroundedForCausalLM
 from models.mixture import active_weights, loads, modalities
 from models.objective import recall
-from models.questions import QuestionBatch
+from models.questions import QuestionBatch, Questions
 from models.upcycle import upcycled
 
 FORMS = {"dense": None, "4 experts, 2 a token": (4, 2, 0), "4 experts and 4 null, 2 a token": (4, 2, 4)}
@@ -25,10 +25,10 @@ TOKENS = 2048  # in a batch, to measure how fast the decoder reads them
 
 
 def measure(data: Path) -> Iterator[Row]:
-    rows, drawn = development(data, ASKED), material(data)
+    rows, pages = development(data, ASKED), material(data)
     with tempfile.TemporaryDirectory() as folder:
-        learned = prepared(development(data, LEARNED, "train") + pages(drawn, DRAWN, seed=0), Path(folder) / "train")
-        seen = prepared(rows + pages(drawn, DRAWN, seed=1), Path(folder) / "dev")
+        learned = Questions(prepare(drawn(data, LEARNED) + made_pages(pages, DRAWN, seed=0), Path(folder) / "train"))
+        seen = Questions(prepare(rows + made_pages(pages, DRAWN, seed=1), Path(folder) / "dev"))
         batches = [seen.batch(order) for order in seen.order(2048, 0, 0)]
         for form, asked in FORMS.items():
             torch.manual_seed(0)

@@ -10,21 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.systems.common import Row, development, grounded
+from bench.systems.common import Row, development, drawn, grounded, prepare
 from models import shipped
 from models.checkpoint import open_model
-from models.data import prepare_rows
 from models.evaluate import evaluate_qa, shipped_encoder
 from models.grounded import GroundedForCausalLM
 from models.meter import Meter
-from models.qa import QaRow, read_qa
+from models.qa import QaRow
 from models.quantise import METHODS, RECIPE, quantised, trained
 from models.reader import Compute, Reader, sigmoid
 from models.torch_reader import TorchEncoder
 
 EACH = 24  # questions of each development file
-LEARNED = ("squad2_dev", "tatqa")  # training files, of each the first ROWS rows
-ROWS = 400
+LEARNED = 120  # of each training file
 BRIEF = replace(RECIPE, batches=10)
 TRAINED = ("int8-dynamic", "int4")
 
@@ -37,10 +35,9 @@ def measure(data: Path) -> Iterator[Row]:
         yield opened("float32", grounded(), made, rows)
         for method in METHODS:
             yield opened(method, quantised(grounded(), method), made, rows)
-        learned = [row for name in LEARNED for row in read_qa(data / "qa" / "train" / f"{name}.jsonl.gz")[:ROWS] if row.unanswerable or row.span]
-        prepare_rows(learned, made / "prepared")
+        prepared = prepare(drawn(data, LEARNED), made / "prepared")
         for method in TRAINED:
-            model = trained(grounded(), method, made / "prepared", BRIEF, made / f"{method}.run")
+            model = trained(grounded(), method, prepared, BRIEF, made / f"{method}.run")
             yield opened(f"{method}, trained {BRIEF.batches} batches", quantised(model, method), made, rows)
 
 

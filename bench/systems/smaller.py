@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.systems.common import Row, answered, development, grounded, prepare, weights
+from bench.systems.common import Row, answered, development, drawn, grounded, prepare, weights
 from models.checkpoint import open_model
 from models.distill import fewer_layers
 from models.grounded import GroundedForCausalLM
@@ -33,7 +33,7 @@ def measure(data: Path) -> Iterator[Row]:
     yield Row("smaller", "shipped", {"million weights": _millions(shipped), **answered(shipped, rows)})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepared = prepare(data, folder / "prepared", LEARNED)
+        prepared = prepare(drawn(data, LEARNED), folder / "prepared")
         for form, make in FORMS.items():
             student = make(grounded(), prepared)
             before = answered(student, rows)

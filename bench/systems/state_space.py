@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from bench.systems.common import Row, answered, development, fastest, grounded, prepared, taught
+from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught
 from models.grounded import GroundedForCausalLM
+from models.questions import Questions
 from models.state_space import mixers, with_state_space
 
 LEARNED, ASKED = 60, 20  # questions of each set
@@ -23,7 +24,7 @@ def measure(data: Path) -> Iterator[Row]:
     hybrid = with_state_space(grounded())
     fresh = mixers(hybrid.config)
     with tempfile.TemporaryDirectory() as folder:
-        learned = prepared(development(data, LEARNED, "train"), Path(folder) / "train")
+        learned = Questions(prepare(drawn(data, LEARNED), Path(folder) / "train"))
         for form, model in (("transformer, the same layers anew", redrawn(grounded(), fresh)), ("Mamba-2 but for one layer", hybrid)):
             model = taught(model, learned, BATCHES, Path(folder) / form, fresh)
             yield Row("state-space layers", form, {"F1": answered(model, rows, greedy=True)["F1"], **speeds(model)})

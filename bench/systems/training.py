@@ -6,13 +6,11 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.systems.common import Row, prepare
+from bench.systems.common import Row, drawn, fresh, prepare
 from models import shipped
 from models.loop import TrainConfig, resolve_precision, train
 from models.presets import embedded
@@ -27,13 +25,12 @@ FORMS: dict[str, dict[str, Any]] = {
 
 def measure(data: Path) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
-        prepared = prepare(data, Path(name) / "prepared", LEARNED)
+        prepared = prepare(drawn(data, LEARNED), Path(name) / "prepared")
         for form, flags in FORMS.items():
             if flags["precision"] == "bf16" and resolve_precision("auto") != "bf16":
                 yield Row("training", form, {"not measured": "this processor does not multiply bf16"})
                 continue
-            with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
-                yield Row("training", form, fresh.submit(steps, prepared, Path(name) / form, flags).result())
+            yield Row("training", form, fresh(steps, prepared, Path(name) / form, flags))
 
 
 def steps(prepared: Path, out: Path, flags: dict[str, Any]) -> dict[str, float]:
