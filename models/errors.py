@@ -25,3 +25,7 @@ class WritingError(FolioError):
 
 class AttentionError(FolioError):
     """A way of attending that cannot be, or does not go with what is asked beside it."""
+
+
+class LayoutError(FolioError):
+    """Processes that cannot share a model as they were asked to."""

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-import torch
-import torch.distributed as dist
-
-from models.errors import TrainError
+from models.errors import FolioError, LayoutError
 
 if TYPE_CHECKING:
+    import torch
     from torch.distributed.device_mesh import DeviceMesh
 
     from models.config import GroundedConfig
@@ -37,15 +35,15 @@ class Layout:
         return self.data * self.tensor * self.pipeline
 
     def check(self, config: GroundedConfig) -> None:
-        """Raises TrainError where a model cannot be shared so, or where torchrun did not start as many processes."""
+        """Raises LayoutError where a model cannot be shared so, or where torchrun did not start as many processes."""
         for name, size in (("data", self.data), ("tensor", self.tensor), ("pipeline", self.pipeline)):
             if size < 1:
-                raise TrainError(f"--{name}-parallel must be at least 1, not {size}")
+                raise LayoutError(f"--{name}-parallel must be at least 1, not {size}")
         if self.processes != world():
             sizes = f"{self.data} x {self.tensor} x {self.pipeline} (data x tensor x pipeline)"
-            raise TrainError(f"{sizes} are {self.processes} processes, and {world()} were started: start them with torchrun --nproc-per-node {self.processes}")
+            raise LayoutError(f"{sizes} are {self.processes} processes, and {world()} were started: start them with torchrun --nproc-per-node {self.processes}")
         if self.pipeline > config.num_hidden_layers:
-            raise TrainError(f"--pipeline-parallel {self.pipeline}: the decoder has {config.num_hidden_layers} layers, give at most {config.num_hidden_layers}")
+            raise LayoutError(f"--pipeline-parallel {self.pipeline}: the decoder has {config.num_hidden_layers} layers, give at most {config.num_hidden_layers}")
         memory = config.memory_config
         divided = {
             "heads": config.num_attention_heads, "key-value heads": config.num_key_value_heads, "channels of the decoder": config.intermediate_size,
@@ -53,10 +51,12 @@ class Layout:
         }  # fmt: skip
         for name, count in divided.items():
             if count % self.tensor:
-                raise TrainError(f"{self.tensor} tensor-parallel processes cannot share {count} {name} evenly: give a number that divides {count}")
+                raise LayoutError(f"{self.tensor} tensor-parallel processes cannot share {count} {name} evenly: give a number that divides {count}")
 
     def mesh(self) -> DeviceMesh:
-        return dist.init_device_mesh(device().type, (self.pipeline, self.data, self.tensor), mesh_dim_names=(PIPELINE, DATA, TENSOR))
+        from torch.distributed.device_mesh import init_device_mesh
+
+        return init_device_mesh(device().type, (self.pipeline, self.data, self.tensor), mesh_dim_names=(PIPELINE, DATA, TENSOR))
 
 
 def world() -> int:
@@ -70,13 +70,13 @@ def rank() -> int:
 
 
 def device() -> torch.device:
+    import torch
+
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def agreed(check: Callable[[], Checked]) -> Checked:
-    """What every process finds alike. Of an error (TrainError, DataError, WeightsError) only the first process tells; the others end without a word."""
-    from models.errors import FolioError
-
+    """What every process finds alike. Of an error that a user can cause only the first process tells; the others end without a word."""
     try:
         return check()
     except FolioError:
@@ -88,6 +88,9 @@ def agreed(check: Callable[[], Checked]) -> Checked:
 @contextmanager
 def together(silence: timedelta = SILENCE) -> Iterator[None]:
     """While the processes can speak to each other: by gloo on a CPU, by nccl between GPUs."""
+    import torch
+    import torch.distributed as dist
+
     alone = {} if "MASTER_ADDR" in os.environ else {"store": dist.HashStore(), "rank": 0, "world_size": 1}
     if device().type == "cuda":
         torch.cuda.set_device(device())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,8 @@ def opened(folder: Path) -> GroundedForCausalLM:
         raise WeightsError(f"{folder} holds no checkpoint: give the --out of a run of models.parallel")
     try:
         model = GroundedForCausalLM(GroundedConfig.from_pretrained(path, local_files_only=True))
-        dcp.load({MODEL: {name: weight.detach() for name, weight in model.named_parameters()}}, checkpoint_id=path, no_dist=True)
+        with warnings.catch_warnings(action="ignore"):  # that it is done in one process
+            dcp.load({MODEL: {name: weight.detach() for name, weight in model.named_parameters()}}, checkpoint_id=path, no_dist=True)
     except DAMAGED as error:
         raise WeightsError(f"{path} is damaged ({str(error).splitlines()[0]}): train again") from error
     return model

@@ -95,7 +95,7 @@ class Stage(nn.Module):
         loss = sum(SHARES[name] * part for name, part in parts.items() if name != "through")
         parts["loss"] = loss
         self.told.append(self.weights[number] * torch.stack([parts[name].detach().float() for name in self.names]))
-        return (self.weights[number] * loss).reshape(1)
+        return torch.stack([self.weights[number] * loss])  # no view: FSDP2 warns of those
 
     def _received(self, batch: QuestionBatch, came: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         """What came from the stage before, in the size of this batch."""
