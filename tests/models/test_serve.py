@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,16 @@ from models.layout import CLS, SEP
 from models.memory import Memory
 from models.processes import TENSOR, Layout, together
 from models.tensor_parallel import share_heads
-from models.windows import Passage, open_tokenizer
+from models.windows import open_tokenizer
 
 POOL = "The pool is heated to 28 degrees. It is open until nine in the evening."
 LINES = [json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),
          json.dumps({"question": "How long?", "context": POOL, "title": "Pool"}), json.dumps({"question": 3, "context": POOL})]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["llama", "normed"])
-def model(request: pytest.FixtureRequest) -> GroundedForCausalLM:
+def model(*, normed: bool) -> GroundedForCausalLM:
     config = tiny(open_tokenizer().get_vocab_size(), CLS, SEP)
-    config.query_key_norm = request.param
+    config.query_key_norm = normed
     torch.manual_seed(0)
     made = GroundedForCausalLM(config).eval()
     for weight in made.parameters():  # far from the small start, so that differences show
@@ -48,11 +47,44 @@ def computed(model: GroundedForCausalLM) -> dict[str, Any]:
     return {"logits": logits, **{str(greedy): list(serve.serve(GroundedReader(model, greedy=greedy), LINES)) for greedy in (False, True)}}
 
 
-def shared(models: list[GroundedForCausalLM]) -> list[dict[str, Any]]:
+def shared() -> list[dict[str, Any]]:
     """In one of the processes."""
     made = []
     with together():
-        for model in models:
-            share_heads(model, Layout(tensor=2).mesh()[TENSOR])
-            made.append(computed(model))
+        for normed in (False, True):
+            whole = model(normed=normed)
+            share_heads(whole, Layout(tensor=2).mesh()[TENSOR])
+            made.append(computed(whole))
     return made
+
+
+def test_two_processes_say_what_one_says() -> None:
+    first, second = run(2, shared)
+    for normed, one, other in zip((False, True), first, second, strict=True):
+        with together():
+            alone = computed(model(normed=normed))
+        assert abs(one["logits"] - alone["logits"]).max() < 1e-4
+        for greedy in ("False", "True"):
+            assert one[greedy] == other[greedy] and len(one[greedy]) == len(LINES)
+            for line, wanted in zip(one[greedy], alone[greedy], strict=True):
+                assert line == pytest.approx(wanted, abs=1e-3)
+            assert one[greedy][2] == {"answer": None, "start": None, "end": None}
+            assert [at for at, line in enumerate(one[greedy]) if "error" in line] == [1, 4]
+        assert one["False"][0]["answer"] == POOL[one["False"][0]["start"] : one["False"][0]["end"]]
+
+
+def test_what_cannot_be_served_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsError, match="holds no GroundedForCausalLM"):
+        serve.main(["--model", str(tmp_path)])
+    model(normed=False).save_pretrained(tmp_path / "model")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(LayoutError, match="4 tensor-parallel processes cannot share 2 key-value heads evenly"):
+        serve.main(["--model", str(tmp_path / "model")])
+
+
+def test_as_it_is_typed_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    model(normed=False).save_pretrained(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(LINES)))
+    serve.main(["--model", str(tmp_path)])
+    first, wrong, *_ = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["answer"] and wrong == {"error": 'line 2 is not {"question": "...", "context": "..."}'}
