@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from models.stages import Stage
 
 NAMES = ("embedded", "tiny")  # of models.presets: those that are grounded models
-SHARDS = "shards"  # in the folder of a run
+SHARDS, ZERO = "shards", "zero"  # in the folder of a run: checkpoints, and those of DeepSpeed
 EVERY = 50  # batches between two lines of the log, as in models.loop
 
 
@@ -86,7 +86,7 @@ class Process:
         from models.stages import Stage
 
         self.layout, self.config, self.mesh = layout, config, layout.mesh()
-        self.at = self.mesh.get_local_rank(PIPELINE)
+        self.at, self.part = self.mesh.get_local_rank(PIPELINE), self.mesh.get_local_rank(DATA)
         first_name = {id(weight): name for name, weight in reversed(list(task.model.named_parameters(remove_duplicate=False)))}
         own_name = {name: first_name[id(weight)] for name, weight in task.model.named_parameters(remove_duplicate=False)}  # of tied weights the first
         tied = {name for name, count in Counter(own_name.values()).items() if count > 1}
@@ -100,7 +100,7 @@ class Process:
         self.weights = {own_name[name]: weight for name, weight in self.stage.model.named_parameters()}
         ends = {0, layout.pipeline - 1}
         pairs = [dist.new_group(self.mesh.mesh[sorted(ends), d, t].tolist()) for d in range(layout.data) for t in range(layout.tensor)] if len(ends) > 1 else []
-        self.ends = pairs[self.mesh.get_local_rank(DATA) * layout.tensor + self.mesh.get_local_rank(TENSOR)] if pairs and self.at in ends else None
+        self.ends = pairs[self.part * layout.tensor + self.mesh.get_local_rank(TENSOR)] if pairs and self.at in ends else None
         self.tied = [weight for name, weight in self.weights.items() if name in tied and weight.requires_grad] if self.ends else []  # the last stage has them too
 
     def step(self, batches: Sequence[QuestionBatch], weights: Sequence[float], rate: float, more: float) -> tuple[dict[str, float], float]:
@@ -161,12 +161,20 @@ class Process:
                 total += float(local(weight.grad).float().square().sum()) / copies
         return total
 
-    def held(self) -> Held:
-        import torch
+    def save(self, plan: dict[str, int], done: int, folder: Path) -> None:
+        from models import sharded
 
+        sharded.save(sharded.state_of(self.weights, self.optimizer), self.stage.model.config, plan, done, folder)
+
+    def resume(self, plan: dict[str, int], folder: Path) -> int:
+        """Batches done so far. Raises TrainError."""
+        from models import sharded
+
+        return sharded.resume(sharded.state_of(self.weights, self.optimizer), plan, folder)
+
+    def held(self) -> Held:
         state = [value for values in self.optimizer.state.values() for value in values.values()]
-        peak = torch.cuda.max_memory_allocated() if device().type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Held(rank(), sum(map(_bytes, self.stage.parameters())), sum(map(_bytes, state)), peak)
+        return Held(rank(), sum(map(held_bytes, self.stage.parameters())), sum(map(held_bytes, state)), peak())
 
 
 def share(stage: Stage, mesh: DeviceMesh) -> list[torch.nn.Parameter]:
@@ -194,6 +202,13 @@ def local(values: torch.Tensor) -> torch.Tensor:
     return values.to_local() if isinstance(values, DTensor) else values
 
 
+def peak() -> int:
+    """The most memory that this process had at once, in bytes: on a GPU of that."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if device().type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def _product(sizes: Sequence[int]) -> int:
     made = 1
     for size in sizes:
@@ -201,29 +216,32 @@ def _product(sizes: Sequence[int]) -> int:
     return made
 
 
-def _bytes(values: torch.Tensor) -> int:
+def held_bytes(values: torch.Tensor) -> int:
     return local(values).numel() * values.element_size()
 
 
-def train(task: Task, layout: Layout, config: TrainConfig, out: Path) -> Trained:
-    """To the end, from the run's newest checkpoint where it has one; called by every process. Raises DataError, TrainError."""
+def train(task: Task, layout: Layout, config: TrainConfig, out: Path, zero: int = 0) -> Trained:
+    """To the end, from the run's newest checkpoint where it has one; called by every process. zero: DeepSpeed's stage, where it shards and not FSDP2.
+
+    Raises DataError, TrainError.
+    """
     from torch import distributed as dist
     from tqdm import tqdm
 
-    from models import sharded
     from models.errors import DataError
     from models.loop import rewind, schedule, write_line
     from models.train import Epoch
+    from models.zero import ZeroProcess
 
     orders = [Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch)) for epoch in range(config.epochs)]
     total = sum(map(len, orders))
     total = min(total, config.batches or total)
     if not total:
         raise DataError("there are no examples to train on")
-    process = Process(task, layout, config)
+    process = ZeroProcess(task, layout, config, zero) if zero else Process(task, layout, config)
+    kept = out / (ZERO if zero else SHARDS)
     plan = {"batches": total, "seed": config.seed, "accumulate": config.accumulate}
-    state = sharded.state_of(process.weights, process.optimizer)
-    begun = sharded.resume(state, plan, out / SHARDS)
+    begun = process.resume(plan, kept)
     log = None
     if not rank():
         out.mkdir(parents=True, exist_ok=True)
@@ -232,7 +250,7 @@ def train(task: Task, layout: Layout, config: TrainConfig, out: Path) -> Trained
         log = (out / "log.jsonl").open("a")
     bar = tqdm(total=total, initial=begun, desc=out.name, disable=True if rank() else None, mininterval=1)
     losses, told, saved, started = [], [], time.monotonic(), time.monotonic()
-    mine = process.mesh.get_local_rank(DATA)
+    mine = process.part
     for step in steps([len(order) for order in orders], total, config.accumulate):
         if step.done <= begun:
             continue
@@ -252,7 +270,7 @@ def train(task: Task, layout: Layout, config: TrainConfig, out: Path) -> Trained
             bar.set_postfix(loss=line["loss"])
             told = []
         if due or step.done == total:
-            sharded.save(sharded.state_of(process.weights, process.optimizer), process.stage.model.config, plan, step.done, out / SHARDS)
+            process.save(plan, step.done, kept)
             saved = time.monotonic()
     bar.close()
     if log:
@@ -265,10 +283,14 @@ def train(task: Task, layout: Layout, config: TrainConfig, out: Path) -> Trained
 def export(run: Path, folder: Path) -> None:
     """The newest checkpoint of a run as a folder that GroundedForCausalLM.from_pretrained opens. Raises WeightsError."""
     from models import sharded
+    from models.checkpoint import open_model
+    from models.grounded import GroundedForCausalLM
+    from models.zero import WHOLE
 
     if folder.exists():
         raise WeightsError(f"{folder} is there already: name a new folder")
-    model = sharded.opened(run / SHARDS)
+    by_zero = sharded.newest(run / ZERO)
+    model = open_model(GroundedForCausalLM, by_zero / WHOLE) if by_zero else sharded.opened(run / SHARDS)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
@@ -286,6 +308,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=Path, help="a trained model's folder to begin with")
     for name, what in (("data", "share the batches and shard weights and optimizer"), ("tensor", "share heads and channels"), ("pipeline", "share layers")):
         parser.add_argument(f"--{name}-parallel", type=int, default=1, metavar="N", help=f"processes that {what}")
+    parser.add_argument("--zero", type=int, default=0, metavar="STAGE", help="shard by DeepSpeed's ZeRO, which is not installed, in place of FSDP2 (stage 3)")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write the run's newest checkpoint as a plain model, in one process, and train nothing")
     parser.add_argument("--json", action="store_true")
     flags.add(parser)
@@ -296,6 +319,7 @@ def prepare(options: argparse.Namespace) -> tuple[Task, Layout, TrainConfig]:
     """All that can be refused before anything is written. Raises DataError, TrainError, WeightsError."""
     import torch
 
+    from models import zero
     from models.presets import PRESETS
 
     if options.data is None:
@@ -303,6 +327,8 @@ def prepare(options: argparse.Namespace) -> tuple[Task, Layout, TrainConfig]:
     layout = Layout(options.data_parallel, options.tensor_parallel, options.pipeline_parallel)
     defaults, make = PRESETS[options.preset]
     config = flags.given(options, replace(defaults, accumulate=max(1, layout.data * layout.pipeline)))
+    if options.zero:
+        zero.check(options.zero, layout)
     if config.compile:
         raise TrainError("--compile is not known to work on shared layers: leave it out")
     torch.manual_seed(config.seed)
@@ -322,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     task, layout, config = agreed(lambda: prepare(options))
     with together():
-        made = train(task, layout, config, options.out)
+        made = train(task, layout, config, options.out, options.zero)
     if rank():
         return
     if options.json:

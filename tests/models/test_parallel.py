@@ -171,6 +171,9 @@ def flags(prepared: Path, out: Path, *more: str) -> list[str]:
     (1, ["--data-parallel", "0"], LayoutError, "at least 1"),
     (2, ["--data-parallel", "2", "--accumulate", "3"], TrainError, "--accumulate 3: .* give 2 or a larger multiple of 2"),
     (2, ["--pipeline-parallel", "2", "--accumulate", "1"], TrainError, "--accumulate 1"),
+    (2, ["--data-parallel", "2", "--zero", "2"], TrainError, "not installed: pip install deepspeed"),
+    (2, ["--data-parallel", "2", "--zero", "4"], TrainError, "--zero is one of 1, 2, 3, not 4"),
+    (2, ["--tensor-parallel", "2", "--zero", "2"], LayoutError, "goes with --data-parallel alone"),
     (1, ["--compile"], TrainError, "leave it out"),
     (1, ["--data", "nowhere"], DataError, r"models\.data"),
 ])  # fmt: skip
