@@ -48,10 +48,12 @@ class ZeroProcess:
         from models.stages import Stage
 
         os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"  # accelerate looks for it before it looks at the plugin
-        plugin = DeepSpeedPlugin(zero_stage=stage, gradient_accumulation_steps=config.accumulate // layout.data, gradient_clipping=config.clip)
+        each = config.accumulate // layout.data
+        plugin = DeepSpeedPlugin(zero_stage=stage, gradient_accumulation_steps=each, gradient_clipping=config.clip)
         plugin.deepspeed_config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] = True
-        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1  # it only divides by it: how large a batch is, is ours
-        self.accelerator = Accelerator(deepspeed_plugin=plugin, mixed_precision=resolve_precision(config.precision))
+        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1  # how large a batch is, is ours; it only compares
+        plugin.deepspeed_config["train_batch_size"] = config.accumulate
+        self.accelerator = Accelerator(deepspeed_plugin=plugin, gradient_accumulation_steps=each, mixed_precision=resolve_precision(config.precision))
         self.layout, self.part = layout, rank()
         self.stage = Stage(task.model)
         self.stage.train()
@@ -68,7 +70,8 @@ class ZeroProcess:
             group["lr"] = group["scale"] * rate
         for number in range(len(batches)):
             loss = self.engine(number=torch.tensor([number], device=device())).sum()
-            self.accelerator.backward(loss * len(batches), sync_gradients=number + 1 == len(batches))  # DeepSpeed divides by that many
+            self.engine.backward(loss * len(batches))  # DeepSpeed divides by that many
+            self.engine.step()  # after the last one
         told = torch.cat((torch.tensor([more], device=device()), torch.stack(self.stage.told).sum(0) / self.layout.data))
         dist.all_reduce(told)
         more, *parts = told.tolist()
