@@ -100,5 +100,6 @@ class ZeroProcess:
     def held(self) -> Held:
         from models.parallel import Held, held_bytes, peak
 
+        parameters = sum(held_bytes(getattr(weight, "ds_tensor", weight)) for weight in self.stage.parameters())  # what stage 3 leaves here
         state = [value for values in self.optimizer.optimizer.state.values() for value in values.values() if hasattr(value, "element_size")]
-        return Held(rank(), sum(map(held_bytes, self.stage.parameters())), sum(map(held_bytes, state)), peak())
+        return Held(rank(), parameters, sum(map(held_bytes, state)), peak())
