@@ -44,10 +44,12 @@ class Layout:
             raise LayoutError(f"{sizes} are {self.processes} processes, and {world()} were started: start them with torchrun --nproc-per-node {self.processes}")
         if self.pipeline > config.num_hidden_layers:
             raise LayoutError(f"--pipeline-parallel {self.pipeline}: the decoder has {config.num_hidden_layers} layers, give at most {config.num_hidden_layers}")
+        if config.num_local_experts or config.state_space_layers:
+            raise LayoutError("a decoder with experts or state-space layers is trained and served in one process: python -m models.train, models.write")
         memory = config.memory_config
         divided = {
             "heads": config.num_attention_heads, "key-value heads": config.num_key_value_heads, "channels of the decoder": config.intermediate_size,
-            "heads of the memory encoder": memory.num_attention_heads, "channels of the memory encoder": memory.intermediate_size,
+            "heads of the memory encoder": config.memory_heads or memory.num_attention_heads, "channels of the memory encoder": memory.intermediate_size,
         }  # fmt: skip
         for name, count in divided.items():
             if count % self.tensor:

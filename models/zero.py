@@ -18,9 +18,9 @@ from models.processes import Layout, device, rank
 
 if TYPE_CHECKING:
     from models.loop import TrainConfig
-    from models.parallel import Held
     from models.presets import Task
     from models.questions import QuestionBatch
+    from models.sharing import Held
 
 STAGES = (1, 2, 3)
 LATEST, CLIENT = "latest", "plan"  # DeepSpeed's file with the name of its newest checkpoint; what of ours goes along
@@ -38,7 +38,7 @@ def check(stage: int, layout: Layout) -> None:
 
 
 class ZeroProcess:
-    """One of the processes, as models.parallel.Process."""
+    """One of the processes, as models.sharing.Process."""
 
     def __init__(self, task: Task, layout: Layout, config: TrainConfig, stage: int) -> None:
         import torch
@@ -61,7 +61,7 @@ class ZeroProcess:
         self.engine, self.optimizer = self.accelerator.prepare(self.stage, optimizer)
 
     def step(self, batches: Sequence[QuestionBatch], weights: Sequence[float], rate: float, more: float) -> tuple[dict[str, float], float]:
-        """As of models.parallel.Process."""
+        """As of models.sharing.Process."""
         import torch
         from torch import distributed as dist
 
@@ -98,7 +98,7 @@ class ZeroProcess:
         return int((folder / LATEST).read_text())
 
     def held(self) -> Held:
-        from models.parallel import Held, held_bytes, peak
+        from models.sharing import Held, held_bytes, peak
 
         parameters = sum(held_bytes(getattr(weight, "ds_tensor", weight)) for weight in self.stage.parameters())  # what stage 3 leaves here
         state = [value for values in self.optimizer.optimizer.state.values() for value in values.values() if hasattr(value, "element_size")]
