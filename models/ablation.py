@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -27,6 +27,11 @@ class Block:
     states: np.ndarray
 
 
+class Tells(Protocol):
+    def chances(self, question: Sequence[int], answer: Sequence[int], memory: Sequence[Block], cited: int) -> tuple[float, float]:
+        """The answer's log-probability with all of the memory, and without the blocks of passage `cited`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """session: the graph of models.decoder_graph. Thread-safe."""
@@ -34,7 +39,6 @@ class Decoder:
     session: InferenceSession
 
     def chances(self, question: Sequence[int], answer: Sequence[int], memory: Sequence[Block], cited: int) -> tuple[float, float]:
-        """The answer's log-probability with all of the memory, and without the blocks of passage `cited`."""
         prompt = [CLS, *question[:QUESTION], SEP]
         ids = np.array([*prompt, *answer], np.int32)  # (A,)
         of = np.concatenate([np.full(len(block.ids), block.passage) for block in memory])

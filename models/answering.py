@@ -16,8 +16,8 @@ import torch
 
 from models import base
 from models.grid import coordinates, kinds_of
-from models.grounded import GroundedForCausalLM, GroundedOutput
-from models.layout import CLS, QUESTION, SEP, TITLE, WINDOW
+from models.grounded import GroundedForCausalLM
+from models.layout import CLS, PAD, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
 from models.questions import coded_pairs, padded
 from models.reader import BATCH, LONGEST, NOTHING, Finding, best_spans
@@ -28,15 +28,22 @@ if TYPE_CHECKING:
 
 DRAFTS = 5  # answers of the span head that the decoder looks at
 
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A window of a passage as it is encoded: `title [SEP] context [SEP]`, the context's tokens from `first` on."""
 
     owner: int  # which question it belongs to
+    passage: int
     first: int
     title: int  # tokens before the context
     tokens: list[int]
     grid: np.ndarray  # (tokens, PLACES)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the context."""
+        return len(self.tokens) - self.title - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +58,59 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Questions, what stands in their passages, and what was made of that; a block has `width` slots of its question's memory."""
+    """Questions, and what is remembered of their passages. Block number k of a question has the slots from k * width on."""
 
     asked: list[list[int]]  # [CLS] question [SEP]
-    contexts: list[Encoding]
+    contexts: list[Encoding]  # of each passage
     blocks: list[Block]
-    memory: Memory
-    live: Live
+    memory: Memory  # of each question
+    live: Live  # of each block
     width: int
 
-    def places(self, question: int, slots: Sequence[int]) -> list[int | None]:
-        """Which token of its context stands in each slot of a question's memory; None for what is no part of a context."""
-        own = [block for block in self.blocks if block.owner == question]
-        found: list[int | None] = []
-        for number, offset in (divmod(slot, self.width) for slot in slots):
-            inside = number < len(own) and own[number].title <= offset < len(own[number].tokens) - 1
-            found.append(own[number].first + offset - own[number].title if inside else None)
-        return found
+    def placed(self, question: int, slots: Sequence[int]) -> tuple[int, int, int] | None:
+        """(block, first, last) of the context tokens in `slots` that stand in the block of the first one; None where that is no context.
+
+        Of a token that stands nowhere in memory the slot is -1.
+        """
+        slots = [slot for slot in slots if slot >= 0]
+        own = [at for at, block in enumerate(self.blocks) if block.owner == question]
+        number = slots[0] // self.width if slots else len(own)
+        if number >= len(own):
+            return None
+        block = self.blocks[own[number]]
+        there = [slot % self.width - block.title for slot in slots if slot // self.width == number]
+        there = [block.first + at for at in there if 0 <= at < block.length]
+        return (own[number], min(there), max(there)) if there else None
+
+    def characters(self, block: int, first: int, last: int) -> tuple[int, int]:
+        """Of context tokens `first` to `last` of a block's passage."""
+        offsets = self.contexts[self.blocks[block].passage].offsets
+        return offsets[first][0], offsets[last][1]
+
+    def tokens(self, draft: Draft) -> list[int]:
+        """What the decoder writes to give a draft as its answer."""
+        return [*self.contexts[self.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP]
+
+    def log_odds(self) -> np.ndarray:
+        """Of an answer's start and end at each token against "not in this block": (blocks, T, 2)."""
+        spans = self.live.spans.float().cpu().numpy()  # (N, 1 + T, 2)
+        return spans[:, 1:] - spans[:, :1]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What was written, (B, A) tokens: where in memory each stands, and how likely it was. stop: that of stopping at once, (B,)."""
+
+    chances: torch.Tensor  # (B, A) log-probabilities
+    slots: torch.Tensor  # (B, A) long: the slot that it was copied from most, -1 where it stands in none
+    greedy: torch.Tensor  # (B, A) bool: whether it is the likeliest token
+    stop: torch.Tensor
 
 
 class GroundedReader:
-    def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False) -> None:
-        self._model, self._tokenizer, self._greedy = model.eval(), open_tokenizer(), greedy
+    def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False, window: int = WINDOW) -> None:
+        """window: tokens of a context that are read as one block."""
+        self.model, self.tokenizer, self._greedy, self._window = model.eval(), open_tokenizer(), greedy, window
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """One finding for each question with its own passage; a long passage becomes several blocks of one memory."""
@@ -87,37 +125,24 @@ class GroundedReader:
 
     @torch.inference_mode()
     def _read(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
-        recalled = self.recall(pairs)
-        contexts, judged = recalled.contexts, recalled.live.judged.float().cpu().numpy()
-        chosen = self._written(recalled) if self._greedy else self._verified(recalled)
+        recalled = self.remember(*zip(*pairs, strict=True), owners=range(len(pairs)))
+        judged = recalled.live.judged.float().cpu().numpy()
         findings = []
-        for i, draft in enumerate(chosen):
+        for draft in self._written(recalled) if self._greedy else self._verified(recalled):
             if draft is None:
                 findings.append(NOTHING)
                 continue
-            offsets = contexts[i].offsets
             answerable, evidence = judged[draft.block]
-            findings.append(Finding(offsets[draft.first][0], offsets[draft.last][1], draft.score, float(answerable), float(evidence)))
+            findings.append(Finding(*recalled.characters(draft.block, draft.first, draft.last), draft.score, float(answerable), float(evidence)))
         return findings
 
-    def recall(self, pairs: Sequence[tuple[str, Passage]]) -> Recalled:
-        """Read the passage of each question into its memory."""
-        asked = [[CLS, *self._tokens(question).ids[:QUESTION], SEP] for question, _ in pairs]
-        contexts = [self._tokens(passage.text) for _, passage in pairs]
-        blocks = [block for i, (_, passage) in enumerate(pairs) for block in self._blocks(i, passage, contexts[i])]
-        return Recalled(asked, contexts, blocks, *self._remember(asked, blocks))
-
-    def _blocks(self, owner: int, passage: Passage, context: Encoding) -> list[Block]:
-        title = self._tokens(passage.title).ids[:TITLE]
-        grid = coordinates(base.encodable(passage.text), context.offsets, passage.boxes)
-        return [
-            Block(owner, first, len(title) + 1, [*title, SEP, *context.ids[first : first + WINDOW], SEP], np.pad(grid[first : first + WINDOW], ((len(title) + 1, 1), (0, 0))))
-            for first in starts(len(context.ids)) or [0]
-        ]
-
-    def _remember(self, asked: list[list[int]], blocks: list[Block]) -> tuple[Memory, Live, int]:
-        """The memory of each question, what was found in each block, and how many slots a block has."""
-        model, device = self._model, self._model.device
+    @torch.inference_mode()
+    def remember(self, questions: Sequence[str], passages: Sequence[Passage], owners: Sequence[int]) -> Recalled:
+        """owners: the question of each passage, from 0 on in order; every question has one."""
+        model, device = self.model, self.model.device
+        asked = [[CLS, *self.tokens(question).ids[:QUESTION], SEP] for question in questions]
+        contexts = [self.tokens(passage.text) for passage in passages]
+        blocks = [block for at, owner in enumerate(owners) for block in self._blocks(owner, at, passages[at], contexts[at])]
         owner = [block.owner for block in blocks]
         most = max(owner.count(i) for i in range(len(asked)))
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
@@ -126,28 +151,27 @@ class GroundedReader:
         arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid)
         question_ids, question_mask, block_ids, block_mask, places, coded, sorts = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
-        questions = model.memory.lower(question_ids, question_mask)[owned]
+        states = model.memory.lower(question_ids, question_mask)[owned]
         lower = model.memory.lower(block_ids, block_mask, places)
-        live = model.memory.live(questions, question_mask[owned], lower, block_mask, coded, sorts)
+        live = model.memory.live(states, question_mask[owned], lower, block_mask, coded, sorts)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
-        return memory, live, block_ids.shape[1]
+        return Recalled(asked, contexts, blocks, memory, live, block_ids.shape[1])
+
+    def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
+        title = self.tokens(read.title).ids[:TITLE]
+        grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
+        return [
+            Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + self._window], SEP], np.pad(grid[first : first + self._window], ((len(title) + 1, 1), (0, 0))))
+            for first in starts(len(context.ids), self._window) or [0]
+        ]
 
     def _verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""
-        model, device = self._model, self._model.device
-        asked, contexts, memory = recalled.asked, recalled.contexts, recalled.memory
-        spans = recalled.live.spans.float().cpu().numpy()
-        drafts = [drafted(recalled.blocks, spans, i) for i in range(len(asked))]
-        rows = [(i, draft) for i, mine in enumerate(drafts) for draft in mine]
-        if not rows:
-            return [None] * len(asked)
-        said = [[*contexts[i].ids[draft.first : draft.last + 1], SEP] for i, draft in rows]
-        answers, known = (torch.from_numpy(array).to(device) for array in padded(said))
-        owner = torch.tensor([i for i, _ in rows], device=device)
-        prompt, mask = (values[owner] for values in prompts(asked, device))
-        out, _ = told(model, prompt, mask, answers, memory.of(owner))
-        best: list[tuple[float, Draft] | None] = [None] * len(asked)
-        for (i, draft), chance in zip(rows, chances(out, answers, known), strict=True):
+        odds = recalled.log_odds()
+        rows = [(i, draft) for i in range(len(recalled.asked)) for draft in drafted(recalled.blocks, odds, i)]
+        best: list[tuple[float, Draft] | None] = [None] * len(recalled.asked)
+        said = likelihoods(self.model, recalled.asked, [(i, recalled.tokens(draft)) for i, draft in rows], recalled.memory)
+        for (i, draft), (chance, _) in zip(rows, said, strict=True):
             total = draft.score + chance
             if best[i] is None or total > best[i][0]:
                 best[i] = total, draft
@@ -158,62 +182,75 @@ class GroundedReader:
 
         None where it writes nothing, or copies nothing of a context.
         """
-        model, blocks, width = self._model, recalled.blocks, recalled.width
-        prompt, mask = prompts(recalled.asked, model.device)
-        written = model.generate(prompt, attention_mask=mask, max_new_tokens=LONGEST, do_sample=False, **recalled.memory.inputs())
-        new = written[:, prompt.shape[1] :]  # (B, A)
-        out, slots = told(model, prompt, mask, new, recalled.memory)
-        surplus = (out.logits[:, 0].gather(-1, new[:, :1])[:, 0] - out.logits[:, 0, SEP]).tolist()
+        prompt, mask = prompts(recalled.asked, self.model.device)
+        new = write(self.model, prompt, mask, recalled.memory, LONGEST)  # (B, A)
+        traced = trace(self.model, prompt, mask, new, recalled.memory)
+        surplus = (traced.chances[:, 0] - traced.stop).tolist()
         chosen: list[Draft | None] = []
-        for i, (tokens, mine) in enumerate(zip(new.tolist(), slots.tolist(), strict=True)):
-            length = next((at for at, token in enumerate(tokens) if token in (SEP, model.config.pad_token_id)), len(tokens))
-            own = [at for at, block in enumerate(blocks) if block.owner == i]
-            number = mine[0] // width
-            if not length or number >= len(own):
-                chosen.append(None)
-                continue
-            placed = recalled.places(i, mine[:length])
-            there = [at for at, slot in zip(placed, mine, strict=False) if at is not None and slot // width == number]
-            chosen.append(Draft(surplus[i], own[number], min(there), max(there)) if there else None)
+        for i, (tokens, slots) in enumerate(zip(new.tolist(), traced.slots.tolist(), strict=True)):
+            place = recalled.placed(i, slots[: written_length(tokens)])
+            chosen.append(place and Draft(surplus[i], *place))
         return chosen
 
-    def _tokens(self, text: str) -> Encoding:
-        return self._tokenizer.encode(base.encodable(text), add_special_tokens=False)
+    def tokens(self, text: str) -> Encoding:
+        return self.tokenizer.encode(base.encodable(text), add_special_tokens=False)
+
+    def text(self, ids: Sequence[int], context: Encoding, passage: str) -> str:
+        """What was written, as the passage has it where it stands there."""
+        places = (at for at in range(len(context.ids) - len(ids) + 1) if context.ids[at : at + len(ids)] == list(ids))
+        if ids and (at := next(places, None)) is not None:
+            return passage[context.offsets[at][0] : context.offsets[at + len(ids) - 1][1]]
+        return self.tokenizer.decode(list(ids))
 
 
 def prompts(asked: Sequence[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and their mask, padded on the left: (B, Q) each, to write behind."""
+    """Tokens and their mask, padded on the left, to write behind: (B, P) each."""
     ids, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
     return ids, mask
 
 
-def told(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory) -> tuple[GroundedOutput, torch.Tensor]:
-    """What the model makes of answers (B, A) behind their prompts (B, Q): its output from the prompt's last token on (B, A + 1), and the slot that
-    each token is most likely copied from (B, A).
-    """
-    mask = torch.cat((mask, torch.ones_like(answers)), 1)
+def write(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, memory: Memory, longest: int) -> torch.Tensor:
+    """What greedy search writes behind prompts: (B, P) -> (B, A)."""
+    return model.generate(prompt, attention_mask=mask, max_new_tokens=longest, do_sample=False, **memory.inputs())[:, prompt.shape[1] :]
+
+
+def trace(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory) -> Traced:
+    """What the decoder makes of answers (B, A) behind prompts (B, P). memory: of B questions, or of the one that all rows answer."""
+    inputs = {name: value.expand(len(answers), *value.shape[1:]) for name, value in memory.inputs().items()}
+    mask = torch.cat((mask, torch.ones_like(answers)), 1)  # (B, P + A)
     positions = (mask.cumsum(1) - 1).clamp_min(0)
-    out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **memory.inputs())
-    same = memory.memory_ids[:, None] == answers[..., None]  # (B, A, S)
-    return out, out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)
+    out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **inputs)
+    said = out.logits[:, :-1].float()  # (B, A, V)
+    same = inputs["memory_ids"][:, None] == answers[..., None]  # (B, A, S)
+    slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
+    return Traced(said.gather(-1, answers[..., None])[..., 0], slots.masked_fill(~same.any(-1), -1), said.argmax(-1) == answers, out.logits[:, 0, SEP].float())
 
 
-def chances(out: GroundedOutput, answers: torch.Tensor, known: torch.Tensor) -> list[float]:
-    """The log-probability of each of the answers (B, A) that `told` was asked about, padded where not `known`."""
-    return (out.logits[:, :-1].gather(-1, answers[..., None])[..., 0].float() * known).sum(1).tolist()
+def likelihoods(model: GroundedForCausalLM, asked: Sequence[list[int]], answers: Sequence[tuple[int, list[int]]], memory: Memory) -> list[tuple[float, bool]]:
+    """Of each (number of its question, tokens) the log-probability behind that question, and whether greedy search would write it."""
+    if not answers:
+        return []
+    owner = torch.tensor([i for i, _ in answers], device=model.device)
+    ids, known = (torch.from_numpy(array).to(model.device) for array in padded([tokens for _, tokens in answers]))
+    traced = trace(model, *(values[owner] for values in prompts(asked, model.device)), ids, memory.of(owner))
+    return list(zip((traced.chances * known).sum(1).tolist(), (traced.greedy | (known == 0)).all(1).tolist(), strict=True))
 
 
-def drafted(blocks: Sequence[Block], spans: np.ndarray, question: int) -> list[Draft]:
-    """The DRAFTS best answers of a question, each once, best first. spans: (N, 1 + T, 2), models.memory.Live."""
-    found: dict[tuple[int, int], Draft] = {}
+def written_length(tokens: Sequence[int]) -> int:
+    """Tokens of an answer before its end."""
+    return next((at for at, token in enumerate(tokens) if token in (SEP, PAD)), len(tokens))
+
+
+def drafted(blocks: Sequence[Block], odds: np.ndarray, question: int) -> list[Draft]:
+    """The DRAFTS best answers of a question, each once, best first. odds: (N, T, 2), Recalled.log_odds."""
+    found: dict[tuple[int, int, int], Draft] = {}
     for number, block in enumerate(blocks):
-        length = len(block.tokens) - block.title - 1  # of the context
-        if block.owner != question or not length:
+        if block.owner != question or not block.length:
             continue
-        logits = spans[number, 1 + block.title : 1 + block.title + length] - spans[number, 0]
-        for score, first, last in best_spans(logits, 0, length, DRAFTS):
+        logits = odds[number, block.title : block.title + block.length]
+        for score, first, last in best_spans(logits, 0, block.length, DRAFTS):
             draft = Draft(score, number, block.first + first, block.first + last)
-            key = draft.first, draft.last
+            key = block.passage, draft.first, draft.last
             if key not in found or found[key].score < draft.score:
                 found[key] = draft
     return sorted(found.values(), key=lambda draft: -draft.score)[:DRAFTS]

@@ -1,4 +1,4 @@
-"""Opens what models.train wrote, strictly: a weight that is missing or left over is an error, not a line of a log. Writes a folder as a whole."""
+"""Opens what models.train wrote, strictly: a weight that is missing or left over is an error, not a line of a log. Writes folders whole or not at all."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def open_model(kind: type[Model], folder: Path) -> Model:
 
     try:
         model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except ImportError as error:
+        raise WeightsError(f"{folder} needs what is not installed ({error}): run `pip install -r requirements-systems.txt`") from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder} holds no {kind.__name__} ({str(error).splitlines()[0]})") from error
     wrong = [name for which in ("missing_keys", "unexpected_keys") for name in sorted(report[which])]
@@ -41,8 +43,8 @@ def open_model(kind: type[Model], folder: Path) -> Model:
 
 
 @contextmanager
-def written(out: Path) -> Iterator[Path]:
-    """A new folder to write in, which becomes `out` when all of it is written. Raises WeightsError where that is there."""
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `out` when all is written. Raises WeightsError for one that is there already."""
     if out.exists():
         raise WeightsError(f"{out} is there already: name a new folder")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,12 @@ class GroundedConfig(LlamaConfig):
     0 = inserted into a trained decoder without changing it. cross_sink: whether a slot stands beside memory that says "nothing here".
     query_key_norm: queries and keys of the decoder are normalised by head, as in Qwen3. pointer_size: width of the copy attention.
     memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
-    memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens.
+    memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens. attention_window: tokens to each
+    side that a token attends to, in memory encoder and decoder, beside the first attention_globals of its text; 0 = to all (models.sparse).
+    num_local_experts: of each decoder layer's feed-forward network, 0 = it has none (models.mixture); a token goes to num_experts_per_tok of these and
+    of num_null_experts, which cost nothing. state_space_layers: decoder layers with a Mamba-2 mixer in place of self-attention (models.state_space), whose
+    state is state_size wide.
+    memory_heads: the attention heads of the memory's layers where some were pruned; they keep their width, which a BertConfig derives from the number of heads that there were.
     """
 
     model_type = "grounded"
@@ -36,6 +41,14 @@ class GroundedConfig(LlamaConfig):
     memory_cached_layers: int = 3
     memory_expert_size: int = 128
     memory_routed: bool = False
+    num_local_experts: int = 0
+    num_experts_per_tok: int = 2
+    num_null_experts: int = 0
+    state_space_layers: list[int] | None = None
+    state_size: int = 64
+    attention_window: int = 0
+    attention_globals: int = 0
+    memory_heads: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.cross_attention_layers is None:
@@ -45,6 +58,12 @@ class GroundedConfig(LlamaConfig):
         elif isinstance(self.memory_config, dict):
             self.memory_config = BertConfig(**self.memory_config)
         super().__post_init__(**kwargs)
+        if self.state_space_layers:  # by which transformers chooses the cache of each layer
+            self.layer_types = ["linear_attention" if at in self.state_space_layers else "full_attention" for at in range(self.num_hidden_layers)]
+        if self.attention_window and self._attn_implementation is None:
+            from models import sparse
+
+            sparse.choose(self, self.attention_window, self.attention_globals)
 
     def validate_memory(self) -> None:
         """Part of the validation that `@strict` runs."""
@@ -52,6 +71,14 @@ class GroundedConfig(LlamaConfig):
             raise ValueError(f"cross_attention_layers {self.cross_attention_layers}: there are {self.num_hidden_layers} decoder layers")
         if not 0 <= self.memory_cached_layers <= self.memory_config.num_hidden_layers:
             raise ValueError(f"memory_cached_layers {self.memory_cached_layers}: the memory has {self.memory_config.num_hidden_layers} layers")
+        if self.memory_heads is not None and not 0 < self.memory_heads <= self.memory_config.num_attention_heads:
+            raise ValueError(f"memory_heads {self.memory_heads}: a layer of the memory has {self.memory_config.num_attention_heads} heads")
+
+    def validate_layers(self) -> None:
+        if self.num_local_experts and not 1 <= self.num_experts_per_tok <= self.num_local_experts:
+            raise ValueError(f"num_experts_per_tok {self.num_experts_per_tok}: there are {self.num_local_experts} experts")
+        if self.state_space_layers and not set(self.state_space_layers) < set(range(self.num_hidden_layers)):
+            raise ValueError(f"state_space_layers {self.state_space_layers}: some, but not all, of {self.num_hidden_layers} decoder layers")
 
 
 def embedded() -> GroundedConfig:

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from models import base, command
-from models.checkpoint import written
+from models.checkpoint import new_folder
 from models.config import GroundedConfig
 from models.errors import WeightsError
 from models.floor import FloorReader
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--shard", default="2GB", metavar="SIZE", help="largest file (2GB)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with written(options.out) as new:
+    with new_folder(options.out) as new:
         model = convert(options.checkpoint)
         model.save_pretrained(new, max_shard_size=options.shard)
         for file in options.checkpoint.glob("*token*"):

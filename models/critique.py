@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from tqdm import tqdm
 
-from models.answering import GroundedReader, Recalled, chances, drafted, prompts, told
+from models.answering import GroundedReader, Recalled, drafted, likelihoods, prompts, trace, written_length
 from models.constitution import Answer, critique, revise
 from models.grounded import GroundedForCausalLM
 from models.layout import CLOSED, SEP
@@ -67,7 +67,7 @@ class Critic:
 
     @torch.no_grad()
     def _some(self, rows: Sequence[QaRow], *, improve: bool) -> list[Critiqued]:
-        recalled = self._reader.recall([(row.question, Passage(row.context, row.title, row.boxes)) for row in rows])
+        recalled = self._reader.remember([row.question for row in rows], [Passage(row.context, row.title, row.boxes) for row in rows], range(len(rows)))
         samples, judged = self._sampled(recalled), recalled.live.judged[:, 0].tolist()
         blank = []
         for i, context in enumerate(recalled.contexts):
@@ -82,11 +82,11 @@ class Critic:
 
     def _better(self, recalled: Recalled, blank: list[Answer], samples: list[list[Tokens]]) -> list[list[Tokens]]:
         """Where the judge says that nothing is there: to say nothing."""
-        better, logits = [], recalled.live.spans.float().cpu().numpy()
+        better, odds = [], recalled.log_odds()
         for i, context in enumerate(recalled.contexts):
             starts = words(context.tokens)[1]
             revised = [revise(replace(blank[i], words=self._words(tokens))) for tokens in samples[i]]
-            spans = [(draft.first, draft.last + 1) for draft in drafted(recalled.blocks, logits, i)[:1] if blank[i].there]
+            spans = [(draft.first, draft.last + 1) for draft in drafted(recalled.blocks, odds, i)[:1] if blank[i].there]
             spans += [(starts[one.start], starts[one.stop]) for one in sorted(revised, key=len, reverse=True) if one]
             better.append(list(dict.fromkeys((*context.ids[begin:end], SEP) for begin, end in spans)) or [(SEP,)])
         return better
@@ -104,18 +104,13 @@ class Critic:
         flat = [(i, tokens) for i, mine in enumerate(answers) for tokens in mine]
         owner = torch.tensor([i for i, _ in flat], device=device)
         new, known = (torch.from_numpy(array).to(device) for array in padded([tokens for _, tokens in flat]))  # (B, A)
-        prompt, mask = (values[owner] for values in prompts(recalled.asked, device))
-        memory = recalled.memory.of(owner)
-        masked = replace(memory, memory_bias=torch.full(memory.memory_ids.shape, CLOSED, device=device))
-        out, slots = told(model, prompt, mask, new, memory)
-        without, _ = told(model, prompt, mask, new, masked)
-        told_of = zip(flat, slots.tolist(), chances(out, new, known), chances(without, new, known), strict=True)
+        seen = trace(model, *(values[owner] for values in prompts(recalled.asked, device)), new, recalled.memory.of(owner))
+        closed = torch.full(recalled.memory.memory_ids.shape, CLOSED, device=device)
+        unseen = likelihoods(model, recalled.asked, flat, replace(recalled.memory, memory_bias=closed))
         looked: list[dict[Tokens, Said]] = [{} for _ in answers]
-        for (i, tokens), copied, chance, alone in told_of:
-            context = recalled.contexts[i]
+        for (i, tokens), slots, chance, (alone, _) in zip(flat, seen.slots.tolist(), (seen.chances * known).sum(1).tolist(), unseen, strict=True):
             answer = replace(blank[i], words=self._words(tokens), fall=chance - alone)
-            placed = zip(recalled.places(i, copied[: len(tokens)]), tokens, strict=True)
-            places = tuple(context.offsets[place] if place is not None and context.ids[place] == token else None for place, token in placed if token != SEP)
+            places = tuple(place and recalled.characters(*place) for place in (recalled.placed(i, [slot]) for slot in slots[: written_length(tokens)]))
             looked[i][tokens] = Said(tokens, answer, places, chance, critique(answer))
         return looked
 

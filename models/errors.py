@@ -17,3 +17,15 @@ class WeightsError(FolioError):
 
 class TrainError(FolioError):
     """A training run that cannot be begun, or gone on with, as it was asked for."""
+
+
+class WritingError(FolioError):
+    """An answer that cannot be written in the way that was asked for."""
+
+
+class AttentionError(FolioError):
+    """A way of attending that cannot be, or does not go with what is asked beside it."""
+
+
+class LayoutError(FolioError):
+    """Processes that cannot share a model as they were asked to."""

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from models import command, shipped
+from models import attention, command, shipped
+from models.attention import Attend
 from models.checkpoint import model_type, open_model
-from models.errors import WeightsError
+from models.errors import AttentionError, WeightsError
 from models.int8 import Encoder
+from models.layout import WINDOW
 from models.meter import Meter
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
 from models.qa import QaRow, read_qa
@@ -41,13 +43,14 @@ class QaReport:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading."""
+    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: that span."""
 
     unanswerable: bool
     confidence: float
     exact: float
     f1: float
     seconds: float
+    said: str
 
 
 def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float]) -> list[Judged]:
@@ -60,7 +63,7 @@ def judge(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Findi
     for row, finding in zip(rows, findings, strict=True):
         said = row.context[finding.start : finding.end]
         exact, f1 = (0.0, 0.0) if row.unanswerable else squad(said, [answer.text for answer in row.answers])
-        judged.append(Judged(row.unanswerable, confidence(finding), exact, f1, seconds))
+        judged.append(Judged(row.unanswerable, confidence(finding), exact, f1, seconds, said))
     return judged
 
 
@@ -83,20 +86,24 @@ def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[
     return report(judge(reader, rows, confidence), threshold)
 
 
-def open_reader(folder: Path | None = None, *, greedy: bool = False) -> ReadsPairs:
+def open_reader(folder: Path | None = None, *, greedy: bool = False, block: int | None = None, attend: Attend | None = None) -> ReadsPairs:
     """The reader of a folder: of a model that models.train wrote, or of weights as they are shipped; those shipped without one.
 
-    greedy: a grounded model writes its answers itself. Raises WeightsError.
+    greedy: a grounded model writes its answers itself. block: the tokens that it reads as one block. attend: see models.attention. With one of these two
+    weights as they are shipped are read by torch. Raises WeightsError.
     """
-    if folder is None or shipped.is_shipped(folder):
+    folder = folder or shipped.FOLDER
+    if block is None and attend is None and shipped.is_shipped(folder):
         return Reader(shipped_encoder(folder))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
 
-    if model_type(folder) == "grounded":
-        return GroundedReader(open_model(GroundedForCausalLM, folder), greedy=greedy)
-    return Reader(compute(open_model(FloorReader, folder).eval()))
+    grounded = model_type(folder) == "grounded"
+    model = open_model(GroundedForCausalLM if grounded else FloorReader, folder).eval()
+    if attend:
+        attend(model)
+    return GroundedReader(model, greedy=greedy, window=block or WINDOW) if grounded else Reader(compute(model))
 
 
 def shipped_encoder(folder: Path | None, adapter: Path | None = None, *, routed: bool = False) -> Encoder:
@@ -120,15 +127,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa.add_argument("--adapter", type=Path, help="a folder that python -m models.finetune wrote, for shipped weights")
     qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
     qa.add_argument("--routed", action="store_true", help="skip what a first look finds needless, as answers from an index do")
+    qa.add_argument("--block", type=int, help=f"tokens of a passage that torch reads as one block ({WINDOW})")
+    attention.add(qa)
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    meter = None
-    if options.model is None or shipped.is_shipped(options.model):
+    meter, attend = None, attention.given(options)
+    if options.block is not None and options.block < WINDOW:
+        raise AttentionError(f"blocks of {options.block} tokens: give at least {WINDOW}")
+    if options.block is None and attend is None and (options.model is None or shipped.is_shipped(options.model)):
         meter = Meter(shipped_encoder(options.model, options.adapter, routed=options.routed))
     elif options.adapter:
-        raise WeightsError(f"an adapter goes with shipped weights, and {options.model} holds a model of models.train")
-    reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy)
+        raise WeightsError("an adapter goes with shipped weights in int8: leave out --model, --block and --attention")
+    reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy, block=options.block, attend=attend)
     judged = {
         name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))
         for name, file in named(options.files).items()

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from models import adapter, command, flags, shipped
+from models import adapter, attention, command, flags, shipped
+from models.attention import Attend
 from models.checkpoint import open_model
 from models.data import prepare_rows
 from models.errors import DataError
@@ -101,8 +102,8 @@ def measured(rows: Sequence[QaRow], folder: Path, adapted: Path | None) -> dict[
     return {"exact_match": report.exact_match.value, "f1": report.f1.value, "auroc": report.auroc.value}
 
 
-def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped.FOLDER) -> dict[str, Any]:
-    """Returns what the command prints. Raises DataError, TrainError, WeightsError."""
+def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped.FOLDER, attend: Attend | None = None) -> dict[str, Any]:
+    """Returns what the command prints. attend: see models.attention. Raises DataError, TrainError, WeightsError."""
     base = shipped.describe(folder)
     rows = [row for row in read_qa(data) if row.unanswerable or row.span]
     learned, kept = ([row for row in rows if held(row.context) == which] for which in (False, True))
@@ -114,6 +115,8 @@ def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Pa
     prepare(model, method)
     if not torch.cuda.is_available():
         model.memory.config._attn_implementation = "eager"  # see models.presets
+    if attend:
+        attend(model)
     prepare_rows(learned, out / "run" / "prepared", config.seed)
     questions = Questions(out / "run" / "prepared")
 
@@ -134,10 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the adapter's folder")
     parser.add_argument("--model", type=Path, default=shipped.FOLDER, help="a folder of shipped weights")
     parser.add_argument("--json", action="store_true")
+    attention.add(parser, sparse=False)  # int8, which answers with what was learned, reads all
     flags.add(parser)
     options = parser.parse_args(arguments)
     config = flags.given(options, TrainConfig(epochs=3, tokens=2048, learning_rate=RATES[options.method]))
-    made = finetune(options.data, options.out, options.method, config, options.model)
+    made = finetune(options.data, options.out, options.method, config, options.model, attention.given(options))
     if options.json:
         print(json.dumps(made))
         return

@@ -21,7 +21,8 @@ ensure_operators()
 
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM, LlamaModel  # noqa: E402
 from transformers.cache_utils import Cache  # noqa: E402
-from transformers.modeling_outputs import CausalLMOutputWithPast  # noqa: E402
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast  # noqa: E402
+from transformers.utils.output_capturing import OutputRecorder  # noqa: E402
 
 from models import shipped  # noqa: E402
 from models.config import GroundedConfig  # noqa: E402
@@ -35,11 +36,29 @@ LEAST = 1e-9  # of a copy probability: so that its logarithm is finite
 
 class GroundedModel(LlamaModel):
     config_class = GroundedConfig
+    _can_record_outputs = {**LlamaModel._can_record_outputs, "router_logits": OutputRecorder(None, class_name="mlp.router")}  # noqa: RUF012
 
     def __init__(self, config: GroundedConfig) -> None:
         super().__init__(config)
         self.layers = nn.ModuleList(GroundedDecoderLayer(config, at) for at in range(config.num_hidden_layers))
         self.post_init()
+
+    def forward(
+        self, input_ids: torch.LongTensor | None = None, attention_mask: torch.Tensor | dict[str, torch.Tensor] | None = None, **kwargs: object
+    ) -> BaseModelOutputWithPast:
+        """As of LlamaModel. State-space layers see which tokens are there, not which see each other."""
+        if self.config.state_space_layers:
+            masks = attention_mask if isinstance(attention_mask, dict) else dict.fromkeys(("full_attention", "linear_attention"), attention_mask)
+            attention_mask, kwargs["present"] = masks["full_attention"], masks["linear_attention"]
+        return super().forward(input_ids, attention_mask, **kwargs)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if self.config.state_space_layers:
+            from models.state_space import StateSpaceMixer
+
+            if isinstance(module, StateSpaceMixer):
+                module.begin()
 
 
 class CopyAttention(nn.Module):
@@ -65,6 +84,7 @@ class GroundedOutput(CausalLMOutputWithPast):
     """`logits` are log-probabilities of the mixture where there is memory; `copy` are log shares of nowhere and of each slot."""
 
     copy: torch.Tensor | None = None  # (B, T, 1 + S)
+    router_logits: tuple[torch.Tensor, ...] | None = None  # (B * T, experts) of each layer, where `output_router_logits` is asked for
 
 
 class GroundedForCausalLM(LlamaForCausalLM):
@@ -80,6 +100,7 @@ class GroundedForCausalLM(LlamaForCausalLM):
         if config.tie_word_embeddings and config.hidden_size == config.memory_config.hidden_size:
             tied = "memory.bert.embeddings.word_embeddings.weight"
             self._tied_weights_keys = {**self._tied_weights_keys, tied: "model.embed_tokens.weight"}
+        self._is_stateful = bool(config.state_space_layers)  # assisted decoding, which would take tokens back, is refused
         self.post_init()
 
     @classmethod
@@ -150,7 +171,7 @@ class GroundedForCausalLM(LlamaForCausalLM):
             loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
         return GroundedOutput(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions, copy=copy,
+            attentions=outputs.attentions, copy=copy, router_logits=outputs.get("router_logits"),
         )
 
 

@@ -108,13 +108,13 @@ def train(
         model.activation_checkpointing_enable({"use_reentrant": False})
     if config.compile:
         compile_layers(model)
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(parameter_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
     plan = {"batches": total, "seed": config.seed, "accumulate": config.accumulate}
     done = _resume(accelerator.unwrap_model(model), optimizer, plan, out)
     (out / "train.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    _rewind(out / "log.jsonl", done)
+    rewind(out / "log.jsonl", done)
     bar = tqdm(total=total, initial=done, desc=out.name, disable=None, mininterval=1)
     saved, sums, started = time.monotonic(), {}, time.monotonic()
     before = 0  # batches of the epochs before
@@ -141,12 +141,12 @@ def train(
                     sums.setdefault(name, []).append(value.item())
                 if done % 50 == 0 or done == total:
                     line = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-                    _log(log, {"step": done, "of": total, "seconds": round(time.monotonic() - started, 1), **line})
+                    write_line(log, {"step": done, "of": total, "seconds": round(time.monotonic() - started, 1), **line})
                     bar.set_postfix(loss=line["loss"])
                     sums = {}
                 if evaluate and (done % config.evaluate_every == 0 or done == total):
                     model.eval()
-                    _log(log, {"step": done, **evaluate(accelerator.unwrap_model(model))})
+                    write_line(log, {"step": done, **evaluate(accelerator.unwrap_model(model))})
                 if stepped and time.monotonic() - saved > 60 * config.save_minutes:  # else gradients would be lost
                     _save(accelerator.unwrap_model(model), optimizer, plan, done, out)
                     saved = time.monotonic()
@@ -157,7 +157,7 @@ def train(
     return bare
 
 
-def _groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> list[dict[str, Any]]:
     """Weight decay for matrices only, as usual."""
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     kinds = [(new, matrix) for new in (False, True) for matrix in (True, False)]
@@ -172,12 +172,12 @@ def _groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> list[dict
     return [group for group in groups if group["params"]]
 
 
-def _log(file: Any, line: dict[str, Any]) -> None:
+def write_line(file: Any, line: dict[str, Any]) -> None:
     file.write(json.dumps(line) + "\n")
     file.flush()
 
 
-def _rewind(log: Path, done: int) -> None:
+def rewind(log: Path, done: int) -> None:
     """Drop what a run that was cut off wrote after its checkpoint: it is done again."""
     lines = log.read_text().splitlines(keepends=True) if log.exists() else []
     log.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= done))

@@ -24,6 +24,7 @@ ensure_operators()
 
 from transformers import BertModel  # noqa: E402
 from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
+from transformers.models.bert.modeling_bert import BertAttention  # noqa: E402
 from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 
 from models.config import GroundedConfig  # noqa: E402
@@ -55,10 +56,10 @@ class Memory:
     def alone(self, question: int) -> Memory:
         """The memory of one question, without the slots that may not be read, on the CPU."""
         there = self.memory_mask[question].nonzero()[:, 0]
-        kv = self.memory_kv[question : question + 1, ..., there, :]
+        kv = self.memory_kv[question : question + 1, ..., there, :].cpu()
         bias = None if self.memory_bias is None else self.memory_bias[question : question + 1, there].cpu()
         keys, ids, mask = (values[question : question + 1, there].cpu() for values in (self.memory_keys, self.memory_ids, self.memory_mask))
-        return Memory(kv.cpu(), keys, ids, mask, bias)
+        return Memory(kv, keys, ids, mask, bias)
 
     def gather(self, place: torch.Tensor, questions: int, blocks: int) -> Memory:
         """Memories of N single blocks as those of `questions`, of at most `blocks` blocks each; S becomes blocks * S.
@@ -118,6 +119,9 @@ class MemoryEncoder(nn.Module):
         layers = self.bert.encoder.layer
         for at in range(self.cached_layers, len(layers)):
             layers[at] = ExpertLayer(self.config, layer_idx=at)
+        if config.memory_heads is not None:
+            for layer in layers:
+                _fewer_heads(layer.attention, config.memory_heads)
         self.experts = nn.ModuleList(Experts(self.config.hidden_size, config.memory_expert_size) for _ in layers[self.cached_layers :])
         self.grid = GridEmbeddings(self.config.hidden_size)
         self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
@@ -135,9 +139,13 @@ class MemoryEncoder(nn.Module):
         self.routers.extend(TokenRouter(self.config.hidden_size) for _ in self.experts)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
-        """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone."""
+        """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone.
+
+        Of a block longer than the encoder has positions for, these begin again and again, as Longformer's did at first (arXiv 2004.05150).
+        """
         first = 0 if grid is None else BLOCK_POSITION
-        positions = torch.arange(first, first + ids.shape[1], device=ids.device)[None]  # (1, T)
+        room = self.config.max_position_embeddings - first
+        positions = first + torch.arange(ids.shape[1], device=ids.device)[None] % room  # (1, T)
         words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
         if grid is not None:
             words = words + self.grid(words, grid)
@@ -186,6 +194,15 @@ class MemoryEncoder(nn.Module):
             config=self.config, inputs_embeds=F.pad(states, (0, 0, before, 0)), attention_mask=F.pad(mask, (before, 0), value=1)
         )  # (N, 1, P + S, P + S)
         return whole if whole is None or not before else whole[:, :, before:]
+
+
+def _fewer_heads(attention: BertAttention, heads: int) -> None:
+    """Give a layer so many heads, each as wide as before."""
+    inner, width = attention.self, attention.output.dense.out_features
+    inner.num_attention_heads, inner.all_head_size = heads, heads * inner.attention_head_size
+    for name in ("query", "key", "value"):
+        setattr(inner, name, nn.Linear(width, inner.all_head_size))
+    attention.output.dense = nn.Linear(inner.all_head_size, width)
 
 
 class MemoryProjector(nn.Module):

@@ -7,6 +7,7 @@ questions with a fixed seed (Efron and Tibshirani, 1993), so that the same run p
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from models.torchvision_ops import ensure_operators
 
 RESAMPLES = 1000
 BINS = 15
+GUESSED = 3  # words, as most answers of the question sets have at most
 CORRECT = 0.5  # from this F1 on an answer counts as correct, where a metric needs a yes or no
 
 
@@ -88,6 +90,13 @@ def squad(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
         [{"answers": {"text": list(answers), "answer_start": [0] * len(answers)}, "id": "0"}],
     )
     return result["exact_match"].item() / 100, result["f1"].item() / 100
+
+
+def at_random(context: str, answers: Sequence[str]) -> tuple[float, float]:
+    """`squad` of GUESSED words of the context that stand together, drawn by a seed that the context gives: what chance reaches."""
+    words = context.split()
+    first = random.Random(context).randrange(max(1, len(words) - GUESSED + 1))
+    return squad(" ".join(words[first : first + GUESSED]), answers)
 
 
 def risk_coverage(confidence: Sequence[float], losses: Sequence[float]) -> Score:

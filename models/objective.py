@@ -1,11 +1,13 @@
 """What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that,
 to compute no more than it is allowed, and what a teacher says.
 
-CE(log P), CE of the pointing, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
+CE(log P), CE of the pointing, the balance of the decoder's experts where it has some, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
 everything, KL of start and end and BCE of its judgements (after arXiv 1503.02531), weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional as F
@@ -17,7 +19,10 @@ from models.layout import IGNORED
 from models.memory import Live, Memory
 from models.questions import QuestionBatch
 
-SHARES = {"answer": 0.5, "pointing": 0.5, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
+if TYPE_CHECKING:
+    from transformers.modeling_outputs import BaseModelOutputWithPast
+
+SHARES = {"answer": 0.5, "pointing": 0.5, "balance": 0.01, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
 ALLOWED = 0.4  # of a block's and a question's tokens, over all layers: those that go through a feed-forward network
 LOWEST = -1e4  # of a logit: so that a place that is not allowed has no share, and 0 * log 0 is 0
 
@@ -43,19 +48,31 @@ def reading(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
 
 
+def writing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """As `loss`, of what the decoder writes alone: the heads of memory learn nothing."""
+    memory, _ = recall(model, batch)
+    parts = written(model, batch, memory, decoded(model, batch, memory))
+    return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
+
+
 def loss(model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForCausalLM | None = None) -> dict[str, torch.Tensor]:
     """The parts of the loss, each a mean; `loss` is their weighted sum. `through`, the share of tokens computed, is no part of it."""
     memory, live = recall(model, batch)
-    parts = _writing(model, batch, memory) | _reading(live, batch)
-    told = {}
-    if model.memory.routers:
-        told["through"] = _through(live, batch)
-        parts["computed"] = (told["through"] - ALLOWED).clamp_min(0)
+    parts = written(model, batch, memory, decoded(model, batch, memory)) | judging(model, live, batch)
+    told = {"through": parts.pop("through")} if model.memory.routers else {}
     if teacher is not None:
         with torch.no_grad():
             theirs = read(teacher, batch)
         parts["taught"] = _taught(live, theirs, batch)
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts, **told}
+
+
+def judging(model: GroundedForCausalLM, live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
+    """The parts of the loss that the memory encoder has by itself; of one that routes tokens `through` too, which is no part."""
+    if not model.memory.routers:
+        return _reading(live, batch)
+    through = _through(live, batch)
+    return _reading(live, batch) | {"computed": (through - ALLOWED).clamp_min(0), "through": through}
 
 
 def _through(live: Live, batch: QuestionBatch) -> torch.Tensor:
@@ -74,21 +91,36 @@ def _taught(live: Live, theirs: Live, batch: QuestionBatch) -> torch.Tensor:
     return average(spans) + average(judged)
 
 
-def _writing(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory) -> dict[str, torch.Tensor]:
-    scores = torch.zeros_like(memory.memory_mask, dtype=torch.float32).masked_fill(~memory.memory_mask, float("-inf"))
-    states = model.model(
-        input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, memory_kv=memory.memory_kv, memory_scores=scores, use_cache=False
-    ).last_hidden_state  # (B, A, C)
-    hidden = states[:, :-1]
+def decoded(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory, before: torch.Tensor | None = None) -> BaseModelOutputWithPast:
+    """What the decoder makes of answers over their memory. before (B, A, C): the states of its first layers, where `model` has only the others."""
+    words = {"input_ids": batch.decoder_ids} if before is None else {"inputs_embeds": before}
+    return model.model(
+        **words, attention_mask=batch.decoder_mask, memory_kv=memory.memory_kv, memory_scores=_scores(memory), use_cache=False,
+        output_router_logits=bool(model.config.num_local_experts),
+    )  # fmt: skip
+
+
+def _scores(memory: Memory) -> torch.Tensor:
+    return torch.zeros_like(memory.memory_mask, dtype=torch.float32).masked_fill(~memory.memory_mask, float("-inf"))  # (B, S)
+
+
+def written(model: GroundedForCausalLM, batch: QuestionBatch, memory: Memory, outputs: BaseModelOutputWithPast) -> dict[str, torch.Tensor]:
+    """The parts of the loss that the decoder has."""
+    hidden = outputs.last_hidden_state[:, :-1]  # (B, A - 1, C)
     row, at = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)  # (M,) each
     labels, slots = batch.labels[row, at + 1], batch.slots[row, at + 1]
-    copy = model.copy(hidden, memory.memory_keys, scores)[row, at]  # (M, 1 + S)
-    written = -F.cross_entropy(model.lm_head(hidden[row, at]).float(), labels, reduction="none") + copy[:, 0]  # (M,)
+    copy = model.copy(hidden, memory.memory_keys, _scores(memory))[row, at]  # (M, 1 + S)
+    chance = -F.cross_entropy(model.lm_head(hidden[row, at]).float(), labels, reduction="none") + copy[:, 0]  # (M,)
     same = memory.memory_ids[row] == labels[:, None]  # (M, S)
     copied = (copy[:, 1:].exp() * same).sum(-1).clamp_min(LEAST).log()
     known = slots != IGNORED
     pointing = F.nll_loss(copy[known], slots[known] + 1, reduction="none")
-    return {"answer": -average(torch.logaddexp(written, copied)), "pointing": average(pointing)}
+    parts = {"answer": -average(torch.logaddexp(chance, copied)), "pointing": average(pointing)}
+    if model.config.num_local_experts:
+        from models.mixture import balance, modalities
+
+        parts["balance"] = balance(outputs.router_logits, modalities(batch), model.config)
+    return parts
 
 
 def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import command, flags, shipped
-from models.checkpoint import open_model, written
+from models.checkpoint import new_folder, open_model
 from models.constitution import CONSTITUTION
 from models.errors import DataError, TrainError
 from models.qa import QaRow, read_qa
@@ -92,7 +92,7 @@ def run(rows: Sequence[QaRow], folder: Path, out: Path, config: PreferConfig, *,
     from models.grounded import GroundedForCausalLM
 
     model = open_model(GroundedForCausalLM, folder).to("cuda" if torch.cuda.is_available() else "cpu")
-    with written(out) as new:
+    with new_folder(out) as new:
         looked = list(Critic(model, config.samples, config.temperature).look(rows, config.seed))
         if not any(map(preferences, looked)):
             raise DataError(f"of the answers to {len(looked)} questions none breaks a rule where a better one is found: give more questions, --samples or a higher --temperature")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from models.loop import TrainConfig
 from models.questions import Questions
 from models.reader import Reader, ReadsPairs
 from models.windows import open_tokenizer
+
+if TYPE_CHECKING:
+    from models.grounded import GroundedForCausalLM
 
 ROUTERS = "memory.routers."
 BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", "memory.looks.", ROUTERS)
@@ -62,14 +65,16 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
 
     further = start is not None and model_type(start) == "grounded"
     model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
-    if not torch.cuda.is_available():
-        model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU
     if not further:
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
     elif not model.config.memory_routed:
         model.route()
-    model.memory.bert.embeddings.requires_grad_(False)
-    return _taught(model, data, teacher, (ROUTERS,) if further else BESIDE_A_FLOOR)
+    return _taught(_with_fixed_words(model), data, _opened(teacher), (ROUTERS,) if further else BESIDE_A_FLOOR)
+
+
+def distilled(student: GroundedForCausalLM, teacher: GroundedForCausalLM, data: Path) -> Task:
+    """A grounded model learns from a larger one."""
+    return _taught(_with_fixed_words(student), data, teacher)
 
 
 def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
@@ -78,21 +83,55 @@ def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
     from models.grounded import GroundedForCausalLM
 
     model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
-    return _taught(model, data, teacher)
+    return _taught(model, data, _opened(teacher))
 
 
-def _taught(model: nn.Module, data: Path, teacher: Path | None, fresh: tuple[str, ...] = ()) -> Task:
-    """A grounded model's task, beside a teacher where there is one."""
+def mamba(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+    """start: a model of the preset embedded, of which all is taken over but the self-attention of most decoder layers, or a model of this preset. Its
+    memory encoder stays as it is: only what writes is trained.
+    """
+    if start is None or teacher:
+        raise TrainError("the preset mamba has no teacher" if teacher else "the preset mamba begins with a trained memory: give --start, such as data/weights/reader")
     from models.answering import GroundedReader
     from models.grounded import GroundedForCausalLM
+    from models.objective import writing
+    from models.state_space import mixers, with_state_space
+
+    model = open_model(GroundedForCausalLM, start)
+    further = bool(model.config.state_space_layers)
+    if not further:
+        model = with_state_space(model)
+    model.memory.requires_grad_(False)
+    return Task(model, Questions(data), writing, partial(GroundedReader, greedy=True), () if further else mixers(model.config))
+
+
+def _with_fixed_words(model: GroundedForCausalLM) -> GroundedForCausalLM:
+    """Ready to be trained; its word vectors stay those of the base."""
+    if not torch.cuda.is_available():
+        model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU
+    model.memory.bert.embeddings.requires_grad_(False)
+    return model
+
+
+def _opened(teacher: Path | None) -> GroundedForCausalLM | None:
+    from models.grounded import GroundedForCausalLM
+
+    return open_model(GroundedForCausalLM, teacher) if teacher else None
+
+
+def _taught(model: GroundedForCausalLM, data: Path, teacher: GroundedForCausalLM | None, fresh: tuple[str, ...] = ()) -> Task:
+    """A grounded model's task, beside a teacher where there is one."""
+    from models.answering import GroundedReader
     from models.objective import loss
 
-    asked = open_model(GroundedForCausalLM, teacher).eval().requires_grad_(False) if teacher else None
-    return Task(model, Questions(data), partial(loss, teacher=asked), GroundedReader, fresh, asked)
+    if teacher is not None:
+        teacher.eval().requires_grad_(False)
+    return Task(model, Questions(data), partial(loss, teacher=teacher), GroundedReader, fresh, teacher)
 
 
 PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]] = {
     "floor": (TrainConfig(), floor),
     "embedded": (TrainConfig(epochs=1), embedded),
     "tiny": (TrainConfig(epochs=1, learning_rate=1e-3), tiny),
+    "mamba": (TrainConfig(epochs=1), mamba),
 }

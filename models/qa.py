@@ -85,7 +85,7 @@ def _row(record: Any, where: str) -> QaRow:
             raise DataError(f"{where}: the answer {answer.text[:40]!r} does not stand at {answer.start}")
     unanswerable = bool(record.get("unanswerable", False))
     return QaRow(
-        str(record.get("id", where)), record.get("source", ""), _last_turn(question), context, title,
+        str(record.get("id", where)), record.get("source", ""), last_turn(question), context, title,
         () if unanswerable else answers, unanswerable, kind, tuple(map(_box, record.get("boxes") or ())),
     )
 
@@ -100,7 +100,7 @@ def _stands(answer: Span, context: str) -> bool:
     return isinstance(answer.start, int) and answer.start >= 0 and context.startswith(answer.text, answer.start)
 
 
-def _last_turn(question: str) -> str:
+def last_turn(question: str) -> str:
     """The last thing that the user said, where a question is written as a dialogue: `user:` and `agent:` turns, each after a tab."""
     said = [turn.removeprefix("user:").strip() for turn in question.split("\t") if turn.startswith("user:")]
     return next((turn for turn in reversed(said) if turn), question)

@@ -15,11 +15,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from models.ablation import Block, Decoder
+from models import flops
+from models.ablation import Block, Tells
 from models.flops import Spent
 from models.grid import Kind, kind
 from models.layout import Sequences, collate
-from models.windows import Passage, cut, open_tokenizer, tokens
+from models.windows import Cut, Passage, cut, open_tokenizer, tokens
 
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
@@ -94,17 +95,18 @@ class Window:
 class Reader:
     """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one."""
 
-    def __init__(self, compute: Compute, decoder: Decoder | None = None) -> None:
+    def __init__(self, compute: Compute, decoder: Tells | None = None) -> None:
         self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
     def study(
-        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]]
+        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]], budget: float = math.inf
     ) -> tuple[list[list[Finding]], list[Window]]:
         """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `ablation` needs.
 
-        A unit without a token gives NOTHING, and so does what is not read.
+        budget: floating point operations, counted as if nothing were kept and no token went to a null expert, so that what is read depends on
+        the passages alone. They are read in their order while it lasts, the first one always. A unit without a token gives NOTHING, and so does what is not read.
         """
-        windows = self._windows([(question, passage) for passage in passages])
+        windows = self._windows([(question, passage) for passage in passages], budget)
         own = by_passage(windows)
         return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 
@@ -135,10 +137,12 @@ class Reader:
         for begin in range(0, len(parts), BATCH):
             self._compute.keep(collate(parts[begin : begin + BATCH]))
 
-    def _windows(self, pairs: Sequence[tuple[str, Passage]]) -> list[Window]:
+    def _windows(self, pairs: Sequence[tuple[str, Passage]], budget: float = math.inf) -> list[Window]:
         cuts = cut(pairs, self._tokenizer)
-        made: dict[int, Window] = {}
-        order = sorted(range(len(cuts)), key=lambda at: len(cuts[at].parts))
+        costs = np.cumsum([flops.layers(flops.LAYERS, len(one.parts)) for one in cuts])
+        read = max(1, int(np.searchsorted(costs, budget, side="right")))
+        made = {at: unread(one) for at, one in enumerate(cuts[read:], read)}
+        order = sorted(range(len(cuts[:read])), key=lambda at: len(cuts[at].parts))
         for begin in range(0, len(order), BATCH):
             chosen = order[begin : begin + BATCH]
             rows = collate([cuts[at].parts for at in chosen])
@@ -154,6 +158,13 @@ class Reader:
                     computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
+
+
+def unread(one: Cut) -> Window:
+    """The window of what there was no budget to read."""
+    context = one.parts.context
+    nowhere = np.full((len(context), 2), -math.inf, np.float32)
+    return Window(one.passage, one.offsets, context, nowhere, np.full(2, -math.inf, np.float32), None, math.inf, False, kind(one.parts.context_grid), Spent())
 
 
 def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:
@@ -199,11 +210,11 @@ def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tu
     if right <= left:
         return []
     start, end = logits[left:right, 0], logits[left:right, 1]
-    reach = np.arange(right - left)[None, :] - np.arange(right - left)[:, None]
-    scores = np.where((reach >= 0) & (reach < LONGEST), start[:, None] + end[None, :], -np.inf)  # (n, n)
+    ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, LONGEST - 1), constant_values=-np.inf), LONGEST)  # (n, LONGEST)
+    scores = start[:, None] + ends
     order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
-    places = [divmod(at, right - left) for at in order]
-    return [(float(scores[place]), left + place[0], left + place[1]) for place in places if np.isfinite(scores[place])]
+    places = [divmod(at, LONGEST) for at in order]
+    return [(float(scores[place]), left + place[0], left + sum(place)) for place in places if np.isfinite(scores[place])]
 
 
 class Memory(NamedTuple):

@@ -1,6 +1,6 @@
 """python -m models.train --preset PRESET --data PREPARED --out RUN: train, or go on with a run that was cut off.
 
-PRESET is floor, embedded, or tiny for a try; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
+PRESET is floor, embedded, mamba (a decoder of state-space layers), or tiny for a try; PREPARED is what `python -m models.data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
 weights), `log.jsonl` and `log.png`.
 """
 
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import command, flags
+from models import attention, command, flags
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from models.loop import TrainConfig
     from models.presets import Batched, Task
 
-NAMES = ("floor", "embedded", "tiny")  # of models.presets, which takes a second to import
+NAMES = ("floor", "embedded", "tiny", "mamba")  # of models.presets, which takes a second to import
 DEV = 150  # questions of each development file that are looked at while training
 
 
@@ -60,34 +61,44 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", choices=NAMES, required=True)
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.data wrote")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
-    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one)")
+    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one; mamba: an embedded one or a mamba one)")
     parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too (embedded, tiny: one of the same preset)")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
+    attention.add(parser)
     flags.add(parser)
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = _parser().parse_args(arguments)
-    import torch
-
+def fit(task: Task, config: TrainConfig, out: Path, dev: Sequence[Path] = ()) -> None:
+    """Train to the end, and leave the model, the log and its picture in the run's folder. Raises DataError, TrainError."""
     from models.loop import compile_layers, train
     from models.plots import draw
-    from models.presets import PRESETS
 
-    defaults, make = PRESETS[options.preset]
-    config = flags.given(options, defaults)
-    torch.manual_seed(config.seed)  # new weights are drawn when the model is made
-    task = make(options.data, options.start, options.teacher)
     if config.compile and task.teacher is not None:
         compile_layers(task.teacher)
 
     def batches(epoch: int) -> Epoch:
         return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
 
-    model = train(task.model, batches, task.loss, config, options.out, evaluate=development(task, options.dev), fresh=task.fresh)
-    model.save_pretrained(options.out / "model")
-    draw(options.out / "log.jsonl", options.out / "log.png")
+    model = train(task.model, batches, task.loss, config, out, evaluate=development(task, dev), fresh=task.fresh)
+    model.save_pretrained(out / "model")
+    draw(out / "log.jsonl", out / "log.png")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    import torch
+
+    from models.presets import PRESETS
+
+    attend = attention.given(options)
+    defaults, make = PRESETS[options.preset]
+    config = flags.given(options, defaults)
+    torch.manual_seed(config.seed)  # new weights are drawn when the model is made
+    task = make(options.data, options.start, options.teacher)
+    if attend:
+        attend(task.model)
+    fit(task, config, options.out, options.dev)
 
 
 if __name__ == "__main__":

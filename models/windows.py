@@ -16,7 +16,7 @@ from models.qa import WordBox
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-STRIDE = 128  # a passage longer than WINDOW is read in windows that begin so many tokens apart
+STRIDE = WINDOW // 2  # a passage longer than WINDOW is read in windows that begin so many tokens apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def window(question: Sequence[int], title: Sequence[int], context: Sequence[int]
     return Parts(question[:QUESTION], heading, context[first : first + WINDOW], grid[above], grid[first : first + WINDOW])
 
 
-def starts(length: int) -> list[int]:
-    """Where the windows of a context of so many tokens begin; the last one ends with the context."""
-    if length <= WINDOW:
+def starts(length: int, window: int = WINDOW) -> list[int]:
+    """Where the windows of a context of so many tokens begin, each half a window after the one before; the last one ends with the context."""
+    if length <= window:
         return [0] if length else []
-    return [*range(0, length - WINDOW, STRIDE), length - WINDOW]
+    return [*range(0, length - window, window // 2), length - window]

@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
+    ask.add_argument("--budget", type=float, help="thousand million operations that reading may cost (embedded only), 0 = no limit")
     ask.add_argument("--adapter", metavar="DIR", help="what python -m models.finetune wrote (embedded only)")
+    ask.add_argument("--reader", metavar="DIR", help="what python -m models.quantise or models.train wrote, instead of the shipped reader (embedded only)")
     ask.set_defaults(run=_ask)
     search.add_argument("question", nargs="?", default="")
     ask.add_argument("question")
@@ -69,7 +71,7 @@ def _ask(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "adapter")}
+    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter", "reader")}
     rag = RagPipeline.from_index(options.index, **settings)
     answer = rag.ask(options.question, only=Filter.parse(options.filter))
     if options.json:

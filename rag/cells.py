@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from models.cell import CELL
 from rag.support import stems
@@ -30,23 +31,55 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> tuple[
     header, row: cells parted by CELL; around: what stands over the table. Words of the question that stand in the row tell which row it is, others which
     column; one that stands in neither, nor names what the first ones are, asks for something else.
     """
+    if header == row or COMPARES.search(question) or RECKONS.search(question):
+        return None
+    seen = _seen(question, header, row)
+    if seen is None or not seen.label:
+        return None
+    chosen = seen.named or (seen.free if len(seen.places) == 2 else [])
+    if len(chosen) != 1 or seen.words - seen.label - seen.names[chosen[0]] - stems(around):
+        return None
+    start, end = _trimmed(row, seen.places[chosen[0]])
+    return None if COUNTED.search(question) and not any(map(str.isdigit, row[start:end])) else (start, end)
+
+
+def named_cells(question: str, header: str, row: str) -> list[tuple[int, int]]:
+    """(start, end) of the cells in `row` under the headers that hold the most of the question; none where it names none."""
+    seen = _seen(question, header, row)
+    return [_trimmed(row, seen.places[at]) for at in seen.named] if seen else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A row as a question sees it. words: of the question; label: those that tell which row it is; free: cells that hold none of it; named: of
+    these the ones whose header holds the most of the rest, if any does.
+    """
+
+    words: frozenset[str]
+    label: frozenset[str]
+    names: list[frozenset[str]]
+    places: list[tuple[int, int]]
+    free: list[int]
+    named: list[int]
+
+
+def _seen(question: str, header: str, row: str) -> _Seen | None:
+    """None for a row that does not fit its header."""
     names, places = [stems(header[start:end]) for start, end in _places(header)], _places(row)
-    if len(names) != len(places) or header == row or COMPARES.search(question) or RECKONS.search(question):
+    if len(names) != len(places):
         return None
     words = stems(question) - ASKING
     held = [stems(row[start:end]) for start, end in places]
-    label = set().union(*((words & cell) | (names[at] if words & cell else set()) for at, cell in enumerate(held)))
+    label = frozenset().union(*((words & cell) | (names[at] if words & cell else frozenset()) for at, cell in enumerate(held)))
     free = [at for at, (start, end) in enumerate(places) if row[start:end].strip() and not words & held[at]]
-    named = {at: len(names[at] & words - label) / len(names[at]) for at in free if names[at]}
-    best = max(named.values(), default=0.0)
-    chosen = [at for at, share in named.items() if share == best] if best else (free if len(places) == 2 else [])
-    if not label or len(chosen) != 1 or words - label - names[chosen[0]] - stems(around):
-        return None
-    start, end = places[chosen[0]]
-    cell = row[start:end]
-    if COUNTED.search(question) and not any(map(str.isdigit, cell)):
-        return None
-    return start + len(cell) - len(cell.lstrip()), start + len(cell.rstrip())
+    shares = {at: len(names[at] & words - label) / len(names[at]) for at in free if names[at]}
+    best = max(shares.values(), default=0.0)
+    return _Seen(words, label, names, places, free, [at for at, share in shares.items() if share == best] if best else [])
+
+
+def _trimmed(row: str, place: tuple[int, int]) -> tuple[int, int]:
+    cell = row[slice(*place)]
+    return place[0] + len(cell) - len(cell.lstrip()), place[0] + len(cell.rstrip())
 
 
 def _places(row: str) -> list[tuple[int, int]]:

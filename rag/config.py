@@ -20,7 +20,9 @@ class RagConfig:
 
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows. adapter: a folder that `python -m models.finetune` wrote, of embedded.
+    answers that may be wrong, from which the threshold follows. budget: thousand million operations that the embedded reader may spend on an
+    answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.finetune` wrote, of embedded.
+    reader: a folder that `python -m models.quantise` or models.train wrote, which embedded reads with in torch in place of the shipped graphs.
     together: 1 to read questions that are asked at the same time together (rag.together), which does not pay on two cores.
     """
 
@@ -31,7 +33,9 @@ class RagConfig:
     context_tokens: int = 2000
     threshold: float = -1.0
     risk: float = -1.0
+    budget: float = 0.0
     adapter: str = ""
+    reader: str = ""
     together: int = 0
 
     def __post_init__(self) -> None:
@@ -40,11 +44,15 @@ class RagConfig:
                 raise ConfigError(f"{name} must be at least 1")
         if self.together not in (0, 1):
             raise ConfigError("together is 0 or 1")
+        if not self.budget >= 0:
+            raise ConfigError("budget must be at least 0")
         for name in ("threshold", "risk"):
             if not (getattr(self, name) == -1 or 0 <= getattr(self, name) <= 1):
                 raise ConfigError(f"{name} must be between 0 and 1")
         if self.threshold >= 0 and self.risk >= 0:
             raise ConfigError("give threshold or risk, not both")
+        if self.adapter and self.reader:
+            raise ConfigError("give adapter or reader, not both: an adapter goes with the shipped reader")
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:

@@ -35,6 +35,10 @@ class Learner(nn.Module):
         """Whole, for batches of one size: three times as fast on a CPU, after minutes. Measuring stays uncompiled."""
         self._run = torch.compile(self.tower.forward, dynamic=False)
 
+    def activation_checkpointing_enable(self, options: dict[str, bool]) -> None:
+        """As of a transformers model; `options` are open_clip's own (not reentrant)."""
+        self.tower.set_grad_checkpointing()
+
     def forward(self, squares: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit vectors (B, output), and by how much their similarities count."""
         with torch.no_grad():

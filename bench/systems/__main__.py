@@ -42,4 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    from bench.systems.__main__ import main  # under its own name, by which processes that are spawned find `run`
+
     raise SystemExit(main())

@@ -6,22 +6,33 @@ A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a 
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from models import shipped
 from models.answering import GroundedReader
 from models.checkpoint import open_model
+from models.data import prepare_rows
 from models.evaluate import evaluate_qa
 from models.grounded import GroundedForCausalLM
+from models.loop import TrainConfig, train
+from models.objective import writing
 from models.qa import QaRow, read_qa
+from models.questions import Questions
 from models.reader import sigmoid
+from models.train import Epoch
+from models.windows import open_tokenizer
 
+Result = TypeVar("Result")
 SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
 
 
@@ -39,15 +50,36 @@ def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
     return open_model(GroundedForCausalLM, folder).eval()
 
 
-def development(data: Path, each: int) -> list[QaRow]:
-    """The first answerable questions of each of SETS whose answer is a span."""
-    return [row for name in SETS for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+def development(data: Path, each: int, sets: Sequence[str] = SETS) -> list[QaRow]:
+    """The first answerable questions of each of these sets whose answer is a span."""
+    return [row for name in sets for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+
+
+def document(data: Path, length: int) -> torch.Tensor:
+    """The contexts of SETS one after the other, read as one text: the first tokens of it, (1, length)."""
+    tokenizer, ids = open_tokenizer(), []
+    for context in dict.fromkeys(row.context for name in SETS for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")):
+        if len(ids) < length:
+            ids += tokenizer.encode(context, add_special_tokens=False).ids
+    assert len(ids) >= length, f"the development files have {len(ids)} tokens"
+    return torch.tensor([ids[:length]])
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
     """EM and F1 of the drafts that the decoder verifies, or of what it writes by itself, and ms a question."""
     found = evaluate_qa(GroundedReader(model, greedy=greedy), rows, lambda finding: sigmoid(finding.answerable))
     return {"EM": round(found.exact_match.value, 3), "F1": round(found.f1.value, 3), "ms a question": found.ms}
+
+
+def drawn(data: Path, each: int) -> list[QaRow]:
+    """So many questions of each of SETS to learn from."""
+    return [row for name in SETS for row in random.Random(0).sample(read_qa(data / "qa" / "train" / f"{name}.jsonl.gz"), each)]
+
+
+def prepare(rows: Sequence[QaRow], folder: Path) -> Path:
+    """Questions as models.train learns from them. Returns the folder."""
+    prepare_rows(list(rows), folder)
+    return folder
 
 
 def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
@@ -63,3 +95,30 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
 
 def weights(model: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
+
+
+def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:
+    """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.loop.train."""
+    model.memory.requires_grad_(False)
+    config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
+    return train(model, lambda epoch: Epoch(questions, questions.order(config.tokens, config.seed, epoch)), writing, config, out, fresh=fresh).eval()
+
+
+def fresh(act: Callable[..., Result], *arguments: Any) -> Result:
+    """What a function of a module returns, run in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(act, *arguments).result()
+
+
+def peak(act: Callable[[], Any]) -> float:
+    """MiB that it held at most, beside what was held before. Of Linux with glibc alone."""
+    ctypes.CDLL(None).malloc_trim(0)  # what is free already would else be taken again uncounted
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _held("VmRSS")
+    act()
+    return _held("VmHWM") - before
+
+
+def _held(name: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.systems.common import SETS, Row, development, grounded
+from bench.systems.common import Row, development, drawn, grounded
 from models.constitution import content, unsupported
 from models.critique import Critic, Said
 from models.grounded import GroundedForCausalLM
 from models.metrics import squad
 from models.prefer import PreferConfig, prefer
-from models.qa import QaRow, read_qa
+from models.qa import QaRow
 
 LEARNED, MEASURED = 24, 12  # questions of each set
 SAMPLES = 2  # of each question
@@ -20,12 +20,8 @@ SYSTEM = "preference tuning"
 
 def measure(data: Path) -> Iterator[Row]:
     rows, model, config = development(data, MEASURED), grounded(), PreferConfig(samples=SAMPLES)
-    learned = [
-        row for name in SETS
-        for row in [row for row in read_qa(data / "qa" / "train" / f"{name}.jsonl.gz") if row.span or row.unanswerable][:LEARNED]
-    ]  # fmt: skip
     yield from figures(model, rows, "before")
-    prefer(model, list(Critic(model, config.samples).look(learned, config.seed)), config)
+    prefer(model, list(Critic(model, config.samples).look(drawn(data, LEARNED), config.seed)), config)
     yield from figures(model, rows, "after")
 
 
@@ -34,14 +30,14 @@ def figures(model: GroundedForCausalLM, rows: Sequence[QaRow], when: str) -> Ite
     token stands in a gold answer. `F1`: of what is cited, from the first copied token to the last; 0 where nothing is said.
     """
     for form, temperature in (("sampled", 1.0), ("greedy", 0.0)):
-        drawn = [(one.row, said) for one in Critic(model, SAMPLES, temperature).look(rows, better=False) for said in one.samples]
-        said = [(row, one) for row, one in drawn if one.answer.words]
+        found = [(one.row, said) for one in Critic(model, SAMPLES, temperature).look(rows, better=False) for said in one.samples]
+        said = [(row, one) for row, one in found if one.answer.words]
         stray = sum(len(unsupported(one.answer.words, one.answer.passage)) for _, one in said)
         yield Row(SYSTEM, f"{form}, {when}", {
             "unsupported words": round(stray / sum(len(content(one.answer.words)) for _, one in said), 4),
             "citation precision": round(sum(precise(row, one) for row, one in said) / len(said), 3),
-            "all rules kept": round(sum(not one.broken for _, one in drawn) / len(drawn), 3),
-            "F1": round(sum(squad(cited(row, one), [answer.text for answer in row.answers])[1] for row, one in drawn) / len(drawn), 3),
+            "all rules kept": round(sum(not one.broken for _, one in found) / len(found), 3),
+            "F1": round(sum(squad(cited(row, one), [answer.text for answer in row.answers])[1] for row, one in found) / len(found), 3),
         })  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
     if config.adapter and kind != "embedded":
         raise ConfigError(f"an adapter goes with the generator embedded, not {config.generator!r}")
+    if config.reader and kind != "embedded":
+        raise ConfigError(f"a reader goes with the generator embedded, not {config.generator!r}")
     if kind == "embedded" and not rest:
         from models import kept, shipped
         from models.reader import Reader
@@ -29,17 +32,22 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         weights = shipped.describe(adapter=Path(config.adapter) if config.adapter else None)
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
-        encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
+        if config.reader:
+            from models.torch_reader import open_torch
+
+            encoder, decoder = open_torch(Path(config.reader))
+        else:
+            encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
 
         def reader_of(index: IndexReader) -> Reader:
-            keeping = replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))
+            compute = encoder if config.reader else replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))
             if not config.together:
-                return Reader(keeping, decoder)
+                return Reader(compute, decoder)
             from rag.together import Together
 
-            return Reader(Together(keeping), decoder)
+            return Reader(Together(compute), decoder)
 
-        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of)
+        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of, 1e9 * config.budget or math.inf)
     if kind == "quote" and not rest:
         from rag import quote_weights
         from rag.generators.quote import QuoteGenerator, Weights

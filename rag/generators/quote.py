@@ -6,8 +6,9 @@ features of every sentence, and the answer that it finds within the quoted sente
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from indexing.types import Modality
 from models import shipped
 from models.errors import WeightsError
 from models.grid import Kind
-from models.reader import Finding, Window
+from models.reader import NOTHING, Finding, Window
 from models.windows import Passage
 from rag import quotes, support
+from rag.cells import named_cells
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.lookup import SURE, Found, look_up
@@ -103,8 +105,10 @@ class Attempt:
         return next(i for i, (span, owner) in enumerate(zip(self.spans, self.owner, strict=True)) if owner == found.at and span[0] <= found.start < span[1])
 
 
-def read(question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None) -> Attempt:
-    """Compare the question with each sentence of the context."""
+def read(
+    question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None, budget: float = math.inf
+) -> Attempt:
+    """Compare the question with each sentence of the context. budget: of the reader, see models.reader.Reader.study."""
     evidence = context.evidence[:CHUNKS]
     counts = index.word_counts(words(question))
     asked = support.asked(question, embedder.encode_queries([question])[0], counts, index.count())
@@ -120,7 +124,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
         rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index) if reader else ([], [], [])
+    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index, budget) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
@@ -130,7 +134,7 @@ def read(question: str, context: Context, embedder: Embedder, index: IndexReader
 
 
 def _findings(
-    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader
+    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader, budget: float
 ) -> tuple[list[Finding], list[Window], list[int]]:
     """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
@@ -146,33 +150,39 @@ def _findings(
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
     findings = []
-    studied, windows = reader.study(question, passages, units)
+    studied, windows = reader.study(question, passages, units, budget)
     for head, found, answers in zip(before, parts, studied, strict=True):
         rest = iter(answers)
-        best = [max((next(rest) for _ in part), key=lambda finding: finding.span) for part in found]
+        best = [best_part([next(rest) for _ in part]) for part in found]
         findings += [replace(one, start=max(0, one.start - len(head)), end=max(0, one.end - len(head))) for one in best]
     return findings, windows, [len(head) for head in before]
 
 
+def best_part(findings: Sequence[Finding]) -> Finding:
+    """The best of a candidate's parts; its margin is against the others too."""
+    first, *others = sorted(findings, key=lambda finding: -finding.span)
+    return replace(first, margin=min(first.margin, first.span - others[0].span)) if others and others[0] != NOTHING else first
+
+
 class QuoteGenerator:
-    """reader_of: the reader for an index, which makes it `embedded`. threshold: the least confidence of an answer; negative = the fitted one."""
+    """reader_of: the reader for an index, which makes it `embedded`; budget: its operations for an answer. threshold: the least confidence of an answer; negative = the fitted one."""
 
     def __init__(
         self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0,
-        reader_of: Callable[[IndexReader], Reader] | None = None,
+        reader_of: Callable[[IndexReader], Reader] | None = None, budget: float = math.inf,
     ) -> None:  # fmt: skip
         self.name = "embedded" if reader_of else "quote"
-        self._embedder, self._index, self._weights, self._reader_of = embedder, index, weights, reader_of
+        self._embedder, self._index, self._weights, self._reader_of, self._budget = embedder, index, weights, reader_of, budget
         self._reader = reader_of(index) if reader_of else None
         self._threshold = threshold if threshold >= 0 else weights.threshold
 
     def over(self, index: IndexReader) -> QuoteGenerator:
         """The same over another index, whose words it counts."""
-        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of)
+        return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of, self._budget)
 
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
         began = time.perf_counter()
-        attempt = read(question, context, self._embedder, self._index, self._reader)
+        attempt = read(question, context, self._embedder, self._index, self._reader, self._budget)
         if not attempt.spans:
             yield self._picture(question, context)
             return
@@ -263,10 +273,15 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there; none that the question says itself, and none of a table's row: it mistakes the column."""
-    if not attempt.findings or attempt.findings[best].margin < CLEAR:
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there. None that the question says
+    itself; of a table's row the cell, if the question names its column too: the reader alone mistakes it.
+    """
+    if not attempt.findings or attempt.findings[best] == NOTHING or attempt.findings[best].margin < CLEAR:
         return None
-    finding, (start, end), text = attempt.findings[best], attempt.spans[best], attempt.evidence[attempt.owner[best]].text
-    if len(quotes.parts(text, start, end)) > 1 or not support.news(attempt.question.text, text[finding.start : finding.end]):
-        return None
-    return (finding.start, finding.end) if 0 < finding.end - finding.start <= LONGEST_SHORT * (end - start) else None
+    finding, (start, end), piece = attempt.findings[best], attempt.spans[best], attempt.evidence[attempt.owner[best]]
+    first, last, text = finding.start, finding.end, piece.text
+    if len(quotes.parts(text, start, end)) > 1:
+        cells = named_cells(attempt.question.text, quotes.table_header(piece), text[start:end])
+        first, last = next(((start + left, start + right) for left, right in cells if left <= first - start < right), (start, end))
+    short = last - first <= LONGEST_SHORT * (end - start) and support.news(attempt.question.text, text[first:last])
+    return (first, last) if short else None

@@ -172,7 +172,9 @@ def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, tmp_path: P
     assert isinstance(loaded, GroundedForCausalLM)
     assert (loaded.config.memory_config.hidden_size, loaded.config.cross_attention_layers) == (32, [0, 2])
     inputs = one(blocks(model), [0, 1]).inputs()
-    assert torch.equal(loaded(PROMPT, **inputs).logits, model(PROMPT, **inputs).logits)
+    ours, theirs = model.state_dict(), loaded.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    torch.testing.assert_close(loaded(PROMPT, **inputs).logits, model(PROMPT, **inputs).logits)  # where weights lie in memory changes the last digits
     embeddings = loaded.memory.bert.embeddings.word_embeddings.weight
     assert embeddings is loaded.model.embed_tokens.weight is loaded.lm_head.weight
 

@@ -15,7 +15,7 @@ from torch import nn
 from models.batches import Batch
 from models.errors import DataError, TrainError
 from models.floor import loss
-from models.loop import FRESH, TrainConfig, _groups, schedule, train
+from models.loop import FRESH, TrainConfig, parameter_groups, schedule, train
 
 SHORT = TrainConfig(epochs=2, precision="fp32", learning_rate=1e-3, save_minutes=0.0)
 
@@ -163,11 +163,11 @@ def test_frozen_weights_stay_and_vectors_do_not_decay(tmp_path: Path) -> None:
     for name, weight in model.state_dict().items():
         decayed = weight.ndim > 1 and not name.startswith("encoder.embeddings")
         assert torch.equal(weight, before[name]) != decayed, name
-    matrices, rest = _groups(model, 0.5, ())
+    matrices, rest = parameter_groups(model, 0.5, ())
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     assert len(matrices["params"]) + len(rest["params"]) == len(trained) and (matrices["weight_decay"], rest["weight_decay"]) == (0.5, 0.0)
     new = {id(weight) for name, weight in model.named_parameters() if name.startswith("span")}
-    for group in _groups(model, 0.5, ("span",)):
+    for group in parameter_groups(model, 0.5, ("span",)):
         assert {id(weight) in new for weight in group["params"]} == {group["scale"] == FRESH}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
+from models import flops
 from models.flops import Spent
 from models.grid import Kind
 from models.layout import TITLE, WINDOW, Sequences
@@ -183,6 +184,22 @@ def test_a_long_table_is_read_under_its_header() -> None:
     [row] = [at for at, row in enumerate(votes.rows) if votes.start in row and tokens("end")[0] in row]
     grid = votes.grids[row]
     assert grid[votes.rows[row].index(votes.start)][1] == 1 and not any(grid[-2])
+
+
+@given(st.floats(0, 12))
+def test_a_budget_is_spent_on_the_first_passages_and_changes_nothing_of_them(share: float) -> None:
+    passages = [Passage(text) for text in ("zebra", "the zebra lion", "zebra " + FILLER, "lion zebra")]
+    units = [[(0, len(passage.text))] for passage in passages]
+    votes = Votes("zebra", "zebra")
+    whole, windows = Reader(votes).study("Why?", passages, units)
+    around = len(votes.rows[0]) - 1  # the shortest passage is one word
+    costs = [flops.layers(flops.LAYERS, around + len(one.ids)) for one in windows]
+    found, read = Reader(votes).study("Why?", passages, units, share * costs[0])
+    live = [one.live for one in read]
+    assert live[0] and live == sorted(live, reverse=True)
+    assert found == [mine if on else [NOTHING] for mine, on in zip(whole, live, strict=True)]
+    spent = sum(cost for cost, on in zip(costs, live, strict=True) if on)
+    assert spent <= max(costs[0], share * costs[0]) and (all(live) or spent + costs[sum(live)] > share * costs[0])
 
 
 def test_what_is_skipped_gives_nothing_and_changes_nothing_else() -> None:

@@ -14,7 +14,7 @@ from samples_rag import evidence
 from indexing.build import build
 from indexing.reader import IndexReader
 from indexing.types import Modality
-from models import finetune, shipped
+from models import finetune, quantise, shipped
 from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
@@ -107,12 +107,20 @@ def test_an_answer_does_not_reach_into_the_next_sentence(parts: Parts) -> None:
     assert sentences[0] in ("The roof leaked badly in spring.", "Rain came in.") and short in sentences[0]
 
 
-def test_a_row_brings_its_header_and_no_cell_is_said_again(parts: Parts, pool: Context) -> None:
-    """The reader tells the row, and mistakes the column too often for its cell to be called the answer."""
-    context = Context((table("2004 | 8,100\n2005 | 9,200"),))
-    draft = asked(parts, context, votes("2005"))
-    assert draft.text == f"{HEADER}\n2005 | 9,200"
-    assert quotes(draft, context) == [(0, "2005 | 9,200")]
+def test_a_cell_is_said_again_where_reader_and_question_agree(parts: Parts) -> None:
+    """The reader tells the row, and mistakes the column too often to be believed alone."""
+    context = Context((evidence("2004 | 8,100 | 7\n2005 | 9,200 | 8", "a.csv", headings=("Year | Visitors | Days",), modality=Modality.TABLE),))
+    row = "2005 | 9,200 | 8"
+    asks = {"How many visitors came then?": [row, "9,200"], "How many days was it open?": [row], "Why is that?": [row]}
+    for question, said in asks.items():
+        *_, draft = QuoteGenerator(*parts, BY_SPAN, -1.0, lambda _: votes("9", "200")).generate(question, context)
+        assert [quote for _, quote in quotes(draft, context)] == said
+
+
+def test_of_two_cells_that_are_alike_none_is_said_again(parts: Parts) -> None:
+    context = Context((table("2004 | 8,100\n9,200 | 9,200"),))
+    *_, draft = QuoteGenerator(*parts, BY_SPAN, -1.0, lambda _: votes("9", "200")).generate("How many visitors were there?", context)
+    assert quotes(draft, context) == [(0, "9,200 | 9,200")]
 
 
 def test_what_is_found_in_a_row_is_one_cell(parts: Parts) -> None:
@@ -250,3 +258,31 @@ def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path)
         RagPipeline.from_index(index, generator="quote", adapter=str(tmp_path / "own"))
     with pytest.raises(WeightsError, match="holds no adapter"):
         RagPipeline.from_index(index, adapter=str(tmp_path))
+
+
+def test_a_budget_is_spent_on_the_best_evidence(tmp_path: Path) -> None:
+    """The rest is compared with the question, and not read."""
+    for name, text in (("gate", "The south gate is 1.85 m wide in the clear."), ("wall", "The north wall is 3 m high and was mended in 1901.")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    index = tmp_path / "index"
+    build([tmp_path], index)
+    whole, little = (RagPipeline.from_index(index, budget=budget).ask("How wide is the south gate?").trace for budget in (0, 0.001))
+    assert whole["generation"]["blocks"] == {"live": 2, "skipped": 0} and little["generation"]["blocks"] == {"live": 1, "skipped": 1}
+    assert little["generation"]["sentences"] == whole["generation"]["sentences"] and little["cost"]["flops"] < whole["cost"]["flops"]
+    with pytest.raises(ConfigError, match="at least 0"):
+        RagPipeline.from_index(index, budget=-1.0)
+
+
+def test_a_quantised_reader_is_read_with(parts: Parts, tmp_path: Path) -> None:
+    """Every answer of it has what an answer of the shipped one has, its ablation too."""
+    quantise.main(["--method", "int8", "--out", str(tmp_path / "q")])
+    index = parts[1].directory
+    plain, own = (RagPipeline.from_index(index, reader=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "q")))
+    assert own.text == plain.text and own.citations[0].ablation is not None
+    assert own.confidence == pytest.approx(plain.confidence, abs=0.1) and own.citations[0].ablation == pytest.approx(plain.citations[0].ablation, abs=1)
+    with pytest.raises(ConfigError, match="generator embedded"):
+        RagPipeline.from_index(index, generator="quote", reader=str(tmp_path / "q"))
+    with pytest.raises(ConfigError, match="adapter or reader"):
+        RagPipeline.from_index(index, adapter="a", reader=str(tmp_path / "q"))
+    with pytest.raises(WeightsError, match="holds no GroundedForCausalLM"):
+        RagPipeline.from_index(index, reader=str(tmp_path))

@@ -1,0 +1,49 @@
+"""What HELM (crfm-helm, arXiv 2211.09110) asks: the shipped reader, and its tokenizer. Named in the YAML files beside this."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from helm.clients.client import CachingClient, truncate_sequence
+from helm.common.cache import CacheConfig
+from helm.common.request import GeneratedOutput, Request, RequestResult, Token, wrap_request_time
+from helm.tokenizers.huggingface_tokenizer import HuggingFaceTokenizer
+
+from models import base, shipped
+from models.checkpoint import open_model
+from models.grounded import GroundedForCausalLM
+from models.prompted import Prompted
+
+MODEL = "FOLIO_READER"  # names another folder of weights in the environment
+
+
+@cache
+def opened(folder: Path) -> Prompted:
+    return Prompted(open_model(GroundedForCausalLM, folder))
+
+
+class GroundedClient(CachingClient):
+    """Greedy answers, so of several completions that are wanted there is one."""
+
+    def make_request(self, request: Request) -> RequestResult:
+        folder = Path(os.environ.get(MODEL, shipped.FOLDER))
+
+        def answer() -> dict[str, Any]:
+            [written] = opened(folder).write([request.prompt], request.max_tokens)
+            return {"text": written.text, "logprob": written.chance}
+
+        key = CachingClient.make_cache_key({"folder": str(folder), "prompt": request.prompt, "max_tokens": request.max_tokens}, request)
+        response, cached = self.cache.get(key, wrap_request_time(answer))
+        whole = GeneratedOutput(response["text"], response["logprob"], [Token(response["text"], response["logprob"])])
+        said = truncate_sequence(whole, request, print_warning=False)
+        return RequestResult(
+            success=True, cached=cached, request_time=response["request_time"], request_datetime=response["request_datetime"], completions=[said], embedding=[]
+        )
+
+
+class MiniLMTokenizer(HuggingFaceTokenizer):
+    def __init__(self, cache_config: CacheConfig, tokenizer_name: str) -> None:
+        super().__init__(cache_config, tokenizer_name, pretrained_model_name_or_path=str(base.folder()))

@@ -1,0 +1,41 @@
+"""HELM's seven aspects of the shipped reader in int8, over the development sets together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.systems.common import SETS, Row
+from models.aspects import Perturbed, aspects, joined, read
+from models.evaluate import shipped_encoder
+from models.meter import Meter
+from models.metrics import Score
+from models.qa import read_qa
+from models.reader import Reader
+
+EACH = 60  # questions of a set
+SYSTEM = "HELM's aspects"
+
+
+def measure(data: Path) -> Iterator[Row]:
+    meter = Meter(shipped_encoder(None))
+    made = joined([read(Reader(meter), read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")[:EACH]) for name in SETS])
+    found = aspects(made, meter.figures())
+    accuracy, calibration, toxicity = found.accuracy, found.calibration, found.toxicity
+    yield _row("accuracy", {"EM": accuracy.exact_match, "F1": accuracy.f1, "chance F1": accuracy.chance_f1, "n": accuracy.f1.n})
+    yield _row("calibration", {"ECE there is an answer": calibration.answerable, "ECE it is right": calibration.right, "n": calibration.right.n})
+    yield _row("robustness", _under(found.robustness))
+    yield _row("fairness", _under(found.fairness))
+    for name, one in found.bias.items():
+        yield _row(f"bias, {name}", {"answers": one.answers, "references": one.references, "words": str(one.said), "words of references": str(one.meant)})
+    yield _row("toxicity", {"added": toxicity.added, "quoted": toxicity.quoted})
+    yield _row("efficiency", found.efficiency)
+
+
+def _row(aspect: str, figures: Mapping[str, Score | float | str | None]) -> Row:
+    plain = {name: value.value if isinstance(value, Score) else value for name, value in figures.items()}
+    return Row(SYSTEM, aspect, {name: "undefined" if value is None else round(value, 4) if isinstance(value, float) else value for name, value in plain.items()})
+
+
+def _under(some: Perturbed) -> dict[str, Score | float]:
+    return {"F1": some.plain, "mean": some.mean, "worst": some.worst, **some.f1, **{f"{name} changed": count for name, count in some.changed.items()}}

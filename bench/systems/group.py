@@ -1,0 +1,53 @@
+"""Keys and values that more queries share, or fewer: what a token leaves behind, how fast is written, and how well."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare
+from models.checkpoint import open_model
+from models.grounded import GroundedForCausalLM
+from models.group import bytes_a_token, group
+from models.layout import CLS
+from models.loop import TrainConfig
+from models.presets import distilled
+from models.qa import QaRow
+from models.train import fit
+
+EACH, LEARNED = 12, 120  # questions of a set that are answered, that are learned from
+ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences that are written at once, tokens of each, slots of memory that they read
+CONFIG = TrainConfig(epochs=1, batches=20, tokens=1536, evaluate_every=10_000)
+
+
+def measure(data: Path) -> Iterator[Row]:
+    rows = development(data, EACH)
+    one = group(grounded(), 1)
+    yield _row("2 (shipped)", grounded(), rows)
+    yield _row("6, each repeated", group(grounded(), 6), rows)
+    yield _row("1 (MQA), the mean", one, rows)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fit(distilled(one, grounded(), prepare(drawn(data, LEARNED), folder / "prepared")), CONFIG, folder / "run")
+        yield _row("1 (MQA), distilled", open_model(GroundedForCausalLM, folder / "run" / "model").eval(), rows)
+
+
+def _row(form: str, model: GroundedForCausalLM, rows: Sequence[QaRow]) -> Row:
+    left, seconds = bytes_a_token(model.config), fastest(lambda: write(model), 2)
+    return Row("keys and values", form, {
+        "bytes a token in the cache": left["cache"], "bytes a token in memory": left["memory"], "tokens/s": round(ROWS * WRITTEN / seconds),
+        "F1, written": answered(model, rows, greedy=True)["F1"], "F1, verified": answered(model, rows)["F1"],
+    })  # fmt: skip
+
+
+@torch.inference_mode()
+def write(model: GroundedForCausalLM) -> None:
+    """As many tokens as asked for, whatever they are, over a memory drawn by chance."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(ROWS, SLOTS, model.config.memory_config.hidden_size, generator=generator)
+    ids = torch.randint(1000, model.config.vocab_size, (ROWS, SLOTS), generator=generator)
+    memory = model.remember(states, ids, torch.ones_like(ids))
+    model.generate(torch.full((ROWS, 1), CLS), min_new_tokens=WRITTEN, max_new_tokens=WRITTEN, do_sample=False, **memory.inputs())

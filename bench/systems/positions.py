@@ -1,0 +1,67 @@
+"""Rotary positions beyond training: how much of a list a decoder copies, of lists once, twice and four times as long as those that it learned from.
+
+The decoder is a small one, taught from nothing in less than a minute: a list of different tokens, and again the same list, which is to be told token by
+token. It has no memory, so that only its own positions find what comes next.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.systems.common import Row
+from models.config import GroundedConfig, tiny
+from models.grounded import GroundedForCausalLM
+from models.layout import IGNORED
+from models.loop import TrainConfig, train
+from models.positions import SCALINGS, stretch
+
+VOCABULARY, WIDTH = 256, 64
+TRAINED = 64  # tokens, of both lists
+FACTOR = 4
+BATCHES, LISTS = 700, 64
+
+
+def config() -> GroundedConfig:
+    small = tiny(VOCABULARY).to_dict() | {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "head_dim": WIDTH // 4, "num_key_value_heads": 4}
+    return GroundedConfig(**small | {"cross_attention_layers": [1], "max_position_embeddings": TRAINED})
+
+
+def twice(length: int, lists: int = LISTS) -> torch.Tensor:
+    """Lists of half of `length` different tokens, each two times: (lists, length)."""
+    once = torch.rand(lists, VOCABULARY).argsort(1)[:, : length // 2]
+    return torch.cat((once, once), 1)
+
+
+def loss(model: nn.Module, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    labels = ids.clone()
+    labels[:, : ids.shape[1] // 2 + 1] = IGNORED  # where the second list begins nothing tells what comes
+    return {"loss": model(ids, labels=labels, use_cache=False).loss}
+
+
+@torch.inference_mode()
+def copied(model: GroundedForCausalLM, length: int) -> float:
+    """The share of the second list's tokens, but for the first, that it tells."""
+    ids = twice(length)
+    half = length // 2
+    return (model(ids, use_cache=False).logits[:, half:-1].argmax(-1) == ids[:, half + 1 :]).float().mean().item()
+
+
+def measure(data: Path) -> Iterator[Row]:
+    torch.manual_seed(0)
+    batches = [twice(2 * int(half)) for half in torch.randint(4, TRAINED // 2 + 1, (BATCHES,))]
+    with tempfile.TemporaryDirectory() as folder:
+        how = TrainConfig(epochs=1, learning_rate=3e-3, warmup=0.15, weight_decay=0.0, precision="fp32")
+        model = train(GroundedForCausalLM(config()), lambda _: batches, loss, how, Path(folder)).eval()
+    for scaling in (None, *SCALINGS):
+        scaled = deepcopy(model)
+        if scaling:
+            stretch(scaled, scaling, FACTOR, TRAINED)
+        torch.manual_seed(1)
+        figures = {f"copied at {times}x": round(copied(scaled, times * TRAINED), 3) for times in (1, 2, 4)}
+        yield Row("positions beyond training", f"{scaling}, factor {FACTOR}" if scaling else "as trained", figures)

@@ -1,0 +1,60 @@
+"""The reader in int8 and int4 by torchao, after training and trained for it, beside float32 and the int8 graphs that Folio ships.
+
+F1 is the span head's, as an index is answered: what rounding costs the decoder does not show in it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.systems.common import Row, development, drawn, grounded, prepare
+from models import shipped
+from models.checkpoint import open_model
+from models.evaluate import evaluate_qa, shipped_encoder
+from models.grounded import GroundedForCausalLM
+from models.meter import Meter
+from models.qa import QaRow
+from models.quantise import METHODS, RECIPE, quantised, trained
+from models.reader import Compute, Reader, sigmoid
+from models.torch_reader import TorchEncoder
+
+EACH = 24  # questions of each development file
+LEARNED = 120  # of each training file
+BRIEF = replace(RECIPE, batches=10)
+TRAINED = ("int8-dynamic", "int4")
+
+
+def measure(data: Path) -> Iterator[Row]:
+    rows, weights = development(data, EACH), shipped.FOLDER / shipped.WEIGHTS
+    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped_encoder(None), rows), "MB on disk": megabytes(weights)})
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        yield opened("float32", grounded(), made, rows)
+        for method in METHODS:
+            yield opened(method, quantised(grounded(), method), made, rows)
+        prepared = prepare(drawn(data, LEARNED), made / "prepared")
+        for method in TRAINED:
+            model = trained(grounded(), method, prepared, BRIEF, made / f"{method}.run")
+            yield opened(f"{method}, trained {BRIEF.batches} batches", quantised(model, method), made, rows)
+
+
+def opened(form: str, model: GroundedForCausalLM, made: Path, rows: Sequence[QaRow]) -> Row:
+    """What a model is worth that was saved and opened again."""
+    model.save_pretrained(made / form)
+    again = open_model(GroundedForCausalLM, made / form).eval()
+    figures = {**read(TorchEncoder(again), rows), "MB on disk": megabytes(made / form / shipped.WEIGHTS)}
+    return Row("quantisation", form, figures)
+
+
+def read(compute: Compute, rows: Sequence[QaRow]) -> dict[str, float]:
+    """F1 of the span head, as an index is answered, and what the encoder reads a second."""
+    meter = Meter(compute)
+    found = evaluate_qa(Reader(meter), rows, lambda finding: sigmoid(finding.answerable))
+    return {"F1": round(found.f1.value, 3), "tokens a second": round(meter.tokens / meter.seconds)}
+
+
+def megabytes(file: Path) -> float:
+    return round(file.stat().st_size / 1e6, 1)

@@ -1,0 +1,32 @@
+"""Parallel sampling: F1 of the best grounded of n answers, against what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from bench.systems._writing import cost, opened
+from bench.systems.common import Row, answered
+from models.write import Manner
+
+EACH = 16  # questions of a set
+TEMPERATURE = 0.6
+COUNTS = (1, 4, 8)
+
+
+def measure(data: Path) -> Iterator[Row]:
+    """Gain and cost are against greedy search; verified drafts, which write nothing, stand beside for their F1."""
+    reader, lengths = opened(data, EACH)
+    for length, asked in lengths.items():
+        greedy = cost(reader, asked, Manner())
+        yield Row("parallel sampling", f"greedy; {length}", {"F1": round(greedy.f1, 3), "ms a question": round(greedy.ms, 1)})
+        yield Row("parallel sampling", f"no sampling, drafts verified; {length}", {"F1": answered(reader.model, [one.row for one in asked])["F1"]})
+        for count in COUNTS:
+            torch.manual_seed(0)
+            one = cost(reader, asked, Manner(samples=count, temperature=TEMPERATURE))
+            yield Row(
+                "parallel sampling", f"n = {count}; {length}",
+                {"F1": round(one.f1, 3), "gain": round(one.f1 - greedy.f1, 3), "ms a question": round(one.ms, 1), "times the cost": round(one.ms / greedy.ms, 2)},
+            )  # fmt: skip

@@ -1,0 +1,49 @@
+"""Heads, channels and layers taken out, each before and after it learned again from the shipped model: how well it answers, its size, its time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.systems.common import Row, answered, development, drawn, grounded, prepare, weights
+from models.checkpoint import open_model
+from models.distill import fewer_layers
+from models.grounded import GroundedForCausalLM
+from models.loop import TrainConfig
+from models.presets import distilled
+from models.prune import prune
+from models.train import fit
+
+EACH = 12  # questions of a set that are answered
+LEARNED = 120  # of a set that are learned from
+CONFIG = TrainConfig(epochs=1, batches=40, tokens=1536, evaluate_every=10_000)
+
+FORMS: dict[str, Callable[[GroundedForCausalLM, Path], GroundedForCausalLM]] = {
+    "heads and channels -25 %": lambda model, data: prune(model, 0.25, 0.25, data),
+    "heads and channels -50 %": lambda model, data: prune(model, 0.5, 0.5, data),
+    "4 of 6 and 2 of 4 layers": lambda model, _: fewer_layers(model, layers=2, memory_layers=4),
+}
+
+
+def measure(data: Path) -> Iterator[Row]:
+    rows = development(data, EACH)
+    shipped = grounded()
+    yield Row("smaller", "shipped", {"million weights": _millions(shipped), **answered(shipped, rows)})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepared = prepare(drawn(data, LEARNED), folder / "prepared")
+        for form, make in FORMS.items():
+            student = make(grounded(), prepared)
+            before = answered(student, rows)
+            began = time.perf_counter()
+            fit(distilled(student, grounded(), prepared), CONFIG, folder / form)
+            seconds = time.perf_counter() - began
+            after = answered(open_model(GroundedForCausalLM, folder / form / "model").eval(), rows)
+            yield Row("smaller", form, {"million weights": _millions(student), "F1 before": before["F1"], **after, "seconds of learning": round(seconds)})
+
+
+def _millions(model: GroundedForCausalLM) -> float:
+    """The word vectors, which all have alike, are 11.7 of them."""
+    return round(weights(model) / 1e6, 1)

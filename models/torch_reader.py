@@ -1,0 +1,81 @@
+"""A GroundedForCausalLM in torch as what models.reader reads with, in place of the shipped int8 graphs: a quantised checkpoint, one that was trained.
+
+It keeps no states of blocks. Legend: B rows of S tokens, as in models.layout; N blocks, T tokens of a block, Q of a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.ablation import Block
+from models.checkpoint import open_model
+from models.grid import PLACES, kinds_of
+from models.grounded import GroundedForCausalLM
+from models.int8 import asked_of
+from models.layout import CLOSED, CLS, QUESTION, SEP, Sequences
+from models.questions import coded_pairs, padded
+from models.reader import Computed
+
+
+@dataclass(frozen=True, slots=True)
+class TorchEncoder:
+    """Computes what models.reader reads by, see models.int8.Encoder. Thread-safe."""
+
+    model: GroundedForCausalLM
+
+    @torch.inference_mode()
+    def __call__(self, rows: Sequences) -> Computed:
+        asked, ends = asked_of(rows), rows.attention_mask.sum(1).tolist()
+        parts = list(zip(asked, ends, strict=True))
+        question_ids, question_mask = padded([rows.input_ids[row, :first] for row, (first, _) in enumerate(parts)])  # (B, Q)
+        block_ids, block_mask = padded([rows.input_ids[row, first:end] for row, (first, end) in enumerate(parts)])  # (B, T)
+        grid = np.zeros((*block_ids.shape, PLACES), np.int64)
+        for row, (first, end) in enumerate(parts):
+            grid[row, : end - first] = rows.grid[row, first:end]
+        coded = coded_pairs(question_ids, block_ids, grid, np.arange(len(parts)))
+        arrays = question_ids, question_mask, block_ids, block_mask, grid, coded, kinds_of(grid)
+        questions, seen, blocks, mask, places, codes, kinds = (torch.from_numpy(array).to(self.model.device) for array in arrays)
+        memory = self.model.memory
+        live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places), mask, codes, kinds)
+        spans, states = (values.float().cpu().numpy() for values in (live.spans, live.states))  # (B, 1 + T, 2), (B, T, W)
+        shape = rows.input_ids.shape
+        made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16))
+        made.spans[:, 0] = spans[:, 0]
+        for row, (first, end) in enumerate(parts):
+            made.spans[row, first:end], made.states[row, first:end] = spans[row, 1 : 1 + end - first], states[row, : end - first]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class TorchDecoder:
+    """Tells what models.ablation.Decoder tells. Thread-safe."""
+
+    model: GroundedForCausalLM
+
+    @torch.inference_mode()
+    def chances(self, question: Sequence[int], answer: Sequence[int], memory: Sequence[Block], cited: int) -> tuple[float, float]:
+        device, prompt = self.model.device, [CLS, *question[:QUESTION], SEP]
+        ids, mask = (torch.from_numpy(array).to(device) for array in padded([block.ids for block in memory]))  # (N, T)
+        states = torch.zeros(*ids.shape, memory[0].states.shape[1], device=device)  # (N, T, W)
+        for at, block in enumerate(memory):
+            states[at, : len(block.ids)] = torch.from_numpy(block.states.astype(np.float32))
+        gone = torch.tensor([[block.passage == cited] for block in memory], device=device).expand_as(ids).flatten()  # (N * T,)
+        kept = self.model.remember(states, ids, mask).gather(torch.arange(len(memory), device=device), 1, len(memory))
+        inputs = {name: value.expand(2, *value.shape[1:]) for name, value in kept.inputs().items()}  # with all of it, and without what is cited
+        inputs["memory_bias"] = torch.stack((torch.zeros_like(gone), gone)) * CLOSED
+        written = torch.tensor([[*prompt, *answer]], device=device).expand(2, -1)  # (2, A)
+        labels = torch.tensor([*answer, SEP], device=device)
+        said = self.model(input_ids=written, logits_to_keep=len(labels), **inputs).logits  # (2, labels, V)
+        chance, without = said[:, torch.arange(len(labels), device=device), labels].sum(1).tolist()
+        return chance, without
+
+
+def open_torch(folder: Path) -> tuple[TorchEncoder, TorchDecoder]:
+    """What models.reader.Reader is made of. Raises WeightsError."""
+    model = open_model(GroundedForCausalLM, folder).eval()
+    return TorchEncoder(model), TorchDecoder(model)
