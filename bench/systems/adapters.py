@@ -1,0 +1,28 @@
+"""LoRA, prefix and prompt tuning on questions of a domain that was not trained on word for word: F1 before and after, and the share of the weights."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.systems.common import Row
+from models.finetune import RATES, finetune
+from models.loop import TrainConfig
+
+QUESTIONS = 200  # of medquad's training file, a fifth of whose contexts are held out
+METHODS = ("lora", "prefix", "prompt")
+
+
+def measure(data: Path) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with gzip.open(data / "qa" / "train" / "medquad.jsonl.gz", "rt", encoding="utf-8") as lines:
+            (folder / "questions.jsonl").write_text("".join(itertools.islice(lines, QUESTIONS)), encoding="utf-8")
+        for method in METHODS:
+            config = TrainConfig(epochs=1, tokens=2048, learning_rate=RATES[method])
+            made = finetune(folder / "questions.jsonl", folder / method, method, config)
+            figures = {"share of the weights": made["share"], "F1 before": round(made["before"]["f1"], 3), "F1 after": round(made["after"]["f1"], 3), "questions": made["held"]}
+            yield Row("adapters", method, figures)
