@@ -7,7 +7,6 @@
 PYTHON ?= python3
 INDEX ?= index
 SOURCES ?= data/sample
-DATA ?= ../shared/data
 BIN := .venv/bin
 
 .PHONY: install systems app index ask test bench-systems lock
@@ -40,7 +39,8 @@ test: systems
 	$(BIN)/python -m pytest
 
 bench-systems: systems
-	$(BIN)/python -m bench.systems --data $(DATA)
+	@test -n "$(DATA)" || { echo "name the folder of questions: make bench-systems DATA=DIR"; exit 2; }
+	@$(BIN)/python -m bench.systems --data $(DATA)
 
 # Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left out:
 # where its wheel needs them, pip takes the ones that torch itself pins.
