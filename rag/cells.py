@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from models.cell import CELL
 from rag.support import stems
@@ -44,9 +45,18 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> tuple[
 
 
 def named_cells(question: str, header: str, row: str) -> list[tuple[int, int]]:
-    """(start, end) of the cells in `row` under the headers that hold the most of the question; none where it names none."""
-    seen = _seen(question, header, row)
-    return [_trimmed(row, seen.places[at]) for at in seen.named] if seen else []
+    """(start, end) of the cells in `row` under the headers that hold the most of the question; none where it names none.
+
+    In a form's row, `label: | value | label: | value`, of the values behind such labels: what stands over them is another row.
+    """
+    if not _is_form(row):
+        seen = _seen(question, header, row)
+        return [_trimmed(row, seen.places[at]) for at in seen.named] if seen else []
+    cells = [_trimmed(row, place) for place in _places(row)]
+    words = stems(question) - ASKING
+    named = {value: len(words & stems(row[slice(*label)])) for label, value in pairwise(cells) if row[slice(*label)].endswith(":") and value[0] < value[1]}
+    best = max(named.values(), default=0)
+    return [value for value, count in named.items() if count == best] if best else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,14 @@ class _Seen:
     named: list[int]
 
 
+def _is_form(row: str) -> bool:
+    return any(row[start:end].rstrip().endswith(":") for start, end in _places(row))
+
+
 def _seen(question: str, header: str, row: str) -> _Seen | None:
-    """None for a row that does not fit its header."""
+    """None for a row that does not fit its header, or has labels of its own."""
     names, places = [stems(header[start:end]) for start, end in _places(header)], _places(row)
-    if len(names) != len(places):
+    if len(names) != len(places) or _is_form(row):
         return None
     words = stems(question) - ASKING
     held = [stems(row[start:end]) for start, end in places]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.cell import CELL
-from rag.cells import asked_cell
+from rag.cells import asked_cell, named_cells
 
 HEADER = "Year | Visitors | Flour sold (kg) | Guide"
 ROW = "2022 | 9,120 | 14,300 | Anna Pask"
@@ -65,3 +65,21 @@ def test_what_is_said_is_a_cell(cells: list[str], question: str, around: str) ->
     header = CELL.join(f"Name {at}" for at in range(row.count(CELL) + 1))
     found = said(f"{question} {cells[0]} name", header, row, around)
     assert found is None or (found and found in {cell.strip() for cell in row.split(CELL)})
+
+
+def named(question: str, header: str, row: str) -> list[str]:
+    return [row[start:end] for start, end in named_cells(question, header, row)]
+
+
+def test_the_columns_that_a_question_names() -> None:
+    assert named("How many visitors came?", HEADER, "2022 | 9,120 | 14,300 | Anna Pask") == ["9,120"]
+    assert named("Why?", HEADER, "2022 | 9,120 | 14,300 | Anna Pask") == []
+
+
+def test_a_forms_row_has_its_own_labels() -> None:
+    """What stands over it is another row, whose words name nothing."""
+    above, row = "Aircraft Make: | Piper | Registration: | N112ED", "ELT: | Installed | Engine Model/Series: | PT6A-28"
+    assert named("Which engine model did the Piper have?", above, row) == ["PT6A-28"]
+    assert named("What did the Piper cost?", above, row) == []
+    assert said("Which engine model did the Piper have?", above, row) is None
+    assert named("Which engine model did it have?", above, "ELT: | Installed | Engine Model/Series: | ") == []
