@@ -27,11 +27,12 @@ from models.evaluate import evaluate_qa, shipped_encoder
 from models.grounded import GroundedForCausalLM
 from models.loop import TrainConfig, train
 from models.objective import reading
+from models.presets import with_fixed_words
 from models.prompts import Prefix, Prompt
 from models.qa import QaRow, read_qa
 from models.questions import Questions
 from models.reader import Reader, sigmoid
-from models.train import Epoch
+from models.train import epochs
 
 HELD = 5
 RANK, ALPHA = 4, 8  # of LoRA
@@ -113,17 +114,12 @@ def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Pa
     torch.manual_seed(config.seed)
     model = open_model(GroundedForCausalLM, folder)
     prepare(model, method)
-    if not torch.cuda.is_available():
-        model.memory.config._attn_implementation = "eager"  # see models.presets
+    with_fixed_words(model)
     if attend:
         attend(model)
     prepare_rows(learned, out / "run" / "prepared", config.seed)
     questions = Questions(out / "run" / "prepared")
-
-    def batches(epoch: int) -> Epoch:
-        return Epoch(questions, questions.order(config.tokens, config.seed, epoch))
-
-    tuned = trained(train(model, batches, reading, config, out / "run").cpu())
+    tuned = trained(train(model, epochs(questions, config), reading, config, out / "run").cpu())
     about = {"share": round(tuned.share, 6), "questions": len(learned), "held": len(kept)}
     save(tuned, method, base.digest, about, out)
     shutil.rmtree(out / "run")

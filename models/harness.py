@@ -65,7 +65,7 @@ class GroundedLM(LM):
         return [min((one.text.split(stop)[0] for stop in request.args[1]["until"]), key=len) for request, one in zip(requests, written, strict=True)]
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        raise NotImplementedError("a text by itself has no memory: ask for it with --plain")
+        raise DataError("a text by itself has no memory: ask for it with --plain")
 
 
 def plain(model: GroundedForCausalLM) -> LM:

@@ -69,12 +69,12 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
     elif not model.config.memory_routed:
         model.route()
-    return _taught(_with_fixed_words(model), data, _opened(teacher), (ROUTERS,) if further else BESIDE_A_FLOOR)
+    return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS,) if further else BESIDE_A_FLOOR)
 
 
 def distilled(student: GroundedForCausalLM, teacher: GroundedForCausalLM, data: Path) -> Task:
     """A grounded model learns from a larger one."""
-    return _taught(_with_fixed_words(student), data, teacher)
+    return _taught(with_fixed_words(student), data, teacher)
 
 
 def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
@@ -105,7 +105,7 @@ def mamba(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
     return Task(model, Questions(data), writing, partial(GroundedReader, greedy=True), () if further else mixers(model.config))
 
 
-def _with_fixed_words(model: GroundedForCausalLM) -> GroundedForCausalLM:
+def with_fixed_words(model: GroundedForCausalLM) -> GroundedForCausalLM:
     """Ready to be trained; its word vectors stay those of the base."""
     if not torch.cuda.is_available():
         model.memory.config._attn_implementation = "eager"  # some 2.5 times as fast as SDPA's backward pass on a CPU

@@ -26,8 +26,9 @@ from models.errors import TrainError, WeightsError
 from models.grounded import GroundedForCausalLM
 from models.loop import TrainConfig, train
 from models.objective import loss
+from models.presets import with_fixed_words
 from models.questions import Questions
-from models.train import Epoch
+from models.train import epochs
 
 if TYPE_CHECKING:
     from torchao.core.config import AOBaseConfig
@@ -110,14 +111,7 @@ def trained(model: GroundedForCausalLM, method: str, data: Path, config: TrainCo
     """The model, prepared and trained on a prepared folder, from the run's checkpoint where there is one. Raises DataError, TrainError, WeightsError."""
     questions = Questions(data)
     prepare(model, method, group)
-    model.memory.bert.embeddings.requires_grad_(False)
-    if not torch.cuda.is_available():
-        model.memory.config._attn_implementation = "eager"  # see models.presets
-
-    def batches(epoch: int) -> Epoch:
-        return Epoch(questions, questions.order(config.tokens, config.seed, epoch))
-
-    return train(model, batches, loss, config, run).cpu()
+    return train(with_fixed_words(model), epochs(questions, config), loss, config, run).cpu()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -39,6 +39,11 @@ class Epoch(Sequence):
         return self.examples.batch(self.order[at])
 
 
+def epochs(examples: Batched, config: TrainConfig) -> Callable[[int], Epoch]:
+    """The batches of each epoch, as models.loop.train asks for them."""
+    return lambda epoch: Epoch(examples, examples.order(config.tokens, config.seed, epoch))
+
+
 def development(task: Task, files: Sequence[Path]) -> Callable[[nn.Module], dict[str, float]] | None:
     """What is measured now and then: F1 and AUROC on the first questions of each file."""
     from models.evaluate import evaluate_qa, named, sigmoid
@@ -77,10 +82,7 @@ def fit(task: Task, config: TrainConfig, out: Path, dev: Sequence[Path] = ()) ->
     if config.compile and task.teacher is not None:
         compile_layers(task.teacher)
 
-    def batches(epoch: int) -> Epoch:
-        return Epoch(task.examples, task.examples.order(config.tokens, config.seed, epoch))
-
-    model = train(task.model, batches, task.loss, config, out, evaluate=development(task, dev), fresh=task.fresh)
+    model = train(task.model, epochs(task.examples, config), task.loss, config, out, evaluate=development(task, dev), fresh=task.fresh)
     model.save_pretrained(out / "model")
     draw(out / "log.jsonl", out / "log.png")
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,24 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the routers")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    if options.out.exists():
-        raise WeightsError(f"{options.out} is there already: name a new folder")
     import torch
 
-    from models.checkpoint import open_model
+    from models.checkpoint import new_folder, open_model
     from models.grounded import GroundedForCausalLM
     from models.mixture import active_weights
 
-    torch.manual_seed(options.seed)
-    model = upcycled(open_model(GroundedForCausalLM, options.model), options.experts, options.active, options.null)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=options.out.parent))
-    try:
+    with new_folder(options.out) as new:
+        torch.manual_seed(options.seed)
+        model = upcycled(open_model(GroundedForCausalLM, options.model), options.experts, options.active, options.null)
         model.save_pretrained(new)
-        new.rename(options.out)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # what was not renamed
-    told = {"weights": sum(weight.numel() for weight in model.parameters()), "active": active_weights(model)}
+    told = {"weights": model.num_parameters(), "active": active_weights(model)}
     print(json.dumps(told) if options.json else f"{options.out}: {told['weights']:,} weights, of which a token uses {told['active']:,} at most")
 
 

@@ -1,7 +1,7 @@
 """What every bench of a system shares: the model, the questions, how well they are answered, what it cost.
 
 A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a folder with `qa/dev` and `qa/train`. Each runs in a process of its own
-(`python -m bench.systems NAME --data DATA`), so that neither memory nor threads of one are seen by the next, and takes some 90 seconds at most on two idle cores.
+(`python -m bench.systems NAME --data DATA`), so that neither memory nor threads of one are seen by the next, and takes some two minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models.objective import writing
 from models.qa import QaRow, read_qa
 from models.questions import Questions
 from models.reader import sigmoid
-from models.train import Epoch
+from models.train import epochs
 from models.windows import open_tokenizer
 
 Result = TypeVar("Result")
@@ -93,15 +93,11 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
     return min(taken)
 
 
-def weights(model: torch.nn.Module) -> int:
-    return sum(weight.numel() for weight in model.parameters())
-
-
 def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:
     """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.loop.train."""
     model.memory.requires_grad_(False)
     config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
-    return train(model, lambda epoch: Epoch(questions, questions.order(config.tokens, config.seed, epoch)), writing, config, out, fresh=fresh).eval()
+    return train(model, epochs(questions, config), writing, config, out, fresh=fresh).eval()
 
 
 def fresh(act: Callable[..., Result], *arguments: Any) -> Result:

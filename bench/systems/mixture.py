@@ -10,7 +10,7 @@ import torch
 
 from bench.make_pages import material
 from bench.make_pages import rows as made_pages
-from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught, weights
+from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught
 from models.grid import Kind
 from models.grounded import GroundedForCausalLM
 from models.mixture import active_weights, loads, modalities
@@ -34,7 +34,7 @@ def measure(data: Path) -> Iterator[Row]:
             torch.manual_seed(0)
             model = grounded() if asked is None else upcycled(grounded(), *asked)
             model = taught(model, learned, BATCHES, Path(folder) / form)
-            figures = {"weights": weights(model), "active": active_weights(model), "F1": answered(model, rows, greedy=True)["F1"], "tokens a second": speed(model, batches[0])}
+            figures = {"weights": model.num_parameters(), "active": active_weights(model), "F1": answered(model, rows, greedy=True)["F1"], "tokens a second": speed(model, batches[0])}
             yield Row("mixture of experts", form, figures | (balances(model, batches) if asked else {}))
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.systems.common import Row, answered, development, drawn, grounded, prepare, weights
+from bench.systems.common import Row, answered, development, drawn, grounded, prepare
 from models.checkpoint import open_model
 from models.distill import fewer_layers
 from models.grounded import GroundedForCausalLM
@@ -46,4 +46,4 @@ def measure(data: Path) -> Iterator[Row]:
 
 def _millions(model: GroundedForCausalLM) -> float:
     """The word vectors, which all have alike, are 11.7 of them."""
-    return round(weights(model) / 1e6, 1)
+    return round(model.num_parameters() / 1e6, 1)

@@ -282,6 +282,9 @@ def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
     first, last, text = finding.start, finding.end, piece.text
     if len(quotes.parts(text, start, end)) > 1:
         cells = named_cells(attempt.question.text, quotes.table_header(piece), text[start:end])
-        first, last = next(((start + left, start + right) for left, right in cells if left <= first - start < right), (start, end))
+        cell = next((cell for cell in cells if cell[0] <= first - start < cell[1]), None)
+        if cell is None:
+            return None
+        first, last = start + cell[0], start + cell[1]
     short = last - first <= LONGEST_SHORT * (end - start) and support.news(attempt.question.text, text[first:last])
     return (first, last) if short else None

@@ -74,7 +74,7 @@ def model() -> GroundedForCausalLM:
 def test_a_grounded_model_is_asked(data: Path, model: GroundedForCausalLM) -> None:
     made = evaluate(GroundedLM(model), files(data, ["mine", "pick", "close"]))
     assert [one.n for one in made.values()] == [2, 3, 3] and made["pick"].figures["acc"] in (0.3333, 0.6667, 0.0, 1.0)
-    with pytest.raises(NotImplementedError, match="--plain"):
+    with pytest.raises(DataError, match="--plain"):
         GroundedLM(model).loglikelihood_rolling([])
 
 
