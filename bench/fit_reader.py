@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -37,9 +36,6 @@ RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 WORTH = 0.2  # an answer that is less likely right is not shown as one: best where a wrong one, which stands beside its source, costs a quarter of what a right one is worth
 LEAST = 40
 FOLDS = 5
-LOOKED = 5
-LEAST_LOGITS = np.arange(-8.0, 2.0, 0.25).tolist()
-LOST = 0.005  # of the right quotes, for reading fewer chunks
 QUESTIONS = 60  # of each set and kind
 
 
@@ -127,35 +123,6 @@ def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float],
     return tuple((risk, at) for risk, at in found if at is not None)
 
 
-def routed(case: Case, least: float) -> tuple[Case, float]:
-    """The case as it is when chunks below `least` at the first look are skipped (models.int8), and the share of its chunks that are read on."""
-    tried = case.attempt
-    skipped = np.array([finding.looked < least for finding in tried.findings])
-    live = {owner for owner, gone in zip(tried.owner, skipped, strict=True) if not gone}
-    return unread(case, skipped), len(live) / len(tried.evidence)
-
-
-def first_ones(case: Case, share: float) -> Case:
-    """The case as it is when so large a share of the chunks is read, those that were found first, whatever they are: uniform allocation."""
-    return unread(case, np.array(case.attempt.owner) >= max(1, round(share * len(case.attempt.evidence))))
-
-
-def unread(case: Case, skipped: np.ndarray) -> Case:
-    """skipped: (sentences,) bool."""
-    features = case.attempt.features.copy()
-    features[skipped, len(support.SENTENCE_FEATURES) : len(support.SENTENCE_FEATURES) + 3] = -support.SUREST
-    return replace(case, attempt=replace(case.attempt, features=features))
-
-
-def fit_least(chosen: list[Case], weights: Weights) -> float:
-    """The highest logit at which no more than LOST of the right quotes are lost."""
-    def share(cases: list[Case]) -> float:
-        return float(answer_rows(cases, np.array(weights.sentence))[1].mean())
-
-    whole = share(chosen)
-    return max(least for least in (-math.inf, *LEAST_LOGITS) if share([routed(case, least)[0] for case in chosen]) >= whole - LOST)
-
-
 def report(held: list[Case], weights: Weights) -> None:
     rows, right = answer_rows(held, np.array(weights.sentence))
     sure = support.probability(rows, weights.answer, weights.bias)
@@ -185,39 +152,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--route", action="store_true", help="skip the chunks that a first look finds needless, and fit again for that")
-    parser.add_argument("--looked", type=int, default=LOOKED, help="layers after which it is decided whether to read on")
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
     model = json.loads((options.model / "config.json").read_text())
-    looked = options.looked if options.route else model["memory_cached_layers"]
-    shipped.save(state, model, looked, options.out, {})  # the graph that is read with; what is fitted to it comes after
-
-    def write(weights: Weights, **more: float) -> None:
-        calibration = asdict(weights) | more
-        shipped.save(state, model, looked, options.out, calibration)
-        print(json.dumps(calibration))
-
+    shipped.save(state, model, options.out, {})  # the graph that is read with; what is fitted to it comes after
     made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
     report(held, weights)
-    if not options.route:
-        write(weights)
-        return
-    least = fit_least([case for case in known if case.kind == "answerable"], weights)
-    weights = fitted_weights([routed(case, least)[0] for case in known])
-    print(f"skipping below {least}")
-    asked = [case for case in held if case.kind == "answerable"]
-    share = float(np.mean([routed(case, least)[1] for case in asked]))
-    same = {"all chunks": asked, "routed": [routed(case, least)[0] for case in asked], "the first ones": [first_ones(case, share) for case in asked]}
-    for name, some in same.items():
-        print(f"  right sentence quoted, {name}", mean(answer_rows(some, np.array(weights.sentence))[1].astype(float)))
-    for kind in ("answerable", "removed", "marked", "elsewhere"):
-        read = [routed(case, least)[1] for case in held if case.kind == kind]
-        print(f"  {kind}: share of the chunks that are read to the end", mean(np.array(read)))
-    report([routed(case, least)[0] for case in held], weights)
-    write(weights, least=least)
+    shipped.save(state, model, options.out, asdict(weights))
+    print(json.dumps(asdict(weights)))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import torch
 from models import base
 from models.grid import coordinates, kinds_of
 from models.grounded import GroundedForCausalLM
-from models.layout import CLS, PAD, QUESTION, SEP, TITLE, WINDOW
+from models.layout import CLS, PAD, PATCH, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
+from models.picture import WIDTH
 from models.questions import coded_pairs, padded
 from models.reader import BATCH, LONGEST, NOTHING, Finding, best_spans
 from models.windows import Passage, open_tokenizer, starts
@@ -37,13 +38,9 @@ class Block:
     passage: int
     first: int
     title: int  # tokens before the context
-    tokens: list[int]
+    tokens: list[int]  # of title, context and patches
     grid: np.ndarray  # (tokens, PLACES)
-
-    @property
-    def length(self) -> int:
-        """Tokens of the context."""
-        return len(self.tokens) - self.title - 1
+    length: int  # tokens of the context
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +145,13 @@ class GroundedReader:
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
         (asked_ids, asked_mask), (ids, mask) = padded(asked), padded([block.tokens for block in blocks])
         grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
-        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid)
-        question_ids, question_mask, block_ids, block_mask, places, coded, sorts = (torch.from_numpy(array).to(device) for array in arrays)
+        shown = [read.picture.features for block in blocks if (read := passages[block.passage]).picture]
+        patches = np.concatenate([np.empty((0, WIDTH), np.float32), *shown]).astype(np.float32)
+        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid), patches
+        question_ids, question_mask, block_ids, block_mask, places, coded, sorts, seen = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
         states = model.memory.lower(question_ids, question_mask)[owned]
-        lower = model.memory.lower(block_ids, block_mask, places)
+        lower = model.memory.lower(block_ids, block_mask, places, seen)
         live = model.memory.live(states, question_mask[owned], lower, block_mask, coded, sorts)
         memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
         return Recalled(asked, contexts, blocks, memory, live, block_ids.shape[1])
@@ -160,10 +159,13 @@ class GroundedReader:
     def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
         title = self.tokens(read.title).ids[:TITLE]
         grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
-        return [
-            Block(owner, passage, first, len(title) + 1, [*title, SEP, *context.ids[first : first + self._window], SEP], np.pad(grid[first : first + self._window], ((len(title) + 1, 1), (0, 0))))
-            for first in starts(len(context.ids), self._window) or [0]
-        ]
+        places = read.picture.places() if read.picture else grid[:0]
+        made = []
+        for first in starts(len(context.ids), self._window) or [0]:
+            tokens, there = context.ids[first : first + self._window], grid[first : first + self._window]
+            whole = np.concatenate((np.pad(there, ((len(title) + 1, 1), (0, 0))), places))
+            made.append(Block(owner, passage, first, len(title) + 1, [*title, SEP, *tokens, SEP, *[PATCH] * len(places)], whole, len(tokens)))
+        return made
 
     def _verified(self, recalled: Recalled) -> list[Draft | None]:
         """Of each question's drafts the one of the highest score and log-probability together."""

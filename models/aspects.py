@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models import command
-from models.evaluate import Judged, judge, named, report, shipped_encoder
+from models import command, shipped
+from models.evaluate import Judged, judge, named, report
 from models.meter import Meter
 from models.metrics import CORRECT, Score, at_random, calibration_error, mean
 from models.perturb import FAIRNESS, ROBUSTNESS, perturbed
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the perturbations (0)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    meter = Meter(shipped_encoder(options.model, options.adapter))
+    meter = Meter(shipped.encoder(shipped.describe(options.model or shipped.FOLDER, options.adapter)))
     files = {name: read_qa(file)[: options.limit] for name, file in named(options.files).items()}
     made = {name: read(Reader(meter), rows, options.seed) for name, rows in files.items()}
     reports = {name: aspects(one, {}) for name, one in made.items()}

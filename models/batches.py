@@ -18,6 +18,8 @@ from models import base
 from models.errors import DataError
 from models.grid import PLACES
 from models.layout import Parts, collate
+from models.picture import PATCHES, WIDTH
+from models.shown import PATCH_FILE
 
 SORTED = 64  # batches whose examples are sorted by length together
 
@@ -48,19 +50,21 @@ class Examples:
             self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
             self.grid = np.memmap(folder / "grid.u8", np.uint8, mode="r").reshape(-1, PLACES)
             self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
+            self.patches = np.memmap(folder / PATCH_FILE, np.float16, mode="r").reshape(-1, PATCHES, WIDTH) if (self.rows["picture"] >= 0).any() else np.empty((0, PATCHES, WIDTH), np.float16)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no prepared {split} ({error}): make it with python -m models.data") from error
         if made_with != base.identity():
             raise DataError(f"{folder} was prepared for {made_with}, installed is {base.identity()}: prepare it again")
         # [CLS] and three [SEP]
-        self.lengths = 4 + sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context"))
+        self.lengths = 4 + sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context")) + PATCHES * (self.rows["picture"] >= 0)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """The batches of an epoch, as indices into `rows`."""
-        return shuffled_batches(self.lengths, tokens, seed, epoch)
+        """The batches of an epoch, as indices into `rows`; without the rows of pictures, which a floor does not see."""
+        seen = np.flatnonzero(self.rows["picture"] < 0)
+        return [seen[chosen] for chosen in shuffled_batches(self.lengths[seen], tokens, seed, epoch)]
 
     def batch(self, indices: np.ndarray) -> Batch:
         rows = self.rows[indices]

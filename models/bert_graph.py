@@ -1,4 +1,4 @@
-"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in three and under a reader's heads.
+"""A BERT encoder as an ONNX graph, weights and activations in int8: pooled to an embedding, or cut in two and under a reader's heads.
 
 Knows nothing of tokenizers or files. Legend: B texts, S tokens.
 """
@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from models.cut import Layers
 from models.graph import MS, Graph
 from models.grid import HEADER, Kind
+from models.layout import PATCH
 
 HEADS = 12
 EPSILON = 1e-12  # of BERT's layer norms
@@ -49,9 +49,10 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
 
 
 def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
-    """INPUTS (B, S) and `sides` (B, S, 4), int32 -> `states` (B, S, width) float16.
+    """INPUTS (B, S) and `sides` (B, S, 4), int32, and `patches` (M, P) float32 -> `states` (B, S, width) float16.
 
-    The first `layers` layers over texts alone, see models.memory. heads: `grid.*` as there; sides: rows of `grid.sides`. Half precision is
+    The first `layers` layers over texts alone, see models.memory. heads: `grid.*`, `patches.*` as there; sides: rows of `grid.sides`; patches: what stands where
+    `input_ids` are PATCH, in order. Half precision is
     what is kept of a block.
     """
     graph = Graph()
@@ -60,53 +61,32 @@ def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], la
         hidden = _layer(graph, weights, hidden, f"encoder.layer.{layer}")
     graph.node("Cast", [hidden], "states", to=TensorProto.FLOAT16)
     sides = TensorProto.INT32, ("batch", "tokens", 4)
-    return graph.model({**dict.fromkeys(INPUTS, TOKENS), "sides": sides}, {"states": STATES})
+    patches = TensorProto.FLOAT, ("patches", heads["patches.weight"].shape[1])
+    return graph.model({**dict.fromkeys(INPUTS, TOKENS), "sides": sides, "patches": patches}, {"states": STATES})
 
 
-def look(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
-    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `looked` (B, 1) float32, a logit, `seen`, states as they came, and
-    `through.I` (B, S) int32 of each layer I with a router: 1 where a token went through its feed-forward network.
+def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], cached: int, kind: Kind) -> onnx.ModelProto:
+    """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, `memory` (B, S, width)
+    float16, the states that a decoder reads, and `through.I` (B, S) int32 of each layer I with a router: 1 where a token went through its feed-forward network.
 
-    The first layers over question and block at once. heads: `looks.*` and `experts.*` of models.memory.
+    The layers that `lower` leaves, over question and block at once. heads: weight and bias of the linear layers `span` (over every state) and `judge`
+    (over the first one), `experts.*` of models.memory.
     """
-    graph = Graph()
-    hidden, through = _live(graph, weights, heads, range(layers.cached, layers.looked), layers, kind)
-    first = _first(graph, hidden)
-    number = layers.looked - layers.cached - 1
-    _head(graph, heads, f"looks.{number}", first, "looked")
-    graph.node("Cast", [hidden], "seen", to=TensorProto.FLOAT16)
-    return graph.model({"attention_mask": TOKENS, "states": STATES}, {"looked": (TensorProto.FLOAT, ["batch", 1]), "seen": STATES, **through})
-
-
-def rest(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: Layers, kind: Kind) -> onnx.ModelProto:
-    """`states` and `attention_mask` as of `look` -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, `memory` (B, S, width)
-    float16, the states that a decoder reads, and `through.I` as of `look`.
-
-    The layers that `look` leaves. heads: weight and bias of the linear layers `span` (over every state) and `judge` (over the first one).
-    """
-    graph = Graph()
-    hidden, through = _live(graph, weights, heads, range(layers.looked, _layers(weights)), layers, kind)
-    _head(graph, heads, "span", hidden, "spans")
-    _head(graph, heads, "judge", _first(graph, hidden), "judged")
-    graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
-    outputs = {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2]), "memory": STATES}
-    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs | through)
-
-
-def _live(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], which: range, layers: Layers, kind: Kind) -> tuple[str, dict[str, tuple]]:
-    """The states after these layers, and the outputs that tell what their routers did."""
-    through = {}
+    graph, through = Graph(), {}
     hidden = graph.node("Cast", ["states"], "states.float", to=TensorProto.FLOAT)
-    for layer in which:
-        name = f"encoder.layer.{layer}"
-        number = layer - layers.cached
+    for layer in range(cached, _layers(weights)):
+        name, number = f"encoder.layer.{layer}", layer - cached
         router = {part: heads[f"routers.{number}.{part}"] for part in ("weight", "bias") if f"routers.{number}.{part}" in heads}
         prefix = [heads[f"prefix.{part}"][number] for part in ("keys", "values")] if "prefix.keys" in heads else []
         hidden = _layer(graph, with_expert(weights, heads, name, number, kind), hidden, name, router, prefix)
         if router:
             graph.node("Cast", [f"{name}.through"], f"through.{number}", to=TensorProto.INT32)
             through[f"through.{number}"] = TOKENS
-    return hidden, through
+    _head(graph, heads, "span", hidden, "spans")
+    _head(graph, heads, "judge", graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1), "judged")
+    graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
+    outputs = {"spans": (TensorProto.FLOAT, ["batch", "tokens", 2]), "judged": (TensorProto.FLOAT, ["batch", 2]), "memory": STATES}
+    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs | through)
 
 
 def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layer: str, number: int, kind: Kind) -> Mapping[str, np.ndarray]:
@@ -119,11 +99,6 @@ def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarra
         **weights, f"{inner}.weight": np.concatenate([weights[f"{inner}.weight"], down.T]),
         f"{inner}.bias": np.concatenate([weights[f"{inner}.bias"], bias]), outer: np.concatenate([weights[outer], up.T], 1),
     }
-
-
-def _first(graph: Graph, hidden: str) -> str:
-    """The state of each sequence's first token: (B, width)."""
-    return graph.node("Gather", [hidden, graph.constant("first", np.array(0, np.int64))], "first_state", axis=1)
 
 
 def _head(graph: Graph, heads: Mapping[str, np.ndarray], name: str, states: str, output: str) -> None:
@@ -145,7 +120,11 @@ def _embed(graph: Graph, weights: Mapping[str, np.ndarray], heads: Mapping[str, 
 
     graph.constant("zero", np.array(0, np.int32))
     header_row = graph.constant("header_row", np.array(HEADER, np.int32))
-    words = look_up("words", weights["embeddings.word_embeddings.weight"], "input_ids")
+    words = look_up("texts", weights["embeddings.word_embeddings.weight"], "input_ids")
+    seen = graph.node("MatMul", ["patches", graph.constant("patches.weight", heads["patches.weight"].T)], "patches.product")
+    seen = graph.node("Add", [seen, graph.constant("patches.bias", heads["patches.bias"])], "patches.seen")  # (M, width)
+    where = graph.node("NonZero", [graph.node("Equal", ["input_ids", graph.constant("patch", np.array(PATCH, np.int32))], "patches.there")], "patches.found")
+    words = graph.node("ScatterND", [words, graph.node("Transpose", [where], "patches.places", perm=[1, 0]), seen], "words")
     look_up("columns.hot", np.eye(len(heads["grid.columns.weight"]), dtype=np.float32), "columns")
     heading = part(graph.node("Equal", ["rows", header_row], "is_header"), "heading")
     below = part(graph.node("Greater", ["rows", header_row], "is_below"), "below")

@@ -1,7 +1,7 @@
-"""Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR] [--pages FILE]`.
+"""Question sets to memory-mapped token arrays: `python -m models.data DATA OUT [--negatives DIR] [--pages FILE] [--pictures DIR]`.
 
 OUT gets `tokens.u16`, every text's tokens one after the other; `grid.u8`, where each token stands (models.grid);
-`examples.npy`, one EXAMPLE per question and passage window; and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
+`examples.npy`, one EXAMPLE per question and passage window; `patches.f16`, of pictures; and `meta.json`. A text stands once, however many examples use it. Contexts whose hash falls into HELD are kept out of
 training, also as passages that do not answer, and written to `held.npy`, to calibrate on. Deterministic with a seed.
 """
 
@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from models.layout import QUESTION, TITLE, WINDOW
 from models.lookups import lookups
 from models.qa import QaRow, WordBox, read_qa
 from models.recurring import recurring
+from models.shown import PATCH_FILE, Sought, read_shown
 from models.tables import read_tables
 from models.twins import names, twin
 from models.windows import open_tokenizer
@@ -38,6 +40,7 @@ EXAMPLE = np.dtype([
     ("context", "u8"), ("context_length", "u2"),
     ("start", "i2"), ("end", "i2"),  # first and last answer token within the context; -1 = none is known
     ("answerable", "i1"), ("evidence", "i1"),  # 1, 0; evidence -1 = not judged
+    ("picture", "i4"),  # its number among the patches, -1 = none
 ])
 HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
@@ -47,6 +50,7 @@ STRANGERS = 0.15  # share of the others that are put to a passage of their set d
 TWINS = 0.3  # share of the questions that are put to their passage again with something changed, where that can be done
 OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
 TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
+PICTURES = 8000  # questions for pictures
 MADE = ("lookups", "recurring", "rendered")  # sets that are made by script: whether they are answerable is settled
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
@@ -151,6 +155,17 @@ class Writer:
         at, offsets = self.texts.add(candidate.text, candidate.boxes)
         self._write(row, at, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
 
+    def add_shown(self, row: Sought) -> None:
+        """A question for a picture, which has no answer in words."""
+        self._group += 1
+        question, asked = self.texts.add(row.question)
+        for one in row.shown:
+            (at, offsets), (heading, words) = self.texts.add(one.text), self.texts.add(one.title)
+            self.rows["examples"].append((
+                self._group, len(SETS), question, min(len(asked), QUESTION), heading, min(len(words), TITLE), at, min(len(offsets), WINDOW), -1, -1,
+                one.shows, one.shows, one.picture,
+            ))
+
     def _write(
         self, row: QaRow, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool
     ) -> None:
@@ -160,9 +175,8 @@ class Writer:
             return
         self.rows["held" if held else "examples"].append((
             self._group, SETS.index(row.source) if row.source in SETS else len(SETS), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
-            context + first, length, start, end, answerable, evidence,
+            context + first, length, start, end, answerable, evidence, -1,
         ))
-
 
     def save(self, out: Path, about: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -182,7 +196,9 @@ def read_negatives(path: Path) -> list[list[Candidate]]:
         raise DataError(f"{path} is damaged ({error}): run bench/hard_negatives.py again") from error
 
 
-def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, int]:
+def prepare(
+    data: Path, out: Path, negatives: Path | None = None, pages: Path | None = None, pictures: Path | None = None, *, seed: int = 0, limit: int | None = None
+) -> dict[str, int]:  # fmt: skip
     """Write the arrays; returns how many examples each set gave. limit: questions of a set at most (for a quick try).
 
     Sets that are not there are left out. Raises DataError where none is, or a file cannot be read.
@@ -197,7 +213,15 @@ def prepare(data: Path, out: Path, negatives: Path | None = None, pages: Path | 
         counts[name] = len(writer.rows["examples"]) - before
     if not counts:
         raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
+    if pictures:
+        before = len(writer.rows["examples"])
+        rows = [row for row in read_shown(pictures) if row.split == "train"]
+        for row in writer.rng.sample(rows, min(len(rows), PICTURES if limit is None else min(PICTURES, limit))):
+            writer.add_shown(row)
+        counts["pictures"] = len(writer.rows["examples"]) - before
     writer.save(out, {"seed": seed, "sets": list(SETS), "examples": counts})
+    if pictures:
+        shutil.copyfile(pictures / PATCH_FILE, out / PATCH_FILE)
     return counts
 
 
@@ -263,10 +287,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--negatives", type=Path, help="what bench/hard_negatives.py wrote")
     parser.add_argument("--pages", type=Path, help="what bench/make_pages.py wrote")
+    parser.add_argument("--pictures", type=Path, help="what bench/make_pictures.py wrote")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="questions of a set at most")
     options = parser.parse_args()
-    counts = prepare(options.data, options.out, options.negatives, options.pages, seed=options.seed, limit=options.limit)
+    counts = prepare(options.data, options.out, options.negatives, options.pages, options.pictures, seed=options.seed, limit=options.limit)
     print(f"{sum(counts.values())} examples: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

@@ -43,7 +43,7 @@ def fewer_layers(teacher: GroundedForCausalLM, layers: int, memory_layers: int) 
     cached = config.memory_cached_layers
     upper = [at - cached for at in encoder if at >= cached]
     numbers = {  # what a name is to have in front of a number -> the numbers that stay
-        "memory.bert.encoder.layer.": encoder, "memory.experts.": upper, "memory.routers.": upper, "memory.looks.": upper[:-1], "model.layers.": decoder,
+        "memory.bert.encoder.layer.": encoder, "memory.experts.": upper, "memory.routers.": upper, "model.layers.": decoder,
     }
     state = {}
     for name, weight in teacher.state_dict().items():

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models import attention, command, shipped
 from models.attention import Attend
 from models.checkpoint import model_type, open_model
 from models.errors import AttentionError, WeightsError
-from models.int8 import Encoder
 from models.layout import WINDOW
 from models.meter import Meter
 from models.metrics import Detection, Score, abstention, area_under_roc, calibration_error, mean, risk_coverage, squad
@@ -94,7 +92,7 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False, block: int 
     """
     folder = folder or shipped.FOLDER
     if block is None and attend is None and shipped.is_shipped(folder):
-        return Reader(shipped_encoder(folder))
+        return Reader(shipped.encoder(shipped.describe(folder)))
     from models.answering import GroundedReader
     from models.floor import FloorReader, compute
     from models.grounded import GroundedForCausalLM
@@ -104,12 +102,6 @@ def open_reader(folder: Path | None = None, *, greedy: bool = False, block: int 
     if attend:
         attend(model)
     return GroundedReader(model, greedy=greedy, window=block or WINDOW) if grounded else Reader(compute(model))
-
-
-def shipped_encoder(folder: Path | None, adapter: Path | None = None, *, routed: bool = False) -> Encoder:
-    """routed: skips what a first look finds needless, as an answer from an index does. Raises WeightsError."""
-    encoder = shipped.encoder(shipped.describe(folder or shipped.FOLDER, adapter))
-    return encoder if routed else replace(encoder, least=-math.inf)
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:
@@ -126,7 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     qa.add_argument("--model", type=Path, help="a folder that models.train or bench/fit_reader.py wrote; without it, the shipped weights")
     qa.add_argument("--adapter", type=Path, help="a folder that python -m models.finetune wrote, for shipped weights")
     qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
-    qa.add_argument("--routed", action="store_true", help="skip what a first look finds needless, as answers from an index do")
     qa.add_argument("--block", type=int, help=f"tokens of a passage that torch reads as one block ({WINDOW})")
     attention.add(qa)
     qa.add_argument("--limit", type=int, help="questions of each file at most")
@@ -136,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.block is not None and options.block < WINDOW:
         raise AttentionError(f"blocks of {options.block} tokens: give at least {WINDOW}")
     if options.block is None and attend is None and (options.model is None or shipped.is_shipped(options.model)):
-        meter = Meter(shipped_encoder(options.model, options.adapter, routed=options.routed))
+        meter = Meter(shipped.encoder(shipped.describe(options.model or shipped.FOLDER, options.adapter)))
     elif options.adapter:
         raise WeightsError("an adapter goes with shipped weights in int8: leave out --model, --block and --attention")
     reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy, block=options.block, attend=attend)

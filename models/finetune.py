@@ -23,7 +23,7 @@ from models.attention import Attend
 from models.checkpoint import open_model
 from models.data import prepare_rows
 from models.errors import DataError
-from models.evaluate import evaluate_qa, shipped_encoder
+from models.evaluate import evaluate_qa
 from models.grounded import GroundedForCausalLM
 from models.loop import TrainConfig, train
 from models.objective import reading
@@ -99,7 +99,7 @@ def save(tuned: Tuned, method: str, base: str, about: dict[str, Any], out: Path)
 
 
 def measured(rows: Sequence[QaRow], folder: Path, adapted: Path | None) -> dict[str, float | None]:
-    report = evaluate_qa(Reader(shipped_encoder(folder, adapted)), rows, lambda finding: sigmoid(finding.answerable))
+    report = evaluate_qa(Reader(shipped.encoder(shipped.describe(folder, adapted))), rows, lambda finding: sigmoid(finding.answerable))
     return {"exact_match": report.exact_match.value, "f1": report.f1.value, "auroc": report.auroc.value}
 
 

@@ -60,5 +60,10 @@ def coordinates(text: str, offsets: Sequence[tuple[int, int]], boxes: Sequence[W
             places[token, :2] = numbers[line], 0 if between else min(1 + before, COLUMNS - 1)
         word = bisect_right(boxes, start, key=itemgetter(0)) - 1
         if word >= 0 and start < boxes[word][1]:
-            places[token, 2:] = [1 + round((SIDES - 2) * min(max(side, 0.0), 1.0)) for side in boxes[word][2:]]
+            places[token, 2:] = place(boxes[word][2:])
     return places
+
+
+def place(box: Sequence[float]) -> list[int]:
+    """The numbers of a box's left, top, right and bottom, 0..1 of the page."""
+    return [1 + round((SIDES - 2) * min(max(side, 0.0), 1.0)) for side in box]

@@ -1,5 +1,4 @@
-"""The memory encoder in int8 through ONNX Runtime: what a block is without a question is kept, the rest is computed live,
-of blocks that are worth it.
+"""The memory encoder in int8 through ONNX Runtime: what a block is without a question is kept, the rest is computed live.
 
 Imports no torch. Legend: B rows, S tokens, W width.
 """
@@ -7,7 +6,6 @@ Imports no torch. Legend: B rows, S tokens, W width.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -15,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from models import flops
-from models.cut import Layers
 from models.flops import Spent
 from models.grid import PLACES, SIDES, Kind, kinds_of
-from models.layout import PAD, ROUND, Sequences
+from models.layout import PAD, PATCH, ROUND, Sequences
 from models.matches import codes
+from models.picture import WIDTH
 from models.reader import Computed
 
 if TYPE_CHECKING:
@@ -38,19 +36,15 @@ class Kept(Protocol):
 class Encoder:
     """Computes what models.reader reads by. Thread-safe where `kept` is; gives the same with and without it.
 
-    lower, look, rest: the graphs of models.bert_graph, the latter two of each kind of block; name: of their weights, part of the keys;
-    matches: what is added at each code of models.matches, (CODES, W). prompt: (P, W), see models.prompts. least, where there is a look: a block is read to its end when the first look gives it at
-    least this logit, else it is skipped: easy questions, and questions that have no answer here, cost less. That depends on the question and this
-    block alone.
+    lower, upper: the graphs of models.bert_graph, the latter of each kind of block; name: of their weights, part of the keys; matches: what is added at
+    each code of models.matches, (CODES, W); cached: layers of `lower`. prompt: (P, W), see models.prompts.
     """
 
     lower: InferenceSession
-    look: Callable[[Kind], InferenceSession] | None
-    rest: Callable[[Kind], InferenceSession]
+    upper: Callable[[Kind], InferenceSession]
     name: str
     matches: np.ndarray
-    layers: Layers
-    least: float = -math.inf
+    cached: int
     kept: Kept | None = None
     prompt: np.ndarray | None = None
 
@@ -68,21 +62,13 @@ class Encoder:
             joint[row, :length] = np.concatenate((question, block)) + self.matches[coded]
         mask, kinds = np.pad(rows.attention_mask.astype(np.int32), ((0, 0), (0, len(prompt))), constant_values=1), kinds_of(rows.grid)
         null = np.zeros(len(kinds), np.int64)  # times that tokens of a row went to null experts
-        made = Computed(np.zeros((*joint.shape[:2], 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint, np.full(len(kinds), np.inf, np.float32), np.zeros(len(kinds), bool))
+        made = Computed(np.zeros((*joint.shape[:2], 2), np.float32), np.zeros((len(kinds), 2), np.float32), joint)
         for one in sorted(set(kinds.tolist())):
-            live = np.flatnonzero(kinds == one)
-            seen = joint[live]
-            if self.look is not None:
-                looked, seen, *through = self.look(Kind(one)).run(None, {"states": seen, "attention_mask": mask[live]})
-                null[live] += nulls(through, mask[live])
-                made.looked[live], on = looked[:, 0], looked[:, 0] >= self.least
-                live, seen = live[on], seen[on]
-            if len(live):
-                made.live[live] = True
-                inputs = {"states": seen, "attention_mask": mask[live]}
-                made.spans[live], made.judged[live], joint[live], *through = self.rest(Kind(one)).run(None, inputs)
-                null[live] += nulls(through, mask[live])
-        spent = self._spent(rows, asked, found, made.live, null, len(prompt))
+            mine = np.flatnonzero(kinds == one)
+            inputs = {"states": joint[mine], "attention_mask": mask[mine]}
+            made.spans[mine], made.judged[mine], joint[mine], *through = self.upper(Kind(one)).run(None, inputs)
+            null[mine] = nulls(through, mask[mine])
+        spent = self._spent(rows, asked, found, null, len(prompt))
         return made._replace(spans=made.spans[:, : shape[1]], states=joint[:, : shape[1]], spent=spent)
 
     def keep(self, rows: Sequences) -> None:
@@ -91,16 +77,15 @@ class Encoder:
             raise TypeError("this encoder keeps no states of blocks")
         self.alone(rows, blocks_of(rows, asked_of(rows)), self.kept)
 
-    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], live: np.ndarray, null: np.ndarray, prompt: int) -> list[Spent]:
+    def _spent(self, rows: Sequences, asked: list[int], found: list[bool], null: np.ndarray, prompt: int) -> list[Spent]:
         """What each row cost. What rows share, a question and the weights, is counted with the first one."""
         lengths, questions, spent = rows.attention_mask.sum(1), set(), []
-        cached, looked = self.layers
-        shared = flops.weights((0 if all(found) else cached) + looked - cached + (flops.LAYERS - looked if live.any() else 0))
+        cached, upper = self.cached, flops.LAYERS - self.cached
+        shared = flops.weights((0 if all(found) else cached) + upper)
         for row, (length, first) in enumerate(zip(lengths.tolist(), asked, strict=True)):
             text = rows.input_ids[row, :first].tobytes()
             alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
             questions.add(text)
-            upper = (flops.LAYERS if live[row] else looked) - cached
             operations = alone + flops.layers(upper, length + prompt, int(null[row]))
             spent.append(Spent(operations, flops.states(length) + shared, upper * (length + prompt), int(null[row])))
             shared = 0
@@ -129,6 +114,8 @@ class Encoder:
         digest = hashlib.blake2b(self.name.encode(), digest_size=16)
         for values in (rows.input_ids, rows.token_type_ids, rows.position_ids, rows.grid):
             digest.update(values[row, first:end].tobytes())
+        if _pictured(rows, part):
+            digest.update(rows.patches[row].tobytes())
         return digest.hexdigest()
 
     def _run(self, rows: Sequences, parts: Sequence[tuple[int, int, int]]) -> np.ndarray:
@@ -143,7 +130,13 @@ class Encoder:
         for at, (row, first, end) in enumerate(parts):
             sides[at, : end - first] = rows.grid[row, first:end, 2:]
         inputs["sides"] = np.where(sides > 0, SIDES * np.arange(PLACES - 2, dtype=np.int32) + sides, 0)
+        inputs["patches"] = np.concatenate([np.empty((0, WIDTH), np.float32), *(rows.patches[part[0]] for part in parts if _pictured(rows, part))]).astype(np.float32)
         return self.lower.run(["states"], inputs)[0]
+
+
+def _pictured(rows: Sequences, part: tuple[int, int, int]) -> bool:
+    row, first, end = part
+    return bool((rows.input_ids[row, first:end] == PATCH).any())
 
 
 def nulls(through: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`. Imports no torch.
+"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`, and behind it the patches of a picture. Imports no torch.
 
 The block, which is what begins with the title, has the same positions whatever is asked, so that it can be encoded without the question.
 """
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.grid import PLACES
+from models.picture import PATCHES, WIDTH, Picture
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
+PATCH = 1  # a token of it that no text has: a patch of a picture stands there
 IGNORED = -100  # a label that counts for nothing
 CLOSED = -1e4  # added to the score of what attention may not read
 QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
@@ -25,13 +27,14 @@ def _nowhere() -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Tokens of question, title and context; and where those of the last two stand, (n, PLACES) each, models.grid."""
+    """Tokens of question, title and context; where those of the last two stand, (n, PLACES) each, models.grid; and the picture that they stand on."""
 
     question: Sequence[int]
     title: Sequence[int]
     context: Sequence[int]
     title_grid: np.ndarray = field(default_factory=_nowhere)
     context_grid: np.ndarray = field(default_factory=_nowhere)
+    picture: Picture | None = None
 
     @property
     def block(self) -> int:
@@ -43,8 +46,13 @@ class Parts:
         """Where the context begins in its row."""
         return len(self.question) + len(self.title) + 3
 
-    def __len__(self) -> int:
+    @property
+    def end(self) -> int:
+        """One past the last [SEP] in its row."""
         return self.place + len(self.context) + 1
+
+    def __len__(self) -> int:
+        return self.end + (PATCHES if self.picture else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +64,20 @@ class Sequences:
     attention_mask: np.ndarray  # (B, S)
     position_ids: np.ndarray  # (B, S): those of the block begin at BLOCK_POSITION
     grid: np.ndarray  # (B, S, PLACES)
+    patches: np.ndarray  # (B, PATCHES, WIDTH) float16: of the rows whose ids have PATCH, one for each
 
 
 def collate(rows: Sequence[Parts]) -> Sequences:
     shape = len(rows), -(-max(map(len, rows)) // ROUND) * ROUND
     ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
-    grid = np.zeros((*shape, PLACES), np.int64)
+    grid, patches = np.zeros((*shape, PLACES), np.int64), np.zeros((len(rows), PATCHES, WIDTH), np.float16)
     for i, row in enumerate(rows):
         first, length = row.block, len(row)
-        ids[i, :length] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])
+        ids[i, : row.end] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])
         mask[i, :length], types[i, first:length] = 1, 1
         positions[i, :first], positions[i, first:length] = np.arange(first), BLOCK_POSITION + np.arange(length - first)
         grid[i, first : first + len(row.title_grid)] = row.title_grid
         grid[i, row.place : row.place + len(row.context_grid)] = row.context_grid
-    return Sequences(ids, types, mask, positions, grid)
+        if row.picture:
+            ids[i, row.end : length], grid[i, row.end : length], patches[i] = PATCH, row.picture.places(), row.picture.features
+    return Sequences(ids, types, mask, positions, grid, patches)

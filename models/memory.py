@@ -3,7 +3,8 @@
 The encoder's lower layers see a block alone, so that their states can be kept; its upper layers see the block with the question
 ("live"; DeFormer, arXiv 2005.00697), or again the block alone ("cached"; LUMEN, arXiv 2301.10448, has the cost of each).
 Tokens of tables carry embeddings of their row and column and the mean word vector of their column's header (rows and columns after
-TAPAS, arXiv 2004.02349), words on pages those of the sides of their box (LayoutLM, arXiv 1912.13318); the upper layers also see which
+TAPAS, arXiv 2004.02349), words on pages those of the sides of their box (LayoutLM, arXiv 1912.13318). The patches of a picture stand behind its words,
+their features in the place of word vectors (LLaVA, arXiv 2304.08485). The upper layers also see which
 tokens stand in the question (models.matches), and have experts for tables and for pages and null experts (models.experts). Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories,
 S slots of a memory, L cross layers, G key-value heads, D width of a head, P width of the pointer.
 """
@@ -30,7 +31,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 from models.config import GroundedConfig  # noqa: E402
 from models.experts import ExpertLayer, Experts, TokenRouter  # noqa: E402
 from models.grid import COLUMNS, HEADER, PLACES, ROWS, SIDES  # noqa: E402
-from models.layout import BLOCK_POSITION  # noqa: E402
+from models.layout import BLOCK_POSITION, PATCH  # noqa: E402
 from models.matches import CODES  # noqa: E402
 from models.prompts import Prefix, Prompt  # noqa: E402
 
@@ -104,7 +105,6 @@ class Live(NamedTuple):
     states: torch.Tensor  # (N, T, W)
     spans: torch.Tensor  # (N, 1 + T, 2): logits of an answer's start and end: at "not in this block", then at each token
     judged: torch.Tensor  # (N, 2): logits of answerable and evidence
-    looks: torch.Tensor  # (N, layers): logits of answerable as they are after each layer but the last
     through: torch.Tensor  # (N, Q + T, layers): 1 where a token went through the layer's feed-forward network, 0 where not
 
 
@@ -124,10 +124,10 @@ class MemoryEncoder(nn.Module):
                 _fewer_heads(layer.attention, config.memory_heads)
         self.experts = nn.ModuleList(Experts(self.config.hidden_size, config.memory_expert_size) for _ in layers[self.cached_layers :])
         self.grid = GridEmbeddings(self.config.hidden_size)
+        self.patches = nn.Linear(config.memory_patch_size, self.config.hidden_size)
         self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
-        self.looks = nn.ModuleList(nn.Linear(self.config.hidden_size, 1) for _ in layers[self.cached_layers : -1])
         self.prompt: Prompt | None = None  # both are an adapter's
         self.prefix: Prefix | None = None
         self.routers = nn.ModuleList()
@@ -138,8 +138,10 @@ class MemoryEncoder(nn.Module):
         """Begin to route tokens; until the routers are trained that changes nothing."""
         self.routers.extend(TokenRouter(self.config.hidden_size) for _ in self.experts)
 
-    def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None) -> torch.Tensor:
+    def lower(self, ids: torch.Tensor, mask: torch.Tensor, grid: torch.Tensor | None = None, patches: torch.Tensor | None = None) -> torch.Tensor:
         """ids, mask (N, T) of blocks with their grid (N, T, PLACES), or of questions without -> states (N, T, W), each text seen alone.
+
+        patches (M, P): the features of what stands where ids are PATCH, in their order.
 
         Of a block longer than the encoder has positions for, these begin again and again, as Longformer's did at first (arXiv 2004.05150).
         """
@@ -147,6 +149,8 @@ class MemoryEncoder(nn.Module):
         room = self.config.max_position_embeddings - first
         positions = first + torch.arange(ids.shape[1], device=ids.device)[None] % room  # (1, T)
         words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
+        if patches is not None:
+            words = words.masked_scatter((ids == PATCH)[..., None], self.patches(patches).to(words.dtype))
         if grid is not None:
             words = words + self.grid(words, grid)
         states = self.bert.embeddings(inputs_embeds=words, token_type_ids=torch.full_like(ids, int(first > 0)), position_ids=positions)
@@ -168,14 +172,12 @@ class MemoryEncoder(nn.Module):
         length, mask = joint.shape[1], torch.cat((question_mask, block_mask), 1)
         if self.prompt is not None:
             joint, mask = self.prompt.behind(joint, mask)
-        attention, looks, through = self._attention(joint, mask, 0 if self.prefix is None else len(self.prefix)), [joint.new_empty(len(joint), 0)], []
-        for (layer, experts, router), look in zip(self._upper(), [*self.looks, None], strict=True):
+        attention, through = self._attention(joint, mask, 0 if self.prefix is None else len(self.prefix)), []
+        for layer, experts, router in self._upper():
             joint, went = layer(joint, attention, kinds, experts, router, self.prefix)
             through.append(went[:, :length])
-            if look is not None:
-                looks.append(look(joint[:, 0]))
         first, states = joint[:, 0], joint[:, question.shape[1] : length]
-        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.cat(looks, 1), torch.stack(through, -1))
+        return Live(states, self.span(torch.cat((first[:, None], states), 1)), self.judge(first), torch.stack(through, -1))
 
     def cached(self, block: torch.Tensor, block_mask: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """Lower states of blocks (N, T, W) -> states (N, T, W) that no question has touched."""

@@ -1,7 +1,8 @@
 """What the grounded model learns: to write the answer by copying it, to point at its very slots, to find it in each block and to judge that,
 to compute no more than it is allowed, and what a teacher says.
 
-CE(log P), CE of the pointing, the balance of the decoder's experts where it has some, CE of start and end, BCE of both judgements, the share of tokens computed beyond ALLOWED, and with a teacher, which computes
+CE(log P), CE of the pointing, the balance of the decoder's experts where it has some, CE of start and end, BCE of both judgements, of a question and its near miss the log-odds that
+the answerable one is thought to be so (a pairwise ranking, RankNet), the share of tokens computed beyond ALLOWED, and with a teacher, which computes
 everything, KL of start and end and BCE of its judgements (after arXiv 1503.02531), weighted by SHARES. Legend as in models.grounded; M labelled positions of a batch.
 """
 
@@ -22,7 +23,7 @@ from models.questions import QuestionBatch
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPast
 
-SHARES = {"answer": 0.5, "pointing": 0.5, "balance": 0.01, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "looks": 0.5, "computed": 1.0, "taught": 0.5}
+SHARES = {"answer": 0.5, "pointing": 0.5, "balance": 0.01, "span": 1.0, "answerable": 0.5, "evidence": 0.5, "contrast": 0.5, "computed": 1.0, "taught": 0.5}
 ALLOWED = 0.4  # of a block's and a question's tokens, over all layers: those that go through a feed-forward network
 LOWEST = -1e4  # of a logit: so that a place that is not allowed has no share, and 0 * log 0 is 0
 
@@ -36,7 +37,7 @@ def recall(model: GroundedForCausalLM, batch: QuestionBatch) -> tuple[Memory, Li
 
 def read(model: GroundedForCausalLM, batch: QuestionBatch) -> Live:
     """What the encoder makes of each block. Those of `batch.cached` are read without their question."""
-    blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid)  # (N, T, W)
+    blocks = model.memory.lower(batch.block_ids, batch.block_mask, batch.grid, batch.patches)  # (N, T, W)
     questions = model.memory.lower(batch.question_ids, batch.question_mask)  # (B, Q, W)
     seen = batch.question_mask[batch.owner] * ~batch.cached[:, None]  # (N, Q)
     return model.memory.live(questions[batch.owner], seen, blocks, batch.block_mask, batch.codes, batch.kinds)
@@ -135,6 +136,6 @@ def _reading(live: Live, batch: QuestionBatch) -> dict[str, torch.Tensor]:
     answerable = F.binary_cross_entropy_with_logits(judged[asked, 0], batch.answerable[asked], reduction="none")
     seen = (batch.evidence >= 0) & asked
     evidence = F.binary_cross_entropy_with_logits(judged[seen, 1], batch.evidence[seen], reduction="none")
-    looks = live.looks[asked].float()  # (asked, looks)
-    looked = F.binary_cross_entropy_with_logits(looks, batch.answerable[asked, None].expand_as(looks), reduction="none")
-    return {"span": average(span), "answerable": average(answerable), "evidence": average(evidence), "looks": average(looked)}
+    both = batch.pairs[asked[batch.pairs].all(1)]  # (pairs, 2)
+    contrast = F.softplus(judged[both[:, 1], 0] - judged[both[:, 0], 0])
+    return {"span": average(span), "answerable": average(answerable), "evidence": average(evidence), "contrast": average(contrast)}

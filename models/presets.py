@@ -25,8 +25,8 @@ from models.windows import open_tokenizer
 if TYPE_CHECKING:
     from models.grounded import GroundedForCausalLM
 
-ROUTERS = "memory.routers."
-BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", "memory.looks.", ROUTERS)
+ROUTERS, PATCHES = "memory.routers.", "memory.patches."
+BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", PATCHES, ROUTERS)
 
 
 class Batched(Protocol):
@@ -69,7 +69,7 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
     elif not model.config.memory_routed:
         model.route()
-    return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS,) if further else BESIDE_A_FLOOR)
+    return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS, PATCHES) if further else BESIDE_A_FLOOR)
 
 
 def distilled(student: GroundedForCausalLM, teacher: GroundedForCausalLM, data: Path) -> Task:

@@ -14,10 +14,12 @@ import torch
 
 from models.batches import Examples, shuffled_batches
 from models.grid import PLACES, kinds_of
-from models.layout import CLS, IGNORED, PAD, ROUND, SEP
+from models.layout import CLS, IGNORED, PAD, PATCH, ROUND, SEP
 from models.matches import codes
+from models.picture import PATCHES, WIDTH, Picture
 
 ANSWER = 24  # tokens of an answer that are learned word for word
+WHOLE = Picture(np.empty((0, WIDTH), np.float16)).places()  # where the patches stand of what is learned from
 CACHED = 0.12  # share of the blocks that are learned from as if the question were not there
 
 
@@ -27,9 +29,10 @@ class QuestionBatch:
 
     question_ids: torch.Tensor  # (B, Q) long: [CLS] question [SEP]
     question_mask: torch.Tensor  # (B, Q) long
-    block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP]
+    block_ids: torch.Tensor  # (N, T) long: title [SEP] context [SEP], and PATCH for each patch of a picture
     block_mask: torch.Tensor  # (N, T) long
     grid: torch.Tensor  # (N, T, PLACES) long: where tokens of blocks stand, models.grid
+    patches: torch.Tensor  # (M, WIDTH) float: their features, in order
     kinds: torch.Tensor  # (N,) long: models.grid.Kind
     codes: torch.Tensor  # (N, Q + T) long: which words stand in the question, models.matches; 0 in blocks of `cached`
     context_mask: torch.Tensor  # (N, T) bool: where an answer may stand
@@ -45,6 +48,7 @@ class QuestionBatch:
     slots: torch.Tensor  # (B, A) long: the slot of memory that a label is copied from; IGNORED elsewhere
     answerable: torch.Tensor  # (N,) float 0/1
     evidence: torch.Tensor  # (N,) float 0/1, -1 = not judged
+    pairs: torch.Tensor  # (pairs, 2) long: an answerable question's own block, and that of its near miss
 
     def to(self, device: torch.device) -> QuestionBatch:
         return QuestionBatch(*(getattr(self, name).to(device) for name in self.__slots__))
@@ -60,12 +64,18 @@ class Questions:
         self.count = np.diff(np.append(self.first, len(self.examples)))
         longest = np.maximum.reduceat(self.examples.lengths, self.first) if len(self.first) else np.empty(0, np.int64)
         self.lengths = longest * self.count
+        self.twin = _twins(self.examples.rows[self.first])  # of each question, -1 = none
 
     def __len__(self) -> int:
         return len(self.first)
 
     def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
-        return shuffled_batches(self.lengths, tokens, seed, epoch)
+        """Batches of questions; those that have a near miss stand before it."""
+        leading = np.setdiff1d(np.arange(len(self)), self.twin)
+        twins = self.twin[leading]
+        lengths = np.where(twins < 0, self.lengths[leading], 2 * np.maximum(self.lengths[leading], self.lengths[twins]))
+        batches = shuffled_batches(lengths, tokens, seed, epoch)
+        return [(both := np.stack((leading[chosen], twins[chosen]), 1).reshape(-1))[both >= 0] for chosen in batches]
 
     def batch(self, indices: np.ndarray) -> QuestionBatch:
         rows = [np.arange(self.first[i], self.first[i] + self.count[i]) for i in indices]
@@ -75,7 +85,8 @@ class Questions:
         flat = self.examples.rows[np.concatenate(rows)]
         part = self.examples.part
         questions = [np.concatenate([[CLS], part(self.examples.rows[mine[0]], "question"), [SEP]]) for mine in rows]
-        blocks = [np.concatenate([part(row, "title"), [SEP], part(row, "context"), [SEP]]) for row in flat]
+        pictured = [int(row["picture"]) for row in flat]
+        blocks = [np.concatenate([part(row, "title"), [SEP], part(row, "context"), [SEP], [PATCH] * (PATCHES * (at >= 0))]) for row, at in zip(flat, pictured, strict=True)]
         block_ids, block_mask = padded(blocks)
         left = 1 + flat["title_length"].astype(np.int64)  # where the context begins in its block
         grid, contexts = np.zeros((*block_ids.shape, PLACES), np.int64), np.zeros(block_ids.shape, bool)
@@ -83,6 +94,9 @@ class Questions:
             context = slice(left[i], left[i] + row["context_length"])
             grid[i, : left[i] - 1], grid[i, context] = self.examples.places(row, "title"), self.examples.places(row, "context")
             contexts[i, context] = True
+            if pictured[i] >= 0:
+                grid[i, context.stop + 1 : len(blocks[i])] = WHOLE
+        patches = self.examples.patches[[at for at in pictured if at >= 0]].reshape(-1, WIDTH).astype(np.float32)
         unmarked = np.where(flat["answerable"] == 1, IGNORED, 0)
         ends = [np.where(flat["start"] >= 0, 1 + left + flat[side], unmarked) for side in ("start", "end")]
         cached = np.random.default_rng(indices).random(len(flat)) < CACHED
@@ -92,10 +106,31 @@ class Questions:
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            question_ids, question_mask, block_ids, block_mask, grid, kinds_of(grid), coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
-            flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32),
+            question_ids, question_mask, block_ids, block_mask, grid, patches, kinds_of(grid), coded, contexts, *ends, owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
+            flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32), self._pairs(indices),
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))
+
+
+    def _pairs(self, indices: np.ndarray) -> np.ndarray:
+        """(pairs, 2): numbers of blocks of a batch of these questions, see QuestionBatch."""
+        begin = dict(zip(indices.tolist(), (np.cumsum(self.count[indices]) - self.count[indices]).tolist(), strict=True))
+        twins = ((at, int(self.twin[at])) for at in begin)
+        return np.array([(begin[at], begin[twin]) for at, twin in twins if twin in begin], np.int64).reshape(-1, 2)
+
+
+def _twins(rows: np.ndarray) -> np.ndarray:
+    """Of each answerable question one to the same passage that has no answer there, each in one pair at most; -1 = none is left. rows: each question's own."""
+    twin, answerable = np.full(len(rows), -1), rows["answerable"] == 1
+    alone: dict[tuple[int, int], list[int]] = {}
+    for at, passage in enumerate(zip(rows["context"].tolist(), rows["context_length"].tolist(), strict=True)):
+        waiting = alone.setdefault(passage, [])  # all answerable, or none
+        if waiting and answerable[waiting[-1]] != answerable[at]:
+            other = waiting.pop()
+            twin[other if answerable[other] else at] = at if answerable[other] else other
+        else:
+            waiting.append(at)
+    return twin
 
 
 def _answer(question: np.ndarray, rows: np.ndarray, at: int, examples: Examples, most: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

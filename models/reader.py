@@ -19,7 +19,7 @@ from models import flops
 from models.ablation import Block, Tells
 from models.flops import Spent
 from models.grid import Kind, kind
-from models.layout import Sequences, collate
+from models.layout import Parts, Sequences, collate
 from models.windows import Cut, Passage, cut, open_tokenizer, tokens
 
 LONGEST = 48  # tokens of an answer
@@ -31,8 +31,7 @@ RIVALS = 2  # windows of other passages that it reads beside
 class Finding:
     """What a passage, or a part of it, holds for a question: `text[start:end]` is its best answer.
 
-    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer; looked: the
-    logit by which it was decided to read that window to its end, where that is decided; margin: log-odds of the answer against the best one elsewhere in that part.
+    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer; margin: log-odds of the answer against the best one elsewhere in that part.
     """
 
     start: int
@@ -40,7 +39,6 @@ class Finding:
     span: float
     answerable: float
     evidence: float
-    looked: float = math.inf
     margin: float = math.inf
 
 
@@ -54,15 +52,11 @@ NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was noth
 
 
 class Computed(NamedTuple):
-    """states: what a decoder reads, where one can. looked: logits of a first look; live: whether a row was read to its end, what it holds
-    means something only then. spent: on each row, where it is counted.
-    """
+    """states: what a decoder reads, where one can. spent: on each row, where it is counted."""
 
     spans: np.ndarray  # (B, S, 2): logits of start and end
     judged: np.ndarray  # (B, 2): of answerable and evidence
     states: np.ndarray | None = None  # (B, S, W) float16
-    looked: np.ndarray | None = None  # (B,)
-    live: np.ndarray | None = None  # (B,) bool
     spent: Sequence[Spent] = ()  # (B,)
 
 
@@ -85,9 +79,8 @@ class Window:
     ids: Sequence[int]
     spans: np.ndarray  # (tokens, 2), against "not here"
     judged: np.ndarray  # (2,)
-    block: Block | None  # of what was read to its end
-    looked: float
-    live: bool
+    block: Block | None
+    live: bool  # whether it was read: there was budget for it
     kind: Kind
     spent: Spent
 
@@ -149,13 +142,11 @@ class Reader:
             computed = self._compute(rows)
             for row, at in enumerate(chosen):
                 one, parts = cuts[at], cuts[at].parts
-                block, context = slice(parts.block, len(parts)), slice(parts.place, len(parts) - 1)
-                live, sort, judged = computed.live is None or bool(computed.live[row]), kind(parts.context_grid), computed.judged[row]
+                block, context = slice(parts.block, len(parts)), slice(parts.place, parts.end - 1)
                 made[at] = Window(
-                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], judged,
-                    Block(one.passage, rows.input_ids[row, block], computed.states[row, block]) if live and computed.states is not None else None,
-                    math.inf if computed.looked is None else float(computed.looked[row]), live, sort,
-                    computed.spent[row] if computed.spent else Spent(),
+                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
+                    None if computed.states is None else Block(one.passage, rows.input_ids[row, block], computed.states[row, block]),
+                    True, kind_of(parts), computed.spent[row] if computed.spent else Spent(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
 
@@ -164,7 +155,11 @@ def unread(one: Cut) -> Window:
     """The window of what there was no budget to read."""
     context = one.parts.context
     nowhere = np.full((len(context), 2), -math.inf, np.float32)
-    return Window(one.passage, one.offsets, context, nowhere, np.full(2, -math.inf, np.float32), None, math.inf, False, kind(one.parts.context_grid), Spent())
+    return Window(one.passage, one.offsets, context, nowhere, np.full(2, -math.inf, np.float32), None, False, kind_of(one.parts), Spent())
+
+
+def kind_of(parts: Parts) -> Kind:
+    return Kind.PAGE if parts.picture else kind(parts.context_grid)
 
 
 def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:
@@ -183,7 +178,7 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
             if score > found.span:
                 others = [*best_spans(one.spans, left, first, 1), *best_spans(one.spans, last + 1, right, 1)]
                 margin = score - max((other[0] for other in others), default=-math.inf)
-                found = Finding(one.offsets[first][0], one.offsets[last][1], score, *map(float, one.judged), one.looked, margin)
+                found = Finding(one.offsets[first][0], one.offsets[last][1], score, *map(float, one.judged), margin)
     return found
 
 
@@ -248,7 +243,7 @@ def encode_blocks(blocks: Sequence[Passage | str], reader: Reader | None = None)
         from models import shipped
 
         weights = shipped.describe()
-        reader = Reader(replace(shipped.encoder(weights), kept={}, least=-math.inf))
+        reader = Reader(replace(shipped.encoder(weights), kept={}))
     passages = tuple(Passage(block) if isinstance(block, str) else block for block in blocks)
     reader.encode(passages)
     return Memory(passages, reader)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,21 +20,21 @@ import numpy as np
 from models import base, flops
 from models.ablation import Decoder
 from models.adapter import Adapter, open_adapter
-from models.cut import Layers
 from models.errors import WeightsError
 from models.graph import quantised
 from models.graph_file import open_session
 from models.grid import COLUMNS, PLACES, ROWS, SIDES, Kind
 from models.int8 import Encoder
 from models.matches import CODES
+from models.picture import WIDTH
 
 if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
 
 FOLDER = Path(__file__).parents[1] / "data" / "weights" / "reader"
-FORMAT = 4  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 6  # raised when bert_graph or decoder_graph changes what it writes
+FORMAT = 5  # of the folder; raised when an older Folio could not read it rightly
+GRAPH_VERSION = 7  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 OWN = "folio"  # where our part of the config stands
 BASE_WEIGHTS = "model.safetensors"
@@ -52,8 +51,7 @@ class Shipped:
     """What a folder of weights says of itself. `calibration` is what bench/fit_reader.py found; see rag.generators.quote."""
 
     digest: str  # of the weights: names the graph made of them
-    layers: Layers
-    least: float  # see models.int8
+    cached: int  # layers, see models.int8
     calibration: Mapping[str, Any]
     weights: Path
     adapter: Adapter | None = None
@@ -78,9 +76,8 @@ def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
         digest = digest_of(folder / WEIGHTS)
         own = config.get(OWN, config)  # before format 4 there was nothing else
         written, made_with, recorded = own["format"], own["base"], own["digest"]
-        layers = Layers(int(config["memory_cached_layers"]), int(own["looked_layers"])) if written == FORMAT else Layers(0, 0)
+        cached = int(config["memory_cached_layers"]) if written == FORMAT else 0
         calibration = dict(own["calibration"])
-        least = float(calibration.get("least", -math.inf))
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -91,24 +88,23 @@ def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
         raise WeightsError(f"{folder} was trained on {made_with}, installed is {base.identity()}: run `make install`")
     if digest != recorded:
         raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
-    adapted = open_adapter(adapter, digest, layers.cached) if adapter else None
-    return Shipped(digest, layers, least, calibration, folder / WEIGHTS, adapted)
+    adapted = open_adapter(adapter, digest, cached) if adapter else None
+    return Shipped(digest, cached, calibration, folder / WEIGHTS, adapted)
 
 
 def encoder(shipped: Shipped) -> Encoder:
     """The memory encoder as what models.reader computes with. Raises WeightsError."""
     from models import bert_graph
 
-    def of_kind(part: str, make: Callable[..., ModelProto]) -> Callable[[Kind], InferenceSession]:
-        mine = f"{part}-{shipped.adapter.digest}" if shipped.adapter else part
-        return cache(lambda kind: _session(shipped, f"{mine}-{shipped.layers.looked}-{kind.name.lower()}", lambda: make(*_encoder_weights(shipped), shipped.layers, kind)))
+    @cache
+    def upper(kind: Kind) -> InferenceSession:
+        mine = f"upper-{shipped.adapter.digest}" if shipped.adapter else "upper"
+        return _session(shipped, f"{mine}-{kind.name.lower()}", lambda: bert_graph.upper(*_encoder_weights(shipped), shipped.cached, kind))
 
-    lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.layers.cached))
-    look = of_kind("look", bert_graph.look) if shipped.layers.looked > shipped.layers.cached else None
-    rest = of_kind("rest", bert_graph.rest)
+    lower = _session(shipped, "lower", lambda: bert_graph.lower(*_encoder_weights(shipped), shipped.cached))
     matches = _read(shipped, f"{MEMORY}matches.weight")[f"{MEMORY}matches.weight"]
     prompt = shipped.adapter.weights.get(f"{MEMORY}prompt") if shipped.adapter else None
-    return Encoder(lower, look, rest, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.layers, shipped.least, prompt=prompt)
+    return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.cached, prompt=prompt)
 
 
 def decoder(shipped: Shipped) -> Decoder:
@@ -131,7 +127,7 @@ def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> Inf
     return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
-def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], looked_layers: int, folder: Path, calibration: Mapping[str, Any]) -> None:
+def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path, calibration: Mapping[str, Any]) -> None:
     """Write a GroundedForCausalLM; model: its configuration. Raises WeightsError for trained word vectors: those shipped are the base's own."""
     from safetensors.numpy import load_file, save_file
 
@@ -151,9 +147,7 @@ def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], looked_layer
         else:
             kept[name] = values.astype(np.float16)
     save_file(kept, folder / WEIGHTS)
-    own = {
-        "format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "looked_layers": looked_layers, "calibration": dict(calibration),
-    }
+    own = {"format": FORMAT, "base": base.identity(), "digest": digest_of(folder / WEIGHTS), "calibration": dict(calibration)}
     (folder / CONFIG).write_text(json.dumps({**model, OWN: own}, indent=2) + "\n", encoding="utf-8")
 
 
@@ -197,12 +191,12 @@ def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str,
     wanted |= {f"{head}.weight": (2, width) for head in ("span", "judge")} | {f"{head}.bias": (2,) for head in ("span", "judge")}
     wanted |= {"grid.rows.weight": (ROWS, width), "grid.columns.weight": (COLUMNS, width), "grid.header.weight": (width, width)}
     wanted |= {"matches.weight": (CODES, width), "grid.sides.weight": ((PLACES - 2) * SIDES, width)}
-    live = flops.LAYERS - shipped.layers.cached
+    wanted |= {"patches.weight": (width, WIDTH), "patches.bias": (width,)}
+    live = flops.LAYERS - shipped.cached
     routed = any(name.startswith("routers.") for name in heads)
     kinds, size = len(Kind) - 1, heads.get("experts.0.bias", np.empty((1, 0))).shape[-1]
     for at in range(live):
         wanted |= {f"experts.{at}.down": (kinds, width, size), f"experts.{at}.bias": (kinds, size), f"experts.{at}.up": (kinds, size, width)}
-        wanted |= {f"looks.{at}.weight": (1, width), f"looks.{at}.bias": (1,)} if at < live - 1 else {}
         wanted |= {f"routers.{at}.weight": (width,), f"routers.{at}.bias": ()} if routed else {}
     if {name: values.shape for name, values in (encoder | heads).items()} != wanted:
         raise WeightsError(f"{shipped.weights} is not a reader's: some of its weights are missing or of another model")

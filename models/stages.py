@@ -18,7 +18,7 @@ from models.memory import Memory
 from models.objective import SHARES, decoded, judging, recall, written
 from models.questions import QuestionBatch
 
-JUDGED = ("span", "answerable", "evidence", "looks")
+JUDGED = ("span", "answerable", "evidence", "contrast")
 ROUTED = ("computed", "through")  # of a model that routes tokens
 WRITTEN = ("answer", "pointing")
 Shape = tuple[int, ...]

@@ -17,7 +17,8 @@ from models.checkpoint import open_model
 from models.grid import PLACES, kinds_of
 from models.grounded import GroundedForCausalLM
 from models.int8 import asked_of
-from models.layout import CLOSED, CLS, QUESTION, SEP, Sequences
+from models.layout import CLOSED, CLS, PATCH, QUESTION, SEP, Sequences
+from models.picture import WIDTH
 from models.questions import coded_pairs, padded
 from models.reader import Computed
 
@@ -38,10 +39,11 @@ class TorchEncoder:
         for row, (first, end) in enumerate(parts):
             grid[row, : end - first] = rows.grid[row, first:end]
         coded = coded_pairs(question_ids, block_ids, grid, np.arange(len(parts)))
-        arrays = question_ids, question_mask, block_ids, block_mask, grid, coded, kinds_of(grid)
-        questions, seen, blocks, mask, places, codes, kinds = (torch.from_numpy(array).to(self.model.device) for array in arrays)
+        patches = rows.patches[(rows.input_ids == PATCH).any(1)].reshape(-1, WIDTH).astype(np.float32)
+        arrays = question_ids, question_mask, block_ids, block_mask, grid, coded, kinds_of(grid), patches
+        questions, seen, blocks, mask, places, codes, kinds, shown = (torch.from_numpy(array).to(self.model.device) for array in arrays)
         memory = self.model.memory
-        live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places), mask, codes, kinds)
+        live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places, shown), mask, codes, kinds)
         spans, states = (values.float().cpu().numpy() for values in (live.spans, live.states))  # (B, 1 + T, 2), (B, T, W)
         shape = rows.input_ids.shape
         made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from models import base
 from models.grid import HEADER, coordinates
 from models.layout import QUESTION, TITLE, WINDOW, Parts
+from models.picture import Picture
 from models.qa import WordBox
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ STRIDE = WINDOW // 2  # a passage longer than WINDOW is read in windows that beg
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """title: whatever tells what the text is about; it is read, and no answer stands in it. boxes: of the words of a text that stands on a page."""
+    """title: whatever tells what the text is about; it is read, and no answer stands in it. boxes: of the words of a text that stands on a page; picture: what they stand on,
+    without which no picture is seen.
+    """
 
     text: str
     title: str = ""
     boxes: tuple[WordBox, ...] = ()
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,16 @@ def tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
 
 
 def cut(pairs: Sequence[tuple[str, Passage]], tokenizer: Tokenizer) -> list[Cut]:
-    """The windows of each passage under its question, in order; a passage without a token has none."""
+    """The windows of each passage under its question, in order; a passage without a token has none, but for a picture's."""
     asked, titles, contexts = (
         tokens(tokenizer, texts) for texts in ([question for question, _ in pairs], [one.title for _, one in pairs], [one.text for _, one in pairs])
     )
     made = []
     for i, context in enumerate(contexts):
         grid = coordinates(base.encodable(pairs[i][1].text), context.offsets, pairs[i][1].boxes)
-        for first in starts(len(context.ids)):
-            made.append(Cut(i, context.offsets[first : first + WINDOW], window(asked[i].ids, titles[i].ids, context.ids, grid, first)))
+        picture = pairs[i][1].picture
+        for first in starts(len(context.ids)) or [0] * (picture is not None):
+            made.append(Cut(i, context.offsets[first : first + WINDOW], replace(window(asked[i].ids, titles[i].ids, context.ids, grid, first), picture=picture)))
     return made
 
 
@@ -70,7 +75,7 @@ def window(question: Sequence[int], title: Sequence[int], context: Sequence[int]
     grid: (tokens of the context, PLACES), models.grid.
     """
     above = np.empty(0, np.int64)
-    if grid[first, 0] > HEADER:
+    if len(grid) and grid[first, 0] > HEADER:
         tops = np.flatnonzero(grid[:first, 0] == HEADER)
         outside = np.flatnonzero(grid[:first, 0] == 0)
         above = tops[tops > max(outside, default=-1)][:TITLE]

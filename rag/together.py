@@ -122,7 +122,8 @@ def joined(parts: Sequence[Sequences]) -> Sequences:
 
     def whole(name: str) -> np.ndarray:
         arrays = [getattr(part, name) for part in parts]
-        return np.concatenate([np.pad(one, [(0, 0), (0, width - one.shape[1]), *[(0, 0)] * (one.ndim - 2)]) for one in arrays])
+        longer = [0 if name == "patches" else width - one.shape[1] for one in arrays]  # a picture has as many patches as any other
+        return np.concatenate([np.pad(one, [(0, 0), (0, more), *[(0, 0)] * (one.ndim - 2)]) for one, more in zip(arrays, longer, strict=True)])
 
     return Sequences(*(whole(one.name) for one in fields(Sequences)))
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from models.errors import WeightsError
 from models.graph_file import open_session
+from models.picture import PATCHES, SIDE
 from vision.errors import ImageModelError
 from vision.squares import TowerConfig, pixels
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "folio-tower"
 WEIGHTS = Path(__file__).parents[1] / "data" / "weights" / "tower"
-GRAPH_VERSION = 1  # raised when tower_graph changes what it writes
+GRAPH_VERSION = 2  # raised when tower_graph changes what it writes
 BATCH = 16  # pictures at once
 
 EncodeTexts = Callable[[Sequence[str]], np.ndarray]
@@ -108,7 +110,15 @@ class EmbeddedTower:
         parts = [np.empty((0, self.dimension), np.float32)]
         for at in range(0, len(images), BATCH):
             seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
-            parts.append(self._session.run(None, {"pixels": seen})[0])
+            parts.append(self._session.run(["embedding"], {"pixels": seen})[0])
+        return np.concatenate(parts)
+
+    def patches(self, images: Sequence[Image]) -> np.ndarray:
+        """Features of parts of each picture, see models.picture: (n, PATCHES, dimension) float16, in the length of their mean."""
+        parts = [np.empty((0, PATCHES, self.dimension), np.float16)]
+        for at in range(0, len(images), BATCH):
+            seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
+            parts.append(coarse(self._session.run(["patches"], {"pixels": seen})[0]))
         return np.concatenate(parts)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -117,6 +127,15 @@ class EmbeddedTower:
 
             self._texts = MiniLM().encode_queries
         return self._texts(texts)
+
+
+def coarse(features: np.ndarray) -> np.ndarray:
+    """(n, S * S, d) of a square of patches -> means of neighbours (n, PATCHES, d) float16, divided by the length of the mean of all."""
+    side = round(features.shape[1] ** 0.5)
+    square = features.reshape(len(features), side, side, -1) / np.linalg.norm(features.mean(1), axis=-1)[:, None, None, None]
+    edges = [side * at // SIDE for at in range(SIDE + 1)]
+    means = [square[:, top:bottom, left:right].mean((1, 2)) for top, bottom in pairwise(edges) for left, right in pairwise(edges)]
+    return np.stack(means, 1).astype(np.float16)
 
 
 class OpenClip:

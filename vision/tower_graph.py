@@ -16,11 +16,12 @@ STEM = (0, 3, 6, 9)  # convolutions of vision.tower.stem, each before a norm ove
 
 
 def tower(weights: Mapping[str, np.ndarray], config: TowerConfig) -> onnx.ModelProto:
-    """`pixels` (B, 3, size, size) as vision.squares.pixels makes them -> `embedding` (B, output), unit length. weights: as vision.tower saves them."""
+    """`pixels` (B, 3, size, size) as vision.squares.pixels makes them -> `embedding` (B, output), unit length, and `patches`
+    (B, size / patch squared, output), row by row, whose mean it is but for its length. weights: as vision.tower saves them."""
     graph, weights = Graph(), {name: value.astype(np.float32) for name, value in weights.items()}
     hidden = _patches(graph, weights)
     shape = graph.constant("tokens.shape", np.array([0, config.width, -1], np.int64))
-    hidden = graph.node("Transpose", [graph.node("Reshape", [hidden, shape], "flat")], "patches", perm=[0, 2, 1])
+    hidden = graph.node("Transpose", [graph.node("Reshape", [hidden, shape], "flat")], "squares", perm=[0, 2, 1])
     hidden = graph.node("Add", [hidden, graph.constant("places", weights["positional_embedding"][1:])], "placed")
     first = graph.constant("class", (weights["class_embedding"] + weights["positional_embedding"][0])[None, None])
     many = graph.node("Shape", ["pixels"], "batch", start=0, end=1)
@@ -31,11 +32,10 @@ def tower(weights: Mapping[str, np.ndarray], config: TowerConfig) -> onnx.ModelP
         hidden = _layer(graph, weights, hidden, f"transformer.resblocks.{number}", config.heads)
     hidden = _norm(graph, weights, hidden, "ln_post")
     ends = [graph.constant(f"from.{name}", np.array([value], np.int64)) for name, value in (("start", 1), ("end", 1 << 30), ("axis", 1))]
-    pooled = graph.node("ReduceMean", [graph.node("Slice", [hidden, *ends], "without_class"), ends[2]], "pooled", keepdims=0)
-    pooled = graph.node("MatMul", [pooled, graph.constant("proj", weights["proj"])], "projected")
-    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+    seen = graph.node("MatMul", [graph.node("Slice", [hidden, *ends], "without_class"), graph.constant("proj", weights["proj"])], "patches")
+    graph.node("LpNormalization", [graph.node("ReduceMean", [seen, ends[2]], "pooled", keepdims=0)], "embedding", axis=-1, p=2)
     pixels = TensorProto.FLOAT, ("batch", 3, config.size, config.size)
-    return graph.model({"pixels": pixels}, {"embedding": (TensorProto.FLOAT, ("batch", config.output))})
+    return graph.model({"pixels": pixels}, {name: (TensorProto.FLOAT, ("batch", *shape, config.output)) for name, shape in (("embedding", ()), ("patches", ((config.size // config.patch) ** 2,)))})
 
 
 def _patches(graph: Graph, weights: Mapping[str, np.ndarray]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.systems.common import SETS, Row
+from models import shipped
 from models.aspects import Perturbed, aspects, joined, read
-from models.evaluate import shipped_encoder
 from models.meter import Meter
 from models.metrics import Score
 from models.qa import read_qa
@@ -18,7 +18,7 @@ SYSTEM = "HELM's aspects"
 
 
 def measure(data: Path) -> Iterator[Row]:
-    meter = Meter(shipped_encoder(None))
+    meter = Meter(shipped.encoder(shipped.describe()))
     made = joined([read(Reader(meter), read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")[:EACH]) for name in SETS])
     found = aspects(made, meter.figures())
     accuracy, calibration, toxicity = found.accuracy, found.calibration, found.toxicity

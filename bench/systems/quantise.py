@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.systems.common import Row, development, drawn, grounded, prepare
 from models import shipped
 from models.checkpoint import open_model
-from models.evaluate import evaluate_qa, shipped_encoder
+from models.evaluate import evaluate_qa
 from models.grounded import GroundedForCausalLM
 from models.meter import Meter
 from models.qa import QaRow
@@ -29,7 +29,7 @@ TRAINED = ("int8-dynamic", "int4")
 
 def measure(data: Path) -> Iterator[Row]:
     rows, weights = development(data, EACH), shipped.FOLDER / shipped.WEIGHTS
-    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped_encoder(None), rows), "MB on disk": megabytes(weights)})
+    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped.encoder(shipped.describe()), rows), "MB on disk": megabytes(weights)})
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         yield opened("float32", grounded(), made, rows)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.grid import PLACES, kind
+from models.grid import PLACES
 from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP, Parts
+from models.layout import CLS, PATCH, SEP, Parts
+from models.picture import PATCHES, WIDTH
 from models.questions import coded_pairs
+from models.reader import kind_of
 
 
 @torch.inference_mode()
 def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of an answer's ends at [CLS] and at each token of the block, the two judgements, and what each token went through."""
-    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP]))
+    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP, *[PATCH] * (PATCHES if part.picture else 0)]))
     grid = torch.zeros(*block.shape, PLACES, dtype=torch.long)
-    grid[0, len(part.title) + 1 : -1] = torch.from_numpy(part.context_grid.astype(np.int64))
+    context = slice(len(part.title) + 1, len(part.title) + 1 + len(part.context))
+    grid[0, context][: len(part.context_grid)] = torch.from_numpy(part.context_grid.astype(np.int64))
+    patches = torch.empty(0, WIDTH)
+    if part.picture:
+        grid[0, context.stop + 1 :] = torch.from_numpy(part.picture.places().astype(np.int64))
+        patches = torch.from_numpy(part.picture.features.astype(np.float32))
     seen = torch.ones_like(question), torch.ones_like(block)
-    lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid)
+    lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid, patches)
     coded = torch.from_numpy(coded_pairs(question.numpy(), block.numpy(), grid.numpy(), np.zeros(1, int)))
-    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([kind(part.context_grid)]))
+    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([kind_of(part)]))
     return live.spans[0].numpy(), live.judged[0].numpy(), live.through[0].numpy()

@@ -8,6 +8,7 @@ from models.grid import PLACES, Kind
 from models.grounded import GroundedForCausalLM
 from models.layout import IGNORED
 from models.matches import CODES
+from models.picture import WIDTH
 from models.questions import QuestionBatch
 
 BEGIN, END = 1, 2  # of models.config.tiny
@@ -30,6 +31,7 @@ def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> Questi
     one, owner = torch.ones(size), torch.arange(size)
     codes = torch.randint(0, CODES, (size, 11), generator=made)
     return QuestionBatch(
-        question, torch.ones_like(question), words, torch.ones_like(words), grid, kinds, codes, torch.ones_like(words, dtype=torch.bool), at + 2, at + 3, owner, owner,
+        question, torch.ones_like(question), words, torch.ones_like(words), grid, torch.empty(0, WIDTH), kinds, codes, torch.ones_like(words, dtype=torch.bool), at + 2, at + 3, owner, owner,
         torch.tensor(1), torch.zeros(size, dtype=torch.bool), decoder, decoder_mask, labels, slots, one, one,
+        torch.empty(0, 2, dtype=torch.long),
     )

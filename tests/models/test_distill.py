@@ -54,7 +54,7 @@ def test_layers_that_do_nothing_may_go() -> None:
             model.model.layers[at].self_attn.o_proj.weight.zero_(), model.model.layers[at].mlp.down_proj.weight.zero_()
         model.model.layers[0].cross_attn.attention_gate.zero_(), model.model.layers[0].cross_attn.mlp_gate.zero_()
     student = distill.fewer_layers(model, 1, 2)
-    assert (student.config.cross_attention_layers, student.config.memory_cached_layers, len(student.memory.looks)) == ([0], 1, 0)
+    assert (student.config.cross_attention_layers, student.config.memory_cached_layers, len(student.memory.experts)) == ([0], 1, 1)
     small.assert_same(small.said(student, code=0), small.said(model, code=0))
 
 

@@ -46,7 +46,7 @@ def test_a_blocks_way_depends_on_its_kind_and_not_on_its_batch(memory: MemoryEnc
     for at, one in enumerate(Kind):
         alone = live(memory, ids[at : at + 1], [one])
         torch.testing.assert_close(alone.states, together.states[at : at + 1], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(alone.looks, together.looks[at : at + 1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.judged, together.judged[at : at + 1], atol=1e-5, rtol=1e-5)
         others = [live(memory, ids[at : at + 1], [kind]).states for kind in Kind if kind is not one]
         assert all((alone.states - other).abs().max() > 1e-2 for other in others)
 

@@ -42,7 +42,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = {name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values for name, values in shipped.state(own).items()}
     config = json.loads((shipped.FOLDER / shipped.CONFIG).read_text())
     del config[shipped.OWN]
-    shipped.save(state, config, own.layers.looked, folder, own.calibration)
+    shipped.save(state, config, folder, own.calibration)
     return folder
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_adapter_is_one_clear_line(plain: Path, about: dict, weights: di
     strange = {adapter.PEFT + name: np.zeros(shape, np.float32) for name, shape in weights.items()}
     save_file({**load_file(plain / adapter.WEIGHTS), **strange}, plain / adapter.WEIGHTS)
     with pytest.raises(WeightsError, match=says):
-        shipped.encoder(shipped.describe(adapter=plain)).rest(Kind.TEXT)
+        shipped.encoder(shipped.describe(adapter=plain)).upper(Kind.TEXT)
 
 
 def test_a_torn_adapter_and_none(plain: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from models.config import embedded
 from models.data import MIXTURE, prepare
 from models.grid import Kind
 from models.grounded import GroundedForCausalLM
-from models.layout import IGNORED
+from models.layout import IGNORED, PATCH
 from models.objective import ALLOWED, loss, recall
+from models.picture import WIDTH
 from models.questions import QuestionBatch, Questions
 from models.windows import Passage
 
@@ -89,10 +90,26 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     for experts in model.memory.experts:
         torch.nn.init.normal_(experts.up)  # from 0 the other weights of an expert do not learn at first
     kinds = torch.arange(len(table)) % len(Kind)
-    loss(model, replace(batch, grid=table, kinds=kinds, cached=torch.zeros_like(batch.cached)))["loss"].backward()
+    ids = batch.block_ids.clone()
+    ids[-1, 3:6] = PATCH
+    loss(model, replace(batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds, cached=torch.zeros_like(batch.cached)))["loss"].backward()
     without = {name for name, weight in model.named_parameters() if weight.requires_grad and (weight.grad is None or not weight.grad.any())}
     assert without == set()
     assert model.model.embed_tokens.weight.grad is None
+
+
+def test_a_near_miss_is_beside_its_question(model: GroundedForCausalLM, questions: Questions, batch: QuestionBatch) -> None:
+    ((answered, missed),) = batch.pairs.tolist()
+    assert batch.answerable[answered] == 1 and batch.answerable[missed] == 0 and torch.equal(batch.block_ids[answered], batch.block_ids[missed])
+    for tokens in (1, 100_000):
+        order = questions.order(tokens, 0, 0)
+        assert sorted(at for one in order for at in one) == [0, 1, 2, 3] and sum(len(questions.batch(one).pairs) for one in order) == 1
+    asked = replace(batch, cached=torch.zeros_like(batch.cached))
+    contrast = loss(model, asked)["contrast"]
+    turned = loss(model, replace(asked, pairs=batch.pairs.flip(1)))["contrast"]
+    margin = torch.log(torch.expm1(turned)) - torch.log(torch.expm1(contrast))  # softplus(m) and softplus(-m), m the same
+    assert margin.abs() > 0 and torch.log(torch.expm1(turned)).item() == pytest.approx(-torch.log(torch.expm1(contrast)).item(), abs=1e-4)
+    assert loss(model, replace(batch, cached=torch.ones_like(batch.cached)))["contrast"] == 0
 
 
 def test_blocks_read_without_their_question_teach_no_reading(model: GroundedForCausalLM, batch: QuestionBatch) -> None:

@@ -202,23 +202,6 @@ def test_a_budget_is_spent_on_the_first_passages_and_changes_nothing_of_them(sha
     assert spent <= max(costs[0], share * costs[0]) and (all(live) or spent + costs[sum(live)] > share * costs[0])
 
 
-def test_what_is_skipped_gives_nothing_and_changes_nothing_else() -> None:
-    """Passages are read to the end where they are long."""
-    passages = [Passage("zebra"), Passage(FILLER * 4), Passage("zebra " + FILLER * 3)]
-    units = [[(0, len(passage.text))] for passage in passages]
-
-    class Skips(Votes):
-        def __call__(self, rows: Sequences) -> Computed:
-            made, length = super().__call__(rows), rows.attention_mask.sum(1)
-            return made._replace(looked=length.astype(np.float32), live=length > 20, states=np.zeros((*rows.input_ids.shape, 4), np.float16))
-
-    whole, _ = Reader(Votes("zebra", "zebra")).study("Why?", passages, units)
-    found, windows = Reader(Skips("zebra", "zebra")).study("Why?", passages, units)
-    assert found[0] == [NOTHING] != whole[0]
-    assert [replace(one, looked=np.inf) for mine in found[1:] for one in mine] == [one for mine in whole[1:] for one in mine]
-    assert [(one.live, one.block is not None) for one in windows] == [(False, False), (True, True), (True, True)]
-
-
 @given(arrays(np.float32, st.tuples(st.integers(1, 12), st.just(2)), elements=st.floats(-8, 8, width=16)), st.data())
 def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, data: st.DataObject) -> None:
     count = len(logits)

@@ -21,19 +21,19 @@ from safetensors.numpy import load_file, save_file
 
 from models import flops, shipped
 from models.config import embedded
-from models.cut import Layers
 from models.errors import WeightsError
 from models.floor import FloorReader
-from models.grid import PLACES, SIDES, Kind, kind
+from models.grid import PLACES, SIDES, Kind
 from models.grounded import GroundedForCausalLM
 from models.int8 import Encoder
 from models.layout import Parts, collate
-from models.reader import Reader, answer, encode_blocks
+from models.picture import PATCHES, WIDTH, Picture
+from models.reader import NOTHING, Reader, answer, encode_blocks, kind_of
 from models.windows import Passage
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
-LAYERS = Layers(cached=2, looked=4)
+CACHED = 2
 PASSAGES = [
     Passage("The wheel turns at six revolutions a minute.", "Mill"), Passage("x"), Passage("水車は海にある。"),
     Passage("12 | 4.5 | 0.3\n13 | 4.6 | 0.2", "Tides"), Passage("The pond holds nine thousand cubic metres of sea water. " * 40),
@@ -70,7 +70,7 @@ def state(trained: GroundedForCausalLM) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
-    shipped.save(state, trained.config.to_dict(), LAYERS.looked, made, CALIBRATION)
+    shipped.save(state, trained.config.to_dict(), made, CALIBRATION)
     return made
 
 
@@ -105,7 +105,8 @@ def parts() -> list[Parts]:
         context = rng.integers(2000, 20000, 30 * i)
         question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])  # three words of it stand in the context
         made.append(Parts(question, rng.integers(2000, 20000, i), context, context_grid=grid))
-    return made
+    picture = Picture(rng.normal(0, 1, (PATCHES, WIDTH)).astype(np.float16), (0.1, 0.2, 0.9, 0.8))
+    return [*made, Parts(rng.integers(2000, 20000, 6), [], context[:20], picture=picture), Parts(rng.integers(2000, 20000, 6), [], [], picture=picture)]
 
 
 @pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.95, 0.2)])  # int8 moves a few tokens over the edge
@@ -118,7 +119,7 @@ def test_int8_stays_close_to_torch(
         for router in model.memory.routers:
             torch.nn.init.zeros_(router.weight)
             torch.nn.init.constant_(router.bias, 9.0)
-        shipped.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), LAYERS.looked, tmp_path / "open", CALIBRATION)
+        shipped.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), tmp_path / "open", CALIBRATION)
         encoder = shipped.encoder(shipped.describe(tmp_path / "open"))
     spans, judged, *_ = encoder(collate(parts()))
     theirs = [by_torch(model, part) for part in parts()]
@@ -142,17 +143,38 @@ def test_words_of_the_question_are_seen(encoder: Encoder) -> None:
     assert np.abs(seeing - blind).max() > 0.3
 
 
+def test_a_picture_is_seen_and_is_no_answer(encoder: Encoder) -> None:
+    *_, part = parts()
+    other = replace(part, picture=replace(part.picture, features=part.picture.features[::-1].copy()))
+    seen, unlike = (encoder(collate([one])) for one in (part, other))
+    assert np.abs(seen.judged - unlike.judged).max() > 0.1
+    moved = encoder(collate([replace(part, picture=replace(part.picture, box=(0.0, 0.0, 0.3, 0.3)))]))
+    assert np.abs(seen.judged - moved.judged).max() > 0.01
+    picture = Passage("", picture=part.picture)
+    assert Reader(encoder).read_pairs([("Why?", picture)]) == [NOTHING]
+    found, (window,) = Reader(encoder).study("Why?", [picture], [[]])
+    assert found == [[]] and np.isfinite(window.judged).all() and window.kind is Kind.PAGE
+
+
+def test_states_that_are_kept_are_those_of_the_picture(encoder: Encoder) -> None:
+    *_, part = parts()
+    other = replace(part, picture=replace(part.picture, features=part.picture.features[::-1].copy()))
+    keeping = replace(encoder, kept={})
+    keeping(collate([part]))
+    assert np.array_equal(keeping(collate([other])).judged, encoder(collate([other])).judged)
+
+
 def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
     keeping = replace(encoder, kept=kept)
     first = keeping(collate(parts()))
-    assert len(kept) == 6  # blocks alone, no questions
+    assert len(kept) == 8  # blocks alone, no questions
     again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
     fresh = encoder(collate([replace(part, question=part.question[:5]) for part in parts()]))
-    assert len(kept) == 6 and all(np.array_equal(mine, theirs) for mine, theirs in zip(again[:5], fresh[:5], strict=True))
-    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(first[:5], encoder(collate(parts()))[:5], strict=True))
+    assert len(kept) == 8 and all(np.array_equal(mine, theirs) for mine, theirs in zip(again[:3], fresh[:3], strict=True))
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(first[:3], encoder(collate(parts()))[:3], strict=True))
     lengths = [len(part) - part.block for part in parts()]
-    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [flops.layers(LAYERS.cached, length) for length in lengths]
+    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [flops.layers(CACHED, length) for length in lengths]
 
 
 def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
@@ -184,38 +206,13 @@ def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(encoder: Encoder, 
         assert spent.flops == every - 4 * spent.null * flops.WIDTH * flops.INNER
 
 
-def test_skipping_depends_on_the_block_alone_and_saves_operations(encoder: Encoder) -> None:
-    whole = encoder(collate(parts()))
-    least = float(np.sort(whole.looked)[3])
-    routed = replace(encoder, least=least)
-    made = routed(collate(parts()))
-    assert np.array_equal(made.looked, whole.looked) and np.array_equal(made.live, whole.looked >= least) and made.live.sum() == 3
-    assert all(np.array_equal(mine[made.live], theirs[made.live]) for mine, theirs in zip(made[:3], whole[:3], strict=True))
-    for i, part in enumerate(parts()):
-        alone = routed(collate([part]))
-        assert alone.live[0] == made.live[i] and alone.looked[0] == pytest.approx(made.looked[i], abs=2e-3)
-        nulls = whole.spent[i].null - made.spent[i].null
-        saved = flops.layers(flops.LAYERS - LAYERS.looked, len(part), nulls)
-        assert whole.spent[i].flops - made.spent[i].flops == (0 if made.live[i] else saved)
-
-
-@pytest.mark.parametrize("looked", [LAYERS.cached, LAYERS.looked + 1])
-def test_where_it_is_looked_changes_no_reading(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, looked: int) -> None:
-    """Nor does not looking at all, which is to read everything."""
-    shipped.save(state, trained.config.to_dict(), looked, tmp_path / "other", CALIBRATION)
-    mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "other"))(collate(parts()))
-    assert theirs.live.all() and np.corrcoef(mine.spans.ravel(), theirs.spans.ravel())[0, 1] > 0.999
-    assert np.isinf(theirs.looked).all() if looked == LAYERS.cached else np.abs(mine.looked - theirs.looked).max() > 1e-3
-    assert [one.flops for one in mine.spent] == [one.flops for one in theirs.spent]
-
-
 def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
     """Without the experts of pages only pages are read otherwise."""
     poor = {name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values for name, values in state.items()}
-    shipped.save(poor, trained.config.to_dict(), LAYERS.looked, tmp_path / "poor", CALIBRATION)
+    shipped.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
     mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "poor"))(collate(parts()))
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
-    assert changed == [kind(part.context_grid) is Kind.PAGE for part in parts()]
+    assert changed == [kind_of(part) is Kind.PAGE for part in parts()]
 
 
 def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
@@ -243,7 +240,7 @@ def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
         encode_blocks(PASSAGES, Reader(encoder))
 
 
-@pytest.mark.parametrize("half", ["lower", "look-4-text", "rest-4-text"])
+@pytest.mark.parametrize("half", ["lower", "upper-text"])
 def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, encoder: Encoder, cache: Path, half: str) -> None:
     assert all(path.suffix == ".onnx" for path in cache.iterdir())  # and no half of one
     [kept] = [path for path in cache.iterdir() if half in path.name and shipped.describe(folder).digest in path.name]
@@ -263,7 +260,7 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
-        shipped.save({**state, name: state[name] + 1e-3}, {}, LAYERS.looked, tmp_path, CALIBRATION)
+        shipped.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
@@ -285,7 +282,7 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 1}, "is in format 1, this Folio reads 4"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
+    [({"format": 1}, "is in format 1, this Folio reads 5"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
     config = json.loads((copy / shipped.CONFIG).read_text())

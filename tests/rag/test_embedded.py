@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from indexing.build import build
 from indexing.reader import IndexReader
 from indexing.types import Modality
 from models import finetune, quantise, shipped
-from models.cut import Layers
 from models.errors import WeightsError
 from models.layout import Sequences
 from models.minilm import MiniLM
@@ -229,11 +227,11 @@ WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "thresho
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", Layers(2, 4), -math.inf, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
+    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
-    weights = Weights.beside(Shipped("0", Layers(2, 4), -math.inf, WHOLE, Path("w", "model")))
+    weights = Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model")))
     assert [weights.threshold_of(risk) for risk in (0.1, 0.15, 0.2, 1.0)] == [0.8, 0.8, 0.6, 0.6]
     with pytest.raises(ConfigError, match=r"risk 0.05 cannot be kept: the least that can is 0.1"):
         weights.threshold_of(0.05)
@@ -244,7 +242,7 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
 @pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
-        Weights.beside(Shipped("0", Layers(2, 4), -math.inf, wrong, Path("w", "model")))
+        Weights.beside(Shipped("0", 2, wrong, Path("w", "model")))
 
 
 def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path) -> None:
