@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
+from bench import fit_shown
 from bench.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 from indexing.build import build
 from models import shipped
@@ -156,10 +157,14 @@ def main() -> None:
     state = load_file(options.model / "model.safetensors")
     model = json.loads((options.model / "config.json").read_text())
     shipped.save(state, model, options.out, {})  # the graph that is read with; what is fitted to it comes after
-    made = cases(options.data, options.work, Reader(shipped.encoder(shipped.describe(options.out))))
+    reader = Reader(shipped.encoder(shipped.describe(options.out)))
+    made = cases(options.data, options.work, reader)
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     weights = fitted_weights(known)
     report(held, weights)
+    pictured = fit_shown.cases(options.data, options.work, reader)
+    weights = replace(weights, **dict(zip(("shown", "shown_bias"), fit_shown.fitted(pictured), strict=True)))
+    fit_shown.report(pictured, weights.shown, weights.shown_bias)
     shipped.save(state, model, options.out, asdict(weights))
     print(json.dumps(asdict(weights)))
 

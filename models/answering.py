@@ -19,7 +19,7 @@ from models.grid import coordinates, kinds_of
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, PAD, PATCH, QUESTION, SEP, TITLE, WINDOW
 from models.memory import Live, Memory
-from models.picture import WIDTH
+from models.picture import PATCH_PLACES, WIDTH
 from models.questions import coded_pairs, padded
 from models.reader import BATCH, LONGEST, NOTHING, Finding, best_spans
 from models.windows import Passage, open_tokenizer, starts
@@ -159,7 +159,7 @@ class GroundedReader:
     def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
         title = self.tokens(read.title).ids[:TITLE]
         grid = coordinates(base.encodable(read.text), context.offsets, read.boxes)
-        places = read.picture.places() if read.picture else grid[:0]
+        places = PATCH_PLACES if read.picture else grid[:0]
         made = []
         for first in starts(len(context.ids), self._window) or [0]:
             tokens, there = context.ids[first : first + self._window], grid[first : first + self._window]

@@ -38,6 +38,7 @@ from transformers import (  # noqa: E402
 )
 
 State = dict[str, torch.Tensor]
+TOWERS = ("clip", "siglip", "siglip2")  # see vision.encoder
 SEEING = ("model.vision_model.", "model.multi_modal_projector.")
 NEW = ("memory.", "projector.", "copy.")
 SAME = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "hidden_act", "rms_norm_eps", "max_position_embeddings",
@@ -135,6 +136,8 @@ def _config(checkpoint: Path) -> PreTrainedConfig:
         kind = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{checkpoint} holds no checkpoint: its config.json cannot be read ({error})") from error
+    if kind in TOWERS:
+        raise WeightsError(f"{checkpoint} is a tower that sees pictures ({kind}): it is opened as it is, by --image-model {checkpoint}")
     if kind not in FAMILIES:
         raise WeightsError(f"{checkpoint} is of the family {kind!r}, which is not known here: there are {', '.join(FAMILIES)}")
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)

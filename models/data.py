@@ -45,12 +45,12 @@ EXAMPLE = np.dtype([
 HELD = 25  # one context of so many is held out for calibration
 EMPTY_WINDOWS = 0.5  # share of long contexts from which a window without the answer is taken too
 NEGATIVES = 0.8  # share of the questions with candidates that are put to one of these too
-ON_PAGES = 0.05  # share of the questions of other sets that are put to a page made by script, so that a page may bear on nothing
+ON_PAGES = 0.08  # share of the questions of other sets that are put to a page made by script or to a picture, so that such may bear on nothing
 STRANGERS = 0.15  # share of the others that are put to a passage of their set drawn at random
 TWINS = 0.3  # share of the questions that are put to their passage again with something changed, where that can be done
 OPENED = 0.25  # share of the questions whose passage is read under the opening of its document
 TABLES = ("wtq", "tabfact", "fetaqa")  # the sets that look-ups are made of
-PICTURES = 8000  # questions for pictures
+PICTURES = 16000  # questions for pictures
 MADE = ("lookups", "recurring", "rendered")  # sets that are made by script: whether they are answerable is settled
 
 # how many questions are taken from a set, at most; spans = whether its answers are learned word for word
@@ -91,11 +91,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that was found for a question and does not answer it."""
+    """A passage, or a picture with the words that stand with it, that does not answer a question."""
 
     text: str
     title: str
     boxes: tuple[WordBox, ...] = ()
+    picture: int = -1
 
 
 def is_held(context: str) -> bool:
@@ -153,7 +154,7 @@ class Writer:
     def add_negative(self, row: QaRow, candidate: Candidate, *, held: bool) -> None:
         """Beside the row that was added last."""
         at, offsets = self.texts.add(candidate.text, candidate.boxes)
-        self._write(row, at, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held)
+        self._write(row, at, candidate.title, 0, min(len(offsets), WINDOW), -1, -1, False, 0, held, candidate.picture)
 
     def add_shown(self, row: Sought) -> None:
         """A question for a picture, which has no answer in words."""
@@ -167,15 +168,15 @@ class Writer:
             ))
 
     def _write(
-        self, row: QaRow, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool
-    ) -> None:
+        self, row: QaRow, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool, picture: int = -1
+    ) -> None:  # fmt: skip
         question, asked = self.texts.add(row.question)
         heading, words = self.texts.add(title)
-        if not asked or not length:
+        if not asked or not (length or picture >= 0):
             return
         self.rows["held" if held else "examples"].append((
             self._group, SETS.index(row.source) if row.source in SETS else len(SETS), question, min(len(asked), QUESTION), heading, min(len(words), TITLE),
-            context + first, length, start, end, answerable, evidence, -1,
+            context + first, length, start, end, answerable, evidence, picture,
         ))
 
     def save(self, out: Path, about: dict[str, Any]) -> None:
@@ -206,7 +207,10 @@ def prepare(
     writer = Writer(Texts(), seed)
     counts = {}
     drawn = read_qa(pages) if pages else []
+    sought = [row for row in read_shown(pictures) if row.split == "train"] if pictures else []
+    writer.rng.shuffle(sought)
     shown = [Candidate(row.context, row.title, row.boxes) for row in drawn if not is_held(row.context)]
+    shown += [Candidate(one.text, one.title, picture=one.picture) for row in sought[: len(shown)] for one in row.shown[:1]]
     for name, rows, beside in _sets(data, negatives, drawn, seed):
         before = len(writer.rows["examples"])
         _add_set(writer, name, rows, beside, limit, shown if name not in MADE else [])
@@ -215,8 +219,7 @@ def prepare(
         raise DataError(f"{data / 'qa' / 'train'} has none of the sets {', '.join(SETS)} (.jsonl.gz)")
     if pictures:
         before = len(writer.rows["examples"])
-        rows = [row for row in read_shown(pictures) if row.split == "train"]
-        for row in writer.rng.sample(rows, min(len(rows), PICTURES if limit is None else min(PICTURES, limit))):
+        for row in sought[: PICTURES if limit is None else min(PICTURES, limit)]:
             writer.add_shown(row)
         counts["pictures"] = len(writer.rows["examples"]) - before
     writer.save(out, {"seed": seed, "sets": list(SETS), "examples": counts})

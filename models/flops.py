@@ -12,6 +12,7 @@ class Spent(NamedTuple):
     bytes: int = 0  # of weights in int8 and of states in float16
     routed: int = 0  # times that a token came to a router, or to a layer that has none
     null: int = 0  # of these, how often it went to a null expert
+    kept: int = 0  # blocks whose lower states had been kept
 
 
 def layers(count: int, tokens: int, null: int = 0) -> int:

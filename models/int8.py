@@ -87,7 +87,7 @@ class Encoder:
             alone = flops.layers(cached, first) * (text not in questions) + flops.layers(cached, length - first) * (not found[row])
             questions.add(text)
             operations = alone + flops.layers(upper, length + prompt, int(null[row]))
-            spent.append(Spent(operations, flops.states(length) + shared, upper * (length + prompt), int(null[row])))
+            spent.append(Spent(operations, flops.states(length) + shared, upper * (length + prompt), int(null[row]), int(found[row])))
             shared = 0
         return spent
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.grid import PLACES
-from models.picture import PATCHES, WIDTH, Picture
+from models.picture import PATCH_PLACES, PATCHES, WIDTH, Picture
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
 PATCH = 1  # a token of it that no text has: a patch of a picture stands there
@@ -79,5 +79,5 @@ def collate(rows: Sequence[Parts]) -> Sequences:
         grid[i, first : first + len(row.title_grid)] = row.title_grid
         grid[i, row.place : row.place + len(row.context_grid)] = row.context_grid
         if row.picture:
-            ids[i, row.end : length], grid[i, row.end : length], patches[i] = PATCH, row.picture.places(), row.picture.features
+            ids[i, row.end : length], grid[i, row.end : length], patches[i] = PATCH, PATCH_PLACES, row.picture.features
     return Sequences(ids, types, mask, positions, grid, patches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -15,17 +16,16 @@ WIDTH = 384  # of the features of a patch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """features: (PATCHES, WIDTH) float16, row by row from the top left; box: where it stands on the page that its words are counted in."""
+    """features: (PATCHES, WIDTH) float16, row by row from the top left."""
 
     features: np.ndarray
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
-    def places(self) -> np.ndarray:
-        """Where the patches stand, see models.grid: (PATCHES, PLACES) uint8."""
-        left, top, right, bottom = self.box
-        made = np.zeros((PATCHES, PLACES), np.uint8)
-        for at in range(PATCHES):
-            row, column = divmod(at, SIDE)
-            wide, high = (right - left) / SIDE, (bottom - top) / SIDE
-            made[at, 2:] = place((left + column * wide, top + row * high, left + (column + 1) * wide, top + (row + 1) * high))
-        return made
+
+def _places() -> np.ndarray:
+    made = np.zeros((PATCHES, PLACES), np.uint8)
+    for at, (row, column) in enumerate(product(range(SIDE), repeat=2)):
+        made[at, 2:] = place((column / SIDE, row / SIDE, (column + 1) / SIDE, (row + 1) / SIDE))
+    return made
+
+
+PATCH_PLACES = _places()  # where the patches stand, see models.grid: (PATCHES, PLACES)

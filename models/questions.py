@@ -16,10 +16,9 @@ from models.batches import Examples, shuffled_batches
 from models.grid import PLACES, kinds_of
 from models.layout import CLS, IGNORED, PAD, PATCH, ROUND, SEP
 from models.matches import codes
-from models.picture import PATCHES, WIDTH, Picture
+from models.picture import PATCH_PLACES, PATCHES, WIDTH
 
 ANSWER = 24  # tokens of an answer that are learned word for word
-WHOLE = Picture(np.empty((0, WIDTH), np.float16)).places()  # where the patches stand of what is learned from
 CACHED = 0.12  # share of the blocks that are learned from as if the question were not there
 
 
@@ -95,7 +94,7 @@ class Questions:
             grid[i, : left[i] - 1], grid[i, context] = self.examples.places(row, "title"), self.examples.places(row, "context")
             contexts[i, context] = True
             if pictured[i] >= 0:
-                grid[i, context.stop + 1 : len(blocks[i])] = WHOLE
+                grid[i, context.stop + 1 : len(blocks[i])] = PATCH_PLACES
         patches = self.examples.patches[[at for at in pictured if at >= 0]].reshape(-1, WIDTH).astype(np.float32)
         unmarked = np.where(flat["answerable"] == 1, IGNORED, 0)
         ends = [np.where(flat["start"] >= 0, 1 + left + flat[side], unmarked) for side in ("start", "end")]

@@ -17,10 +17,11 @@ _NAMES = (
     "screenshots?|scans?|illustrations?"
 )
 _PICTURE = re.compile(rf"\b({_NAMES}|look(s|ed)? like)\b", re.IGNORECASE)
+_SHOWING = rf"(?:\w+\s+)?(?:{_NAMES})\s+(?:that |which )?(?:shows?|showing|depicts?|depicting|illustrates?|of|with)\b(.*)"
 _WHICH = re.compile(
-    rf"\s*(?:which|what|(?:show|find)(?: me)? (?:the|an?)|is there an?)\s+(?:\w+\s+)?(?:{_NAMES})\s+(?:that |which )?(?:shows?|showing|depicts?|depicting|illustrates?|of)\b(.*)",
-    re.IGNORECASE | re.DOTALL,
+    rf"\s*(?:which|what|(?:show|find)(?: me)?(?: the| an?| all| any)?|(?:is there|do (?:you|we|i) have) (?:an?|any))\s+{_SHOWING}", re.IGNORECASE | re.DOTALL
 )
+_NAMED = re.compile(rf"\s*(?:(?:the|an?)\s+)?{_SHOWING}", re.IGNORECASE | re.DOTALL)
 _PHRASE = re.compile(r'"([^"]+)"')
 _FOLLOWS = re.compile(
     r"^\s*(and|but|so|then|also|or|what about|how about|why not|why|how so|which one|who else|what else|where else|when was that|"
@@ -42,10 +43,20 @@ def picture_share(question: str, *, given: bool) -> float:
     return NAMED if _PICTURE.search(question) else UNNAMED
 
 
-def asks_for_picture(question: str) -> str:
-    """What a picture is to show, of a question that asks which one does ("Which diagram shows the water cycle?"); "" of any other."""
-    found = _WHICH.match(question)
-    return found[1] if found else ""
+def asks_for_picture(question: str) -> bool:
+    """Whether a question asks for a picture that shows something: "Which diagram shows the water cycle?", "photo of a red door"."""
+    found = _showing(question)
+    return found is not None and bool(found[1].strip(" ?.!"))
+
+
+def to_be_shown(question: str) -> str:
+    """What a picture is to show that answers a question."""
+    found = _showing(question)
+    return found[1] if found else _PICTURE.sub(" ", question)
+
+
+def _showing(question: str) -> re.Match[str] | None:
+    return _WHICH.match(question) or (None if "?" in question else _NAMED.match(question))
 
 
 def match_expression(question: str) -> str:

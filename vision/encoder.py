@@ -1,4 +1,4 @@
-"""Image embedders: pictures and texts to unit vectors of one space. The embedded tower, any open_clip model, any of sentence-transformers."""
+"""Image embedders: pictures and texts to unit vectors of one space. The embedded tower, any open_clip model, CLIP and SigLIP of transformers, any of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from models.checkpoint import model_type
 from models.errors import WeightsError
 from models.graph_file import open_session
 from models.picture import PATCHES, SIDE
@@ -27,6 +28,7 @@ NAME = "folio-tower"
 WEIGHTS = Path(__file__).parents[1] / "data" / "weights" / "tower"
 GRAPH_VERSION = 2  # raised when tower_graph changes what it writes
 BATCH = 16  # pictures at once
+TOWERS = ("clip", "siglip", "siglip2")  # of transformers, by the model_type of their config
 
 EncodeTexts = Callable[[Sequence[str]], np.ndarray]
 
@@ -51,7 +53,7 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
     """The image model called `name`.
 
     NAME: the embedded tower; MODEL/PRETRAINED, `hf-hub:...` or a folder with open_clip_config.json: open_clip's, where PRETRAINED may be a
-    file; else a sentence-transformers model by hub name or folder. encode_texts: of MiniLM, where that is open already, for the tower.
+    file; a folder with a CLIP or SigLIP of transformers; else a sentence-transformers model by hub name or folder. encode_texts: of MiniLM, where that is open already, for the tower.
     Raises ImageModelError when its weights are not to be had.
     """
     if name == NAME:
@@ -67,6 +69,8 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
             return OpenClip(name, name)
         if (Path(name) / "open_clip_config.json").exists():
             return OpenClip(name, f"local-dir:{name}")
+        if _model_type(Path(name)) in TOWERS:
+            return TransformersTowers(name)
         if model in open_clip.list_models():
             return OpenClip(name, model, pretrained or None)
         return SentenceTransformerImages(name)
@@ -148,7 +152,7 @@ class OpenClip:
         self._model.eval()
         self._tokenizer = open_clip.get_tokenizer(model)
         self.name = name
-        self.dimension = len(self.encode_texts([""])[0])
+        self.dimension = len(self.encode_texts(["picture"])[0])
         self.fingerprint = f"{name}@{_revision(Path(pretrained or name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
@@ -165,6 +169,34 @@ class OpenClip:
             return self._model.encode_text(self._tokenizer(list(texts)), normalize=True).numpy()
 
 
+class TransformersTowers:
+    """A CLIP or SigLIP of transformers with its processor, in torch. Texts are padded to the length of the tower, as SigLIP was trained."""
+
+    def __init__(self, name: str) -> None:
+        from transformers import AutoModel, AutoProcessor
+
+        self._model = AutoModel.from_pretrained(name, local_files_only=True).eval()
+        self._processor = AutoProcessor.from_pretrained(name, local_files_only=True)
+        self.name = name
+        self.dimension = len(self.encode_texts(["picture"])[0])
+        self.fingerprint = f"{name}@{_revision(Path(name))}/{self.dimension}/l2"
+
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        parts = [self._normalised(self._model.get_image_features, images=list(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        length = self._model.config.text_config.max_position_embeddings
+        return self._normalised(self._model.get_text_features, text=list(texts), padding="max_length", max_length=length, truncation=True)
+
+    def _normalised(self, features: Callable[..., Any], **given: Any) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            made = features(**self._processor(return_tensors="pt", **given))
+            return torch.nn.functional.normalize(made.pooler_output, dim=-1).numpy()
+
+
 class SentenceTransformerImages:
     """A model of sentence-transformers that takes pictures and texts."""
 
@@ -173,7 +205,7 @@ class SentenceTransformerImages:
 
         self._model = SentenceTransformer(name)
         self.name = name
-        self.dimension = len(self.encode_texts([""])[0])
+        self.dimension = len(self.encode_texts(["picture"])[0])
         self.fingerprint = f"{name}@{_revision(Path(name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
@@ -181,6 +213,13 @@ class SentenceTransformerImages:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _model_type(folder: Path) -> str:
+    try:
+        return model_type(folder)
+    except WeightsError:
+        return ""
 
 
 def _revision(path: Path) -> str:

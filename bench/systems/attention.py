@@ -13,26 +13,29 @@ from models.data import prepare_rows
 from models.grid import PLACES
 from models.objective import loss
 from models.qa import read_qa
-from models.questions import Questions
+from models.questions import QuestionBatch, Questions
 
 WAYS = ("eager", "sdpa")
 ROWS, TOKENS = 400, 3072  # questions of a training file, tokens of a batch of them
 LONG = 2048  # tokens of one text read whole
 
 
+def learned(data: Path) -> QuestionBatch:
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_rows(read_qa(data / "qa" / "train" / "squad2_dev.jsonl.gz")[:ROWS], Path(folder), 0)
+        questions = Questions(Path(folder))
+        return questions.batch(questions.order(TOKENS, 0, 0)[0])
+
+
 def cost(data: Path, way: str, what: str) -> dict[str, float]:
     model = grounded()
     model.config._attn_implementation = way
     text = document(data, LONG)
+    batch = learned(data) if "batch" in what else None
     seen, plain, kind = torch.ones_like(text), torch.zeros(*text.shape, PLACES, dtype=torch.long), torch.zeros(1, dtype=torch.long)
-    with tempfile.TemporaryDirectory() as folder:
-        prepare_rows(read_qa(data / "qa" / "train" / "squad2_dev.jsonl.gz")[:ROWS], Path(folder), 0)
-        questions = Questions(Path(folder))
-        batch = questions.batch(questions.order(TOKENS, 0, 0)[0])
-
     def act() -> None:
         with torch.set_grad_enabled("backward" in what):
-            made = loss(model, batch)["loss"] if "batch" in what else model.memory.cached(model.memory.lower(text, seen, plain), seen, kind).mean()
+            made = loss(model, batch)["loss"] if batch else model.memory.cached(model.memory.lower(text, seen, plain), seen, kind).mean()
             if made.requires_grad:
                 made.backward()
 

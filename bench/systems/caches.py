@@ -9,7 +9,7 @@ from bench.systems._writing import cost, opened
 from bench.systems.common import Row
 from models.write import Manner
 
-EACH = 8  # questions of a set
+EACH = 5  # questions of a set
 MANNERS = {
     "dynamic": Manner(), "static": Manner(cache="static"), "sliding, 32 tokens": Manner(window=32, cache="sliding"),
     "sliding, 8 tokens": Manner(window=8, cache="sliding"), "quantised, 8 bits": Manner(cache="quantised"), "quantised, 4 bits": Manner(cache="quantised", bits=4),

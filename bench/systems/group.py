@@ -18,9 +18,9 @@ from models.presets import distilled
 from models.qa import QaRow
 from models.train import fit
 
-EACH, LEARNED = 12, 120  # questions of a set that are answered, that are learned from
+EACH, LEARNED = 8, 120  # questions of a set that are answered, that are learned from
 ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences that are written at once, tokens of each, slots of memory that they read
-CONFIG = TrainConfig(epochs=1, batches=20, tokens=1536, evaluate_every=10_000)
+CONFIG = TrainConfig(epochs=1, batches=12, tokens=1536, evaluate_every=10_000)
 
 
 def measure(data: Path) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.systems.common import Row, grounded
 from models.harness import GROUNDED, GroundedLM, evaluate, files, plain
 
-EACH = 20  # requests of a task
+EACH = 12  # requests of a task
 SYSTEM = "lm-evaluation-harness"
 
 

@@ -19,7 +19,7 @@ from models.questions import QuestionBatch, Questions
 from models.upcycle import upcycled
 
 FORMS = {"dense": None, "4 experts, 2 a token": (4, 2, 0), "4 experts and 4 null, 2 a token": (4, 2, 4)}
-LEARNED, ASKED, DRAWN = 60, 20, 60  # questions of each set to learn from and to answer; pages made by script, for either
+LEARNED, ASKED, DRAWN = 60, 12, 60  # questions of each set to learn from and to answer; pages made by script, for either
 BATCHES = 12
 TOKENS = 2048  # in a batch, to measure how fast the decoder reads them
 

@@ -11,7 +11,7 @@ from bench.systems._writing import cost, opened
 from bench.systems.common import Row, answered
 from models.write import Manner
 
-EACH = 6  # questions of a set
+EACH = 4  # questions of a set
 TEMPERATURE = 0.6
 COUNTS = (1, 4, 8)
 

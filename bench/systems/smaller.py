@@ -16,9 +16,9 @@ from models.presets import distilled
 from models.prune import prune
 from models.train import fit
 
-EACH = 12  # questions of a set that are answered
+EACH = 8  # questions of a set that are answered
 LEARNED = 120  # of a set that are learned from
-CONFIG = TrainConfig(epochs=1, batches=40, tokens=1536, evaluate_every=10_000)
+CONFIG = TrainConfig(epochs=1, batches=24, tokens=1536, evaluate_every=10_000)
 
 FORMS: dict[str, Callable[[GroundedForCausalLM, Path], GroundedForCausalLM]] = {
     "heads and channels -25 %": lambda model, data: prune(model, 0.25, 0.25, data),

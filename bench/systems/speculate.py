@@ -10,7 +10,7 @@ from bench.systems.common import Row
 from models.speculate import lower_half
 from models.write import GUESSES, Manner
 
-EACH = 10  # questions of a set
+EACH = 6  # questions of a set
 
 
 def measure(data: Path) -> Iterator[Row]:

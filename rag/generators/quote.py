@@ -22,12 +22,12 @@ from models.errors import WeightsError
 from models.grid import Kind
 from models.reader import NOTHING, Finding, Window
 from models.windows import Passage
-from rag import quotes, support
+from rag import quotes, shown, sight, support
 from rag.cells import named_cells
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.lookup import SURE, Found, look_up
-from rag.query import asks_for_picture, words
+from rag.query import asks_for_picture, to_be_shown, words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
 LONGEST_SHORT = 0.6  # an answer that is more of its sentence than this is not said again
-SHOWN = 0.75  # share of the words of what a picture is to show that must stand with it
 CLEAR = 3.0  # log-odds by which it must be better than another one in its sentence: bench/margins.py
 
 
@@ -46,7 +45,8 @@ CLEAR = 3.0  # log-odds by which it must be better than another one in its sente
 class Weights:
     """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
 
-    risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted.
+    risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted. shown, shown_bias: of the
+    confidence that a picture shows what is asked for (rag.shown).
     """
 
     sentence: tuple[float, ...]
@@ -54,6 +54,8 @@ class Weights:
     bias: float
     threshold: float
     risks: tuple[tuple[float, float], ...] = ()
+    shown: tuple[float, ...] = ()
+    shown_bias: float = 0.0
 
     @classmethod
     def beside(cls, reader: Shipped) -> Weights:
@@ -61,12 +63,12 @@ class Weights:
         values, where = reader.calibration, reader.weights.with_name(shipped.CONFIG)
         try:
             made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
-                       tuple((float(risk), float(at)) for risk, at in values["risks"]))
+                       tuple((float(risk), float(at)) for risk, at in values["risks"]), tuple(map(float, values["shown"])), float(values["shown_bias"]))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} has no calibration ({error!r}): restore it from the repository") from error
         read = len(support.READER_FEATURES)
-        features = [len(support.SENTENCE_FEATURES) + read + len(support.ROW_FEATURES), len(support.ANSWER_FEATURES) + read]
-        if [len(made.sentence), len(made.answer)] != features:
+        features = [len(support.SENTENCE_FEATURES) + read + len(support.ROW_FEATURES), len(support.ANSWER_FEATURES) + read, len(shown.SHOWN_FEATURES)]
+        if [len(made.sentence), len(made.answer), len(made.shown)] != features:
             raise WeightsError(f"{where} is calibrated for other features: take weights and program from the same release")
         return made
 
@@ -124,7 +126,7 @@ def read(
         rows += support.chunk_features(asked, piece, rank, openings[rank], found, vectors[at:end], vectors[len(flat) + at : len(flat) + end])
         at = end
     owner = [rank for rank, found in enumerate(spans) for _ in found]
-    findings, windows, heads = _findings(question, evidence, openings, spans, reader, index, budget) if reader else ([], [], [])
+    findings, windows, heads = _findings(question, context, evidence, openings, spans, reader, index, budget) if reader else ([], [], [])
     names = support.SENTENCE_FEATURES + (support.READER_FEATURES + support.ROW_FEATURES if reader else ())
     if reader:
         matches = support.row_matches(rows, owner, [text == quotes.table_header(evidence[at]) for text, at in zip(flat, owner, strict=True)])
@@ -134,11 +136,13 @@ def read(
 
 
 def _findings(
-    question: str, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader, index: IndexReader, budget: float
+    question: str, context: Context, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader,
+    index: IndexReader, budget: float,
 ) -> tuple[list[Finding], list[Window], list[int]]:
     """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
-    A chunk is read under its headings and the opening of its document, rows also under their table's header.
+    A chunk is read under its headings and the opening of its document, rows also under their table's header. A picture is looked at only where a picture is asked
+    for or it has no words: else these answer.
     """
     before = [f"{header}\n" if (header := quotes.table_header(piece)) and not piece.text.startswith(header) else "" for piece in evidence]
     titles = [
@@ -146,7 +150,9 @@ def _findings(
         for piece, opening in zip(evidence, openings, strict=True)
     ]
     boxes = [index.word_boxes(piece.locator) if piece.modality is Modality.IMAGE else () for piece in evidence]
-    passages = [Passage(head + piece.text, title, words) for piece, head, title, words in zip(evidence, before, titles, boxes, strict=True)]
+    wanted = asks_for_picture(question)
+    pictures = [sight.seen(context.pictures[at]) if at in context.pictures and (wanted or not piece.text.strip()) else None for at, piece in enumerate(evidence)]
+    passages = [Passage(head + piece.text, *rest) for piece, head, *rest in zip(evidence, before, titles, boxes, pictures, strict=True)]
     parts = [[quotes.parts(piece.text, *span) for span in found] for piece, found in zip(evidence, spans, strict=True)]
     units = [[(len(head) + a, len(head) + b) for part in found for a, b in part] for head, found in zip(before, parts, strict=True)]
     findings = []
@@ -183,8 +189,11 @@ class QuoteGenerator:
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
         began = time.perf_counter()
         attempt = read(question, context, self._embedder, self._index, self._reader, self._budget)
+        picture = self._shown(to_be_shown(question), context, attempt) if asks_for_picture(question) or not attempt.spans else None
+        if picture and picture.confidence < self._threshold:
+            picture = None
         if not attempt.spans:
-            yield self._picture(question, context)
+            yield picture or Draft(ABSTENTION, (), 0.0, abstained=True)
             return
         scores = attempt.features @ np.array(self._weights.sentence)
         best = int(np.argmax(scores))
@@ -194,8 +203,11 @@ class QuoteGenerator:
         if found:
             best, confidence = attempt.at(found), max(confidence, SURE)
         details = {"threshold": self._threshold, "sentences": len(scores), "looked_up": found is not None, **_cost(attempt, time.perf_counter() - began)}
+        if picture and picture.confidence > confidence:
+            yield replace(picture, details=details)
+            return
         if confidence < self._threshold:
-            yield self._shown(question, context) or Draft(ABSTENTION, (), confidence, abstained=True, details=details)
+            yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
             return
         text, said = "", []
         for i in [best] if found else self._choose(attempt, support.shares(scores), best):
@@ -232,29 +244,17 @@ class QuoteGenerator:
                 return [best, int(i)]
         return [best]
 
-    def _shown(self, question: str, context: Context) -> Draft | None:
-        """The picture that a question asks for, where the words with it say what it is to show. Its confidence grows with these words and is not fitted."""
-        asked = support.stems(asks_for_picture(question))
-        held = {
-            at: len(asked & support.stems(" ".join((*piece.headings, piece.text))))
-            for at, piece in enumerate(context.evidence) if piece.modality is Modality.IMAGE and piece.text
-        }
-        if not asked or not held:
+    def _shown(self, asked: str, context: Context, attempt: Attempt) -> Draft | None:
+        """The picture that shows what is asked for."""
+        found = shown.best(shown.candidates(asked, attempt.evidence, attempt.windows), self._weights.shown, self._weights.shown_bias)
+        if found is None:
             return None
-        at = max(held, key=lambda at: held[at])  # the first of the best
-        if held[at] < SHOWN * len(asked):
-            return None
-        title = context.evidence[at].text.splitlines()[0]
-        return Draft(title, (Support(at, 0, len(title), 0, len(title)),), round(held[at] / (len(asked) + 1), 4), abstained=False)
-
-    def _picture(self, question: str, context: Context) -> Draft:
-        """Evidence without a word: pictures found by their names. The best one is shown when its name is asked for."""
-        piece = context.evidence[0]
-        asked = support.stems(question)
-        share = len(asked & support.stems(" ".join(piece.headings))) / len(asked) if asked else 0.0
-        if piece.modality is not Modality.IMAGE or share < 0.5:
-            return Draft(ABSTENTION, (), 0.0, abstained=True)
-        return Draft(piece.headings[-1] if piece.headings else piece.document, (Support(0, 0, 0),), round(share, 4), abstained=False)
+        at, confidence = found
+        piece = context.evidence[at]
+        title = piece.text.strip().splitlines()[0] if piece.text.strip() else piece.headings[-1] if piece.headings else piece.document
+        start = max(0, piece.text.find(title))
+        supports = Support(at, start, start + len(title), 0, len(title)) if piece.text.strip() else Support(at, 0, 0)
+        return Draft(title, (supports,), confidence, abstained=False)
 
 
 def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
@@ -268,7 +268,7 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
         "blocks": {"live": len(live), "skipped": len(attempt.evidence) - len(live)},
         "experts": {kind.name.lower(): sum(window.kind is kind for window in attempt.windows) for kind in Kind},
         "null": round(sum(one.null for one in spent) / max(1, sum(one.routed for one in spent)), 4),
-        "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "tokens_per_second": round(tokens / seconds)},
+        "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "kept": sum(one.kept for one in spent), "tokens_per_second": round(tokens / seconds)},
     }
 
 

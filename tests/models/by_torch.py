@@ -8,7 +8,7 @@ import torch
 from models.grid import PLACES
 from models.grounded import GroundedForCausalLM
 from models.layout import CLS, PATCH, SEP, Parts
-from models.picture import PATCHES, WIDTH
+from models.picture import PATCH_PLACES, PATCHES, WIDTH
 from models.questions import coded_pairs
 from models.reader import kind_of
 
@@ -22,7 +22,7 @@ def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.nd
     grid[0, context][: len(part.context_grid)] = torch.from_numpy(part.context_grid.astype(np.int64))
     patches = torch.empty(0, WIDTH)
     if part.picture:
-        grid[0, context.stop + 1 :] = torch.from_numpy(part.picture.places().astype(np.int64))
+        grid[0, context.stop + 1 :] = torch.from_numpy(PATCH_PLACES.astype(np.int64))
         patches = torch.from_numpy(part.picture.features.astype(np.float32))
     seen = torch.ones_like(question), torch.ones_like(block)
     lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid, patches)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import convert  # first: it mends torchvision's import
+from bench.systems.conversion import CROSSED, FAMILIES, IDS, SMALL, clip, random
+from models import convert
 from models.errors import WeightsError
 from models.grounded import GroundedForCausalLM
 from models.memory import Memory
@@ -17,37 +18,13 @@ from models.memory import Memory
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
     MllamaConfig,
     MllamaForCausalLM,
     MllamaForConditionalGeneration,
-    PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
 )
-from transformers.models.mllama.configuration_mllama import MllamaTextConfig, MllamaVisionConfig
-
-SMALL = {"vocab_size": 101, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0}
-LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
-FAMILIES = {
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=LLAMA3)),
-    "smollm2": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, tie_word_embeddings=True)),
-    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL, tie_word_embeddings=True)),
-    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL, head_dim=16)),
-}
-IDS = torch.arange(3, 33).view(2, 15)
-
-
-def random(make: object) -> PreTrainedModel:
-    """Every weight drawn, biases and norms among them."""
-    torch.manual_seed(0)
-    model = make().eval()
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, 1.0 if weight.ndim == 1 else 0.0, 0.15)
-    return model
+from transformers.models.mllama.configuration_mllama import MllamaVisionConfig
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -66,12 +43,11 @@ def test_a_decoder_says_what_it_said(tmp_path: Path, family: str) -> None:
 @pytest.mark.parametrize("whole", [False, True])
 @torch.no_grad()
 def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
-    config = MllamaTextConfig(**{**SMALL, "num_hidden_layers": 5}, cross_attention_layers=[1, 3], bos_token_id=1, eos_token_id=2)
-    source = random(lambda: MllamaForCausalLM(config))
+    source = random(lambda: MllamaForCausalLM(CROSSED))
     if whole:
         eye = MllamaVisionConfig(hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16, vision_output_dim=32,
                                  image_size=16, patch_size=8, intermediate_layers_indices=[1], supported_aspect_ratios=[[1, 1]], max_num_tiles=1)  # fmt: skip
-        seeing = MllamaForConditionalGeneration(MllamaConfig(vision_config=eye.to_dict(), text_config=config.to_dict()))
+        seeing = MllamaForConditionalGeneration(MllamaConfig(vision_config=eye.to_dict(), text_config=CROSSED.to_dict()))
         seeing.model.language_model.load_state_dict(source.model.state_dict())
         seeing.lm_head.load_state_dict(source.lm_head.state_dict())
         seeing.save_pretrained(tmp_path / "source")
@@ -107,6 +83,9 @@ def test_what_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
     GPT2LMHeadModel(GPT2Config(vocab_size=101, n_embd=32, n_layer=1, n_head=4)).save_pretrained(tmp_path / "gpt2")
     with pytest.raises(WeightsError, match="family 'gpt2', which is not known here: there are llama"):
         convert.convert(tmp_path / "gpt2")
+    clip(tmp_path)
+    with pytest.raises(WeightsError, match="--image-model"):
+        convert.convert(tmp_path)
     with pytest.raises(WeightsError, match="holds no checkpoint"):
         convert.convert(tmp_path / "none")
     random(FAMILIES["llama"]).save_pretrained(tmp_path / "source", max_shard_size="20KB")

@@ -207,7 +207,7 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     count = len(logits)
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
-    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, math.inf, True, Kind.TEXT, Spent())
+    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT, Spent())
     found = best([window], (2 * left, 2 * right))
     spans = {(a, b): float(logits[a, 0] + logits[b, 1]) for a in range(left, right) for b in range(a, min(right, a + LONGEST))}
     first, last = found.start // 2, found.end // 2

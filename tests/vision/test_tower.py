@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.systems.conversion import clip, of_tower, siglip
 from models.errors import WeightsError
 from vision import encoder
 from vision.encoder import EmbeddedTower, open_image_embedder
@@ -90,6 +92,14 @@ def test_any_open_clip_model_in_a_folder(tmp_path: Path) -> None:
     assert open_image_embedder(str(folder)).fingerprint == opened.fingerprint
 
 
+@pytest.mark.parametrize("make", [clip, siglip])
+def test_towers_of_transformers_see_what_its_own_class_sees(tmp_path: Path, make: Callable[[Path], tuple]) -> None:
+    assert of_tower(make, tmp_path) < 1e-6
+    assert isinstance(open_image_embedder(str(tmp_path)), encoder.TransformersTowers)
+    (tmp_path / "preprocessor_config.json").unlink(missing_ok=True)
+    (tmp_path / "processor_config.json").unlink(missing_ok=True)
+    with pytest.raises(ImageModelError, match="cannot open the image model"):
+        open_image_embedder(str(tmp_path))
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:

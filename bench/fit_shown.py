@@ -1,0 +1,101 @@
+"""Fits how sure it is that a picture shows what is asked for (rag.shown), on pictures that neither the tower nor the reader was trained on.
+
+Pictures of the development split of vision.pairs are indexed, figures with their caption half of the time, and each is asked for as in
+bench/make_pictures.py, once with itself among what is found and once without. Those whose name has an even hash are fitted on, figures are of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from bench.fit_quote import fit
+from bench.make_pictures import asked
+from indexing.build import build
+from models.metrics import area_under_roc, calibration_error, mean
+from models.reader import Reader
+from rag import context, support
+from rag.generators.quote import read
+from rag.pipeline import RagPipeline
+from rag.query import to_be_shown
+from rag.shown import Candidate, candidates
+from vision.pairs import Pair, pairs
+
+MOST = 120  # pictures of a kind
+FOUND = 8  # of which one is to be chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question with what was found for it; right: of each candidate whether it shows what is asked for."""
+
+    held: bool
+    there: bool
+    found: list[Candidate]
+    right: list[bool]
+
+
+def collection(data: Path, work: Path) -> tuple[Path, list[tuple[Pair, str, str]]]:
+    """An index, and of each picture in it the pair, its question and the words that stand with it."""
+    rng, count, chosen = random.Random(0), Counter(), []
+    folder = work / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair in pairs(data, made=False):
+        if pair.split == "dev" and pair.texts and count[pair.kind] < MOST:
+            count[pair.kind] += 1
+            name, (question, beside) = f"p{len(chosen)}", asked(pair, rng)
+            pair.image.convert("RGBA").save(folder / f"{name}.png")
+            if beside:
+                (folder / f"{name}.html").write_text(f'<p></p><img src="{name}.png" alt="{escape(beside)}">')
+            chosen.append((pair, question, f"{name}.html" if beside else f"{name}.png"))
+    build([folder / file for _, _, file in chosen], work / "pictures-index")
+    return work / "pictures-index", chosen
+
+
+def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
+    folder, chosen = collection(data, work)
+    rag, made = RagPipeline.from_index(folder, generator="quote"), []
+    texts = {file: {text.casefold() for text in pair.texts} for pair, _, file in chosen}
+    for pair, question, file in tqdm(chosen, desc="pictures", mininterval=20):
+        hits = rag.search(question, FOUND + 1)
+        showing = {Path(hit.document).name for hit in hits if texts[file] & texts[Path(hit.document).name]} | {file}
+        for there in (True, False):
+            evidence = tuple(hit for hit in hits if there or Path(hit.document).name not in showing)[:FOUND]
+            tried = read(question, context.pack(evidence, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
+            found = candidates(to_be_shown(question), tried.evidence, tried.windows)
+            right = [Path(tried.evidence[one.at].document).name in showing for one in found]
+            made.append(Case(hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1, there, found, right))
+    return [case for case in made if case.found]
+
+
+def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
+    """Weights and bias of rag.shown."""
+    known = [case for case in made if not case.held]
+    rows = np.array([one.features for case in known for one in case.found])
+    weights, bias = fit(rows, np.array([right for case in known for right in case.right]))
+    return tuple(np.round(weights, 4).tolist()), round(float(bias), 4)
+
+
+def report(made: list[Case], weights: tuple[float, ...], bias: float) -> None:
+    held = [case for case in made if case.held]
+    sure = [support.probability(np.array([one.features for one in case.found]), weights, bias) for case in held]
+    first = np.array([case.right[int(np.argmax(mine))] for case, mine in zip(held, sure, strict=True)])
+    most, there = np.array([mine.max() for mine in sure]), np.array([case.there for case in held])
+    among = np.array([any(case.right) for case in held])
+    print("picture: the right one among the evidence", mean(among[there]))
+    print("picture: it is the one shown, where it is there", mean(first[there & among]))
+    for at, name in ((2, "likeness alone"), (1, "the reader's evidence alone"), (3, "words alone")):
+        alone = np.array([case.right[int(np.argmax([one.features[at] for one in case.found]))] for case in held])
+        print(f"picture: the same by {name}", mean(alone[there & among]))
+    print("picture: AUROC of confidence, right", area_under_roc(most, first), " ECE", calibration_error(most, first))
+    print("picture: AUROC, there against taken out", area_under_roc(most, there & among))
+    for least in (0.2, 0.5):
+        shown = most >= least
+        print(f"picture: from {least} on shown {shown[there].mean():.3f} of those there, {shown[~there].mean():.3f} of those taken out, right {first[shown].mean():.3f}")

@@ -1,0 +1,52 @@
+"""Which picture of the evidence shows what is asked for, and how sure that is: by the reader, which sees it, and the words that stand with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexing.types import Modality
+from models.reader import Window
+from rag import support
+from rag.types import Evidence
+
+SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words", "all_words")
+SHOWN = 0.75  # share of the words of what a picture is to show that must stand with it, where no reader sees it
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Evidence number `at`, a picture; words: the share of what is asked for that stands with it."""
+
+    at: int
+    words: float
+    features: list[float]  # SHOWN_FEATURES; of the reader's 0 without one
+
+
+def candidates(asked: str, evidence: Sequence[Evidence], windows: Sequence[Window]) -> list[Candidate]:
+    """The pictures among the evidence. asked: what is to be seen; windows: what a reader made of the evidence, none without one."""
+    stems = support.stems(asked)
+    found = []
+    for at, piece in enumerate(evidence):
+        if piece.modality is not Modality.IMAGE:
+            continue
+        words = len(stems & support.stems(" ".join((*piece.headings, piece.text)))) / max(1, len(stems))
+        judged = [one.judged for one in windows if one.passage == at and one.live]
+        read = np.clip(np.max(judged, 0), -support.SUREST, support.SUREST).tolist() if judged else [0.0, 0.0]
+        image = piece.channels.get("image")
+        found.append(Candidate(at, words, [*read, image.score if image else 0.0, words, float(words == 1)]))
+    return found
+
+
+def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> tuple[int, float] | None:
+    """The evidence that shows it most likely, and how likely; where there are no weights, by words alone, which is not fitted. None where nothing may."""
+    if not weights:
+        by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
+        return (by_words.at, round(0.9 * by_words.words, 4)) if by_words and by_words.words >= SHOWN else None
+    if not found:
+        return None
+    sure = support.probability(np.array([one.features for one in found]), weights, bias)
+    at = int(np.argmax(sure))
+    return found[at].at, round(float(sure[at]), 4)
