@@ -62,11 +62,14 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
     """
     from models.config import embedded as configuration
     from models.grounded import GroundedForCausalLM
+    from models.minilm import MiniLM
+    from models.soft_words import begin_as_words
 
     further = start is not None and model_type(start) == "grounded"
     model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
     if not further:
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
+        begin_as_words(model.memory.patches, model.memory.bert.embeddings.word_embeddings.weight, MiniLM().encode_documents)
     elif not model.config.memory_routed:
         model.route()
     return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS, PATCHES) if further else BESIDE_A_FLOOR)
