@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not (options.index / FILE).exists():
             build((), options.index)  # an empty index, so that the library can be filled from the page
-        rag = RagPipeline.from_index(options.index, generator=options.generator, adapter=options.adapter)
+        rag = RagPipeline.from_index(options.index, generator=options.generator, adapter=options.adapter, reader=options.reader)
         host = options.host or os.environ.get("GRADIO_SERVER_NAME") or LOOPBACK[0]
         app = build_app(rag, local=host in LOOPBACK)
         address = launch(app, host, options.port)
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=Path, default=Path("index"), metavar="DIR", help="the index directory (default: index)")
     parser.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     parser.add_argument("--adapter", metavar="DIR", help="what python -m models.finetune wrote (embedded only)")
+    parser.add_argument("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped one (embedded only)")
     parser.add_argument("--host", metavar="NAME", help="where to listen (default: GRADIO_SERVER_NAME, else 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, metavar="N", help="the port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")
     return parser

@@ -41,6 +41,7 @@ BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT
 EMBEDDINGS = MEMORY + ENCODER + "embeddings."
 DECODER = ("model.", "projector.", "copy.")
+NOT_IN_INT8 = ("attention_window", "num_local_experts", "state_space_layers", "memory_heads")  # fields of a GroundedConfig that the graphs know nothing of
 LARGE = 64  # a matrix of more rows and columns is kept as int8 levels
 WORTH = ".worth"  # of a level in each row: ends the name of what stands beside them
 WORDS, TIED_WORDS = EMBEDDINGS + "word_embeddings.weight", "model.embed_tokens.weight"
@@ -128,9 +129,14 @@ def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> Inf
 
 
 def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path, calibration: Mapping[str, Any]) -> None:
-    """Write a GroundedForCausalLM; model: its configuration. Raises WeightsError for trained word vectors: those shipped are the base's own."""
+    """Write a GroundedForCausalLM; model: its configuration. Raises WeightsError for trained word vectors, as those shipped are the base's own, and for what the
+    graphs do not compute.
+    """
     from safetensors.numpy import load_file, save_file
 
+    scaled = (model.get("rope_parameters") or {}).get("rope_type", "default") != "default"
+    if other := [name for name in NOT_IN_INT8 if model.get(name)] + ["rope_parameters"] * scaled:
+        raise WeightsError(f"a model with {other[0]} has no int8 graphs: read with it in torch, --reader DIR")
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
     words = [(WORDS, state[TIED_WORDS])] if TIED_WORDS in state else []  # of weights that are tied a file has only one
     for name, values in [*state.items(), *words]:

@@ -1,6 +1,6 @@
 """A GroundedForCausalLM in torch as what models.reader reads with, in place of the shipped int8 graphs: a quantised checkpoint, one that was trained.
 
-It keeps no states of blocks. Legend: B rows of S tokens, as in models.layout; N blocks, T tokens of a block, Q of a question.
+It keeps no states of blocks. What it costs is what torch counts, the same for each row of a batch. Legend: B rows of S tokens, as in models.layout; N blocks, T tokens of a block, Q of a question.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from models.ablation import Block
 from models.checkpoint import open_model
+from models.flops import Spent
 from models.grid import PLACES, kinds_of
 from models.grounded import GroundedForCausalLM
 from models.int8 import asked_of
@@ -43,14 +45,20 @@ class TorchEncoder:
         arrays = question_ids, question_mask, block_ids, block_mask, grid, coded, kinds_of(grid), patches
         questions, seen, blocks, mask, places, codes, kinds, shown = (torch.from_numpy(array).to(self.model.device) for array in arrays)
         memory = self.model.memory
-        live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places, shown), mask, codes, kinds)
+        with FlopCounterMode(display=False) as counted:
+            live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places, shown), mask, codes, kinds)
         spans, states = (values.float().cpu().numpy() for values in (live.spans, live.states))  # (B, 1 + T, 2), (B, T, W)
         shape = rows.input_ids.shape
-        made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16))
+        made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16), self._spent(counted.get_total_flops(), len(parts)))
         made.spans[:, 0] = spans[:, 0]
         for row, (first, end) in enumerate(parts):
             made.spans[row, first:end], made.states[row, first:end] = spans[row, 1 : 1 + end - first], states[row, : end - first]
         return made
+
+    def _spent(self, operations: int, rows: int) -> list[Spent]:
+        """Weights are counted with the first row."""
+        read = sum(weight.numel() * weight.element_size() for weight in self.model.memory.bert.encoder.parameters())
+        return [Spent(operations // rows, read * (not row)) for row in range(rows)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 
 from models.picture import Picture
 from vision.encoder import EmbeddedTower
+from vision.errors import PictureError
 from vision.images import first_frame
 
 REMEMBERED = 256  # pictures
@@ -18,6 +19,10 @@ def _tower() -> EmbeddedTower:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def seen(content: bytes) -> Picture:
-    """content: an image file's. Raises PictureError."""
-    return Picture(_tower().patches([first_frame(io.BytesIO(content))])[0])
+def seen(content: bytes) -> Picture | None:
+    """content: an image file's; None where it cannot be opened: then its words are all there is."""
+    try:
+        image = first_frame(io.BytesIO(content))
+    except PictureError:
+        return None
+    return Picture(_tower().patches([image])[0])

@@ -59,6 +59,7 @@ def trained() -> GroundedForCausalLM:
         for router, bias in zip(model.memory.routers, (0.5, 9.0, -9.0, 9.0), strict=True):
             router.bias.fill_(bias)
         model.memory.routers[0].weight.normal_(0, 1)  # mixed in one layer alone: int8 moves tokens over the edge, the more the later
+        model.memory.patches.weight.normal_(0, 0.1)
     return model
 
 
@@ -105,11 +106,11 @@ def parts() -> list[Parts]:
         context = rng.integers(2000, 20000, 30 * i)
         question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])  # three words of it stand in the context
         made.append(Parts(question, rng.integers(2000, 20000, i), context, context_grid=grid))
-    picture = Picture(rng.normal(0, 1, (PATCHES, WIDTH)).astype(np.float16))
+    picture = Picture(rng.normal(0, 0.06, (PATCHES, WIDTH)).astype(np.float16))
     return [*made, Parts(rng.integers(2000, 20000, 6), [], context[:20], picture=picture), Parts(rng.integers(2000, 20000, 6), [], [], picture=picture)]
 
 
-@pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.95, 0.2)])  # int8 moves a few tokens over the edge
+@pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.9, 0.25)])  # int8 moves a few tokens over the edge, of few in a short block
 def test_int8_stays_close_to_torch(
     trained: GroundedForCausalLM, encoder: Encoder, tmp_path: Path, routed: bool, alike: float, apart: float
 ) -> None:
@@ -259,6 +260,13 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
         shipped.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
+def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
+    with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} has no int8 graphs"):
+        shipped.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 

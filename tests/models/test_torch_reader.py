@@ -40,6 +40,9 @@ def test_rows_are_read_as_each_alone(model: GroundedForCausalLM) -> None:
         seen = [0, *range(one.block, len(one))]
         np.testing.assert_allclose(made.spans[at, seen], spans, atol=1e-5)
         np.testing.assert_allclose(made.judged[at], judged, atol=1e-5)
+    whole = sum(one.flops for one in made.spent)
+    alone = sum(one.flops for part in parts for one in TorchEncoder(model)(collate([part])).spent)
+    assert 0.5 * whole < alone <= whole and made.spent[0].bytes > made.spent[1].bytes == 0  # what is padded is computed too
     assert len(parts) == 3 and made.spans.shape[:2] == made.states.shape[:2] == collate(parts).input_ids.shape
 
 

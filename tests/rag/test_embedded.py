@@ -20,7 +20,7 @@ from models.minilm import MiniLM
 from models.reader import Computed, Reader
 from models.shipped import Shipped
 from models.windows import open_tokenizer
-from rag import support
+from rag import shown, support
 from rag.config import ConfigError, RagConfig
 from rag.generator import ABSTENTION
 from rag.generators.quote import QuoteGenerator, Weights, read
@@ -30,6 +30,7 @@ from rag.types import Context, Draft, Evidence
 HEADER = "Year | Visitors"
 SENTENCE = len(support.SENTENCE_FEATURES) + len(support.READER_FEATURES) + len(support.ROW_FEATURES)
 ANSWER = len(support.ANSWER_FEATURES) + len(support.READER_FEATURES)
+SHOWN = len(shown.SHOWN_FEATURES)
 # a sentence's score is the log-odds of its answer, and so is that of the confidence
 BY_SPAN = Weights(
     tuple(float(i == len(support.SENTENCE_FEATURES)) for i in range(SENTENCE)),
@@ -223,11 +224,11 @@ def test_rows_are_compared_with_those_of_their_chunk_and_not_with_the_header() -
     assert support.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [0.0, 0.0, 0.25, 1.0, 0.0, 1.0]
 
 
-WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]]}
+WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]], "shown": [2] * SHOWN, "shown_bias": -1}
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)))
+    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)), (2.0,) * SHOWN, -1.0)
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
@@ -239,7 +240,7 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
         RagConfig(threshold=0.5, risk=0.1)
 
 
-@pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}])
+@pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}, {**WHOLE, "shown": [1]}])
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
         Weights.beside(Shipped("0", 2, wrong, Path("w", "model")))

@@ -1,0 +1,71 @@
+"""Which picture is shown for a question, by what a reader says of it and by the words beside it."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from samples_rag import evidence
+
+from indexing.types import Modality
+from models.flops import Spent
+from models.grid import Kind
+from models.picture import PATCHES, WIDTH
+from models.reader import Window
+from rag import shown, sight
+from rag.query import asks_for_picture, to_be_shown
+from rag.types import ChannelRank, Evidence
+
+
+def picture(text: str, likeness: float | None = None) -> Evidence:
+    channels = {} if likeness is None else {"image": ChannelRank(1, likeness)}
+    return replace(evidence(text, "photo.jpg", modality=Modality.IMAGE), channels=channels, headings=("Summer",))
+
+
+def window(passage: int, answerable: float, seen: float, *, live: bool = True) -> Window:
+    return Window(passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, Kind.PAGE, Spent())
+
+
+POOL = [evidence("The red gate."), picture("The red gate", 0.5), picture("", 0.25), picture("A pond in summer")]
+
+
+def test_what_is_known_of_each_picture() -> None:
+    windows = [window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), window(3, -math.inf, -math.inf, live=False)]
+    found = shown.candidates("the red gate", POOL, windows)
+    assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
+    assert [one.features for one in found] == [[3, 2, 0.5, 1, 1], [0.5, 1.5, 0.25, 0, 0], [0, 0, 0, 0, 0]]
+    assert shown.candidates("summer pond", POOL, [])[2].words == 1 and shown.candidates("red", POOL[:1], windows) == []
+
+
+def test_the_likeliest_is_shown_and_without_weights_the_one_with_the_words() -> None:
+    found = shown.candidates("the red gate", POOL, [window(1, -4, -4), window(2, 4, 4)])
+    at, sure = shown.best(found, (0.5, 0.5, 0.0, 1.0, 0.0), 0.0)
+    assert at == 2 and sure == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-4)
+    assert shown.best(found, (), 0.0) == (1, 0.9) and shown.best(found[1:], (), 0.0) is None
+    assert shown.best([], (1.0,) * 5, 0.0) is None
+
+
+def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(content, "WEBP")
+    features = sight.seen(content.getvalue()).features
+    assert features.shape == (PATCHES, WIDTH) and features.dtype == np.float16
+    assert np.linalg.norm(features.astype(np.float32).mean(0)) == pytest.approx(1, abs=0.1)
+    assert sight.seen(b"no picture") is None
+
+
+@pytest.mark.parametrize(("question", "what"), [
+    ("Which diagram shows the water cycle?", "the water cycle?"), ("photo of a red door", "a red door"), ("Show me the emoji of happy", "happy"),
+    ("Do you have a picture of milk?", "milk?"),
+])  # fmt: skip
+def test_a_picture_is_asked_for(question: str, what: str) -> None:
+    assert asks_for_picture(question) and to_be_shown(question).strip() == what
+
+
+@pytest.mark.parametrize("question", ["The map of the harbour was drawn by whom?", "Which picture shows?", "Who took the photo of the gate?", "grinning face"])
+def test_no_picture_is_asked_for(question: str) -> None:
+    assert not asks_for_picture(question)
