@@ -1,12 +1,12 @@
-"""Figures of a page by their captions: what is drawn near "Figure 3: ..." is that figure, with the words that stand in it. Pure.
+"""Figures of a page: what is drawn near "Figure 3: ..." is that figure, with the words that stand in it; so is what is drawn in many strokes without a caption. Pure.
 
-Boxes are in the page's own unit (points), y downwards. What is drawn without a caption is left alone: logos, rules, backgrounds.
+Boxes are in the page's own unit (points), y downwards. What else is drawn without a caption is left alone: logos, rules, backgrounds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from indexing.loaders.layout import Line
@@ -20,12 +20,13 @@ CELL = 6.0  # points; what is nearer than about this hangs together
 LEAST_SIDE, LEAST_SHARE, MOST_SHARE = 36.0, 0.008, 0.9  # points; of the page's area
 ABOVE, BELOW = 60.0, 40.0  # points between a figure and a caption below it, or above it
 LABEL, NEAR = 40, 16.0  # characters and distance of words beside a drawing that belong to it
+STROKES, LEAST_DRAWING = 12, 90.0  # shapes that a drawing without a caption has at least, points of its shorter side
 WORDY = 1500  # characters; a region with more is text in a frame
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A figure: its box, its caption (indices into the lines of its page), and the lines that stand in it."""
+    """A figure: its box, its caption (indices into the lines of its page, () where it has none), and the lines that stand in it."""
 
     box: Box
     caption: tuple[int, ...]
@@ -39,19 +40,37 @@ def regions(lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Seque
     taken: set[int] = {at for group in captions for at in group}
     found, left = [], list(clusters)
     for caption in captions:
-        place = _around(lines[at] for at in caption)
+        place = around(_box(lines[at]) for at in caption)
         mine = _nearest(place, left)
         if mine is None:
             continue
-        box = _union([mine, *(other for other in left if other != mine and _beside(other, mine, place))])
+        box = around([mine, *(other for other in left if other != mine and _beside(other, mine, place))])
         left = [other for other in left if not _covers(box, other)]
         for _ in range(2):  # the numbers beside an axis, then its name beside these
-            box = _union([box, *(_box(line) for at, line in enumerate(lines) if at not in taken and _is_label(line, box, place))])
+            box = around([box, *(_box(line) for at, line in enumerate(lines) if at not in taken and _is_label(line, box, place))])
         inside = tuple(at for at, line in enumerate(lines) if at not in taken and _covers(box, _box(line)))
         if sum(len(lines[at].text) for at in inside) > WORDY:
             continue
         taken.update(inside)
         found.append(Region(box, tuple(caption), inside))
+    return found
+
+
+def unnamed(lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], taken: Sequence[Box], width: float, height: float) -> list[Region]:
+    """Drawings of many strokes without a caption, with the labels in them and beside. taken: boxes of what is known already, tables among it."""
+    short = {at for at, line in enumerate(lines) if len(line.text) <= LABEL}
+    labels = {at for group in groups for at in short.intersection(group) if lines[at].gapped or short.issuperset(group)}  # else it is the end of a paragraph
+    found = []
+    for box in hanging_together(drawn, width, height):
+        strokes = sum(_covers(box, other) for other in drawn)
+        known = any(_covers(box, other) or _covers(other, box) for other in taken)
+        if known or strokes < STROKES or min(box[2] - box[0], box[3] - box[1]) < LEAST_DRAWING:
+            continue
+        for _ in range(2):
+            box = around([box, *(_box(lines[at]) for at in labels if _is_near(lines[at], box))])
+        inside = tuple(at for at, line in enumerate(lines) if _covers(box, _box(line)))
+        if labels.issuperset(inside):
+            found.append(Region(box, (), inside))
     return found
 
 
@@ -96,8 +115,11 @@ def _beside(other: Box, mine: Box, caption: Box) -> bool:
 
 
 def _is_label(line: Line, box: Box, caption: Box) -> bool:
-    near = line.x1 > box[0] - NEAR and line.x0 < box[2] + NEAR and line.y1 > box[1] - NEAR and line.y0 < box[3] + NEAR
-    return len(line.text) <= LABEL and near and (line.y1 <= caption[1] + 1 or line.y0 >= caption[3] - 1)
+    return len(line.text) <= LABEL and _is_near(line, box) and (line.y1 <= caption[1] + 1 or line.y0 >= caption[3] - 1)
+
+
+def _is_near(line: Line, box: Box) -> bool:
+    return line.x1 > box[0] - NEAR and line.x0 < box[2] + NEAR and line.y1 > box[1] - NEAR and line.y0 < box[3] + NEAR
 
 
 def _is_large(box: Box, area: float) -> bool:
@@ -120,10 +142,6 @@ def _box(line: Line) -> Box:
     return line.x0, line.y0, line.x1, line.y1
 
 
-def _around(lines: Iterator[Line]) -> Box:
-    return _union([_box(line) for line in lines])
-
-
-def _union(boxes: Sequence[Box]) -> Box:
+def around(boxes: Iterable[Box]) -> Box:
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)

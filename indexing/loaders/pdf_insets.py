@@ -12,7 +12,7 @@ from indexing.loaders import layout
 from indexing.loaders.aligned import aligned, names_nothing
 from indexing.loaders.booktabs import booktabs
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.figures import CAPTION, Region, regions
+from indexing.loaders.figures import CAPTION, STROKES, Region, around, regions, unnamed
 from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_pictures import Shown, meet, picture, pictures_of, read, uncaptioned, unit
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
@@ -36,24 +36,31 @@ def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, show
     """The lines of page `number` that stand in no table and no figure; and these, in their order."""
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
+    known: list[Box] = []
     for at, cells in _tables(left, page):
         made.append((at, Inset(0, partial(_put_table, cells=cells))))
+        known.append(around(_points(word[1], *page.get_size()) for row in cells for cell in row for word in cell))
     numbers, rest = list(left), list(left.values())
-    figures, pictures = _figures(rest, page, style), pictures_of(page)
+    figures, pictures = _figures(rest, known, page, style), pictures_of(page)
     for region in figures:
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
         if not inside and any(meet(box, region.box) for box in pictures):
             inside = read(region.box, page, shown)
-        made.append((numbers[region.caption[0]], Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=picture(region.box, page, number)))))
-        for at in (*region.caption, *region.inside):
-            del left[numbers[at]]
+        at = numbers[region.caption[0]] if region.caption else _below(region.box, left, len(lines))
+        made.append((at, Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=picture(region.box, page, number)))))
+        for which in (*region.caption, *region.inside):
+            del left[numbers[which]]
     for box in uncaptioned(pictures, rest, [region.box for region in figures], page):
         one = picture(box, page, number)
         if one.thumbnail not in shown.pictures:
             shown.pictures.add(one.thumbnail)
-            below = next((at for at, line in left.items() if line.y0 >= box[3] and line.x1 > box[0] and line.x0 < box[2]), len(lines))
-            made.append((below, Inset(0, partial(DocumentBuilder.drawn, caption=[], inside=read(box, page, shown), picture=one))))
+            made.append((_below(box, left, len(lines)), Inset(0, partial(DocumentBuilder.drawn, caption=[], inside=read(box, page, shown), picture=one))))
     return list(left.values()), [replace(inset, at=sum(number < at for number in left)) for at, inset in sorted(made, key=lambda pair: pair[0])]
+
+
+def _below(box: Box, left: dict[int, Line], end: int) -> int:
+    """The first line below a box."""
+    return next((at for at, line in left.items() if line.y0 >= box[3] and line.x1 > box[0] and line.x0 < box[2]), end)
 
 
 def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
@@ -136,12 +143,15 @@ def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
         builder.cells(row, BlockKind.ROW if number or names_nothing([" ".join(word[0] for word in cell) for cell in row]) else BlockKind.HEADER)
 
 
-def _figures(lines: list[Line], page: PdfPage, style: Style) -> list[Region]:
-    if not any(CAPTION.match(line.text) for line in lines):
+def _figures(lines: list[Line], tables: list[Box], page: PdfPage, style: Style) -> list[Region]:
+    drawn = _drawn(page)
+    if len(drawn) < STROKES and not any(CAPTION.match(line.text) for line in lines):
         return []
     numbers = {id(line): at for at, line in enumerate(lines)}
     groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
-    return regions(lines, groups, _drawn(page), *page.get_size())
+    named = regions(lines, groups, drawn, *page.get_size())
+    taken = {at for region in named for at in (*region.caption, *region.inside)}
+    return named + [one for one in unnamed(lines, groups, drawn, [*tables, *(region.box for region in named)], *page.get_size()) if taken.isdisjoint(one.inside)]
 
 
 def _drawn(page: PdfPage) -> list[Box]:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexing.chunking import chunk
-from indexing.loaders import pdf
+from indexing.loaders import figures, pdf
 from indexing.loaders.figures import CAPTION, CELL, hanging_together
+from indexing.loaders.layout import Line
 from indexing.types import BlockKind, Document, Modality
 
 MENTION = "Figure 2 shows that flour rose every year until the wheel broke."
@@ -47,6 +48,59 @@ def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Documen
     assert x1 - x0 < width + 0.2 and y1 - y0 < height + 0.1
     rest = [read.text[block.start : block.end] for block in read.blocks if block.kind is not BlockKind.FIGURE]
     assert rest == ["The mill stood by the sea and ground for the whole coast.", MENTION]
+
+
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """A chart without a caption between paragraphs, a table with a grid, and a framed text."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    page = Figure(figsize=(8.3, 11.7))
+    axes = page.add_axes(PLACE)
+    axes.bar(["1786", "1787", "1788"], [12, 14, 9])
+    axes.set_ylabel("Tonnes")
+    prose = "The mill stood by the sea and ground for the whole coast, day and night,\nwhatever the wind."
+    for y in (0.9, 0.5, 0.4):
+        page.text(0.2, y, prose, fontsize=11)
+    for row in range(5):
+        page.add_artist(Line2D([0.1, 0.7], [0.1 + 0.04 * row] * 2, color="black", linewidth=1))
+        if row < 4:
+            for column, text in enumerate(("Year", "Sacks", "Price") if row == 3 else (f"179{row}", f"{row + 20}", f"{row}.50")):
+                page.text(0.12 + 0.2 * column, 0.115 + 0.04 * row, text, fontsize=11)
+    for column in range(4):
+        page.add_artist(Line2D([0.1 + 0.2 * column] * 2, [0.1, 0.26], color="black", linewidth=1))
+    path = tmp_path_factory.mktemp("unnamed") / "report.pdf"
+    FigureCanvasPdf(page).print_pdf(path)
+    [document] = pdf.load(path, lambda: None)
+    return document
+
+
+def test_a_chart_without_a_caption_is_a_figure_and_a_table_is_none(unnamed: Document) -> None:
+    [figure] = unnamed.pictures
+    block = unnamed.blocks[figure.block]
+    assert block.kind is BlockKind.FIGURE and {"1786", "1787", "1788", "Tonnes"} <= set(unnamed.text[block.start : block.end].split())
+    left, bottom, width, height = PLACE
+    x0, y0, x1, y1 = figure.box
+    assert x0 <= left and x1 >= left + width and y0 <= 1 - bottom - height and y1 >= 1 - bottom and x1 - x0 < width + 0.2 and y1 - y0 < height + 0.1
+    rest = [unnamed.text[one.start : one.end] for one in unnamed.blocks if one.kind is not BlockKind.FIGURE]
+    assert sum("whatever the wind." in text for text in rest) == 3 and "Year | Sacks | Price" in rest
+
+
+def test_what_has_running_text_in_it_is_no_drawing() -> None:
+    def line(text: str, x0: float, y0: float, x1: float) -> Line:
+        return Line((), x0, y0, x1, y0 + 10, 10.0, text=text)
+
+    strokes = [(100.0 + 10 * at, 100.0, 109.0 + 10 * at, 200.0) for at in range(20)]
+    label, long = line("Tonnes", 150, 205, 190), line("A sentence that goes on and on and says what the mill ground.", 120, 150, 290)
+    found = figures.unnamed([label], [[0]], strokes, [], 600, 800)
+    assert [(one.caption, one.inside) for one in found] == [((), (0,))] and found[0].box[3] >= 215
+    assert figures.unnamed([label, long], [[0], [1]], strokes, [], 600, 800) == []
+    assert figures.unnamed([label], [[0]], strokes[:11], [], 600, 800) == [] == figures.unnamed([label], [[0]], strokes, [(90.0, 90.0, 310.0, 210.0)], 600, 800)
+    beside = line("of the year.", 150, 205, 190)
+    [alone] = figures.unnamed([long, beside], [[0, 1]], [(x0, 300.0, x1, 400.0) for x0, _, x1, _ in strokes], [], 600, 800)
+    assert alone.inside == ()
 
 
 def test_it_is_a_chunk_of_its_own(read: Document) -> None:
