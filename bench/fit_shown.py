@@ -1,7 +1,7 @@
-"""Fits how sure it is that a picture shows what is asked for (rag.shown), on pictures that neither the tower nor the reader was trained on.
+"""Fits how sure it is that a picture shows what is asked for (rag.shown), on pictures that neither the tower nor the reader was trained on; a part of bench/fit_reader.py.
 
-Pictures of the development split of vision.pairs are indexed, figures with their caption half of the time, and each is asked for as in
-bench/make_pictures.py, once with itself among what is found and once without. Those whose name has an even hash are fitted on, figures are of the others.
+Pictures of the development split of vision.pairs are indexed, some figures with their caption, and each is asked for as in
+bench/make_pictures.py, once with itself among what is found and once without; of what is found without a word, or asks for a picture, one is shown. Those whose name has an even hash are fitted on, figures are of the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from models.reader import Reader
 from rag import context, support
 from rag.generators.quote import read
 from rag.pipeline import RagPipeline
-from rag.query import to_be_shown
+from rag.query import asks_for_picture
 from rag.shown import Candidate, candidates
 from vision.pairs import Pair, pairs
 
@@ -65,14 +65,16 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
     texts = {file: {text.casefold() for text in pair.texts} for pair, _, file in chosen}
     for pair, question, file in tqdm(chosen, desc="pictures", mininterval=20):
         hits = rag.search(question, FOUND + 1)
-        showing = {Path(hit.document).name for hit in hits if texts[file] & texts[Path(hit.document).name]} | {file}
+        showing = {other for other, named in texts.items() if named & texts[file]}
         for there in (True, False):
             evidence = tuple(hit for hit in hits if there or Path(hit.document).name not in showing)[:FOUND]
-            tried = read(question, context.pack(evidence, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
-            found = candidates(to_be_shown(question), tried.evidence, tried.windows)
-            right = [Path(tried.evidence[one.at].document).name in showing for one in found]
-            made.append(Case(hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1, there, found, right))
-    return [case for case in made if case.found]
+            packed = context.pack(evidence, rag.config.context_tokens, rag.reader)
+            tried = read(question, packed, rag.embedder, rag.reader, reader)
+            if asks_for_picture(question) or not tried.spans:
+                found = candidates(question, replace(packed, evidence=tried.evidence), tried.windows)
+                right = [Path(tried.evidence[one.at].document).name in showing for one in found]
+                made.append(Case(hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1, there, found, right))
+    return made
 
 
 def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
@@ -84,12 +86,13 @@ def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
 
 
 def report(made: list[Case], weights: tuple[float, ...], bias: float) -> None:
-    held = [case for case in made if case.held]
+    asked = [case for case in made if case.held]
+    print("picture: the right one among the evidence", mean(np.array([any(case.right) for case in asked if case.there])))
+    held = [case for case in asked if case.found]
     sure = [support.probability(np.array([one.features for one in case.found]), weights, bias) for case in held]
     first = np.array([case.right[int(np.argmax(mine))] for case, mine in zip(held, sure, strict=True)])
     most, there = np.array([mine.max() for mine in sure]), np.array([case.there for case in held])
     among = np.array([any(case.right) for case in held])
-    print("picture: the right one among the evidence", mean(among[there]))
     print("picture: it is the one shown, where it is there", mean(first[there & among]))
     for at, name in ((2, "likeness alone"), (1, "the reader's evidence alone"), (3, "words alone")):
         alone = np.array([case.right[int(np.argmax([one.features[at] for one in case.found]))] for case in held])

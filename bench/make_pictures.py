@@ -2,7 +2,7 @@
 
 Pictures with the texts that name them (vision.pairs), each asked for by one of these and put beside another picture, half of the time one that looks like
 it. A figure stands with its caption now and then, where it is asked for by what is seen on it. The test pictures of vision.pairs are left out.
-OUT gets what models.shown reads.
+OUT gets what models.sought reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.picture import PATCHES, WIDTH
-from models.shown import PATCH_FILE, QUESTION_FILE
+from models.sought import PATCH_FILE, QUESTION_FILE
 from vision.encoder import BATCH, EmbeddedTower
 from vision.pairs import Pair, pairs
 

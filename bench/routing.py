@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100, help="questions of each file (100)")
     parser.add_argument("--model", type=Path, default=shipped.FOLDER)
     options = parser.parse_args()
-    made = list(all_read(Reader(shipped.encoder(shipped.describe(options.model or shipped.FOLDER))), options.files, options.limit))
+    made = list(all_read(Reader(shipped.encoder(shipped.describe(options.model))), options.files, options.limit))
     own = sorted((one for one in made if one.kind.startswith("answered") and np.isfinite(one.margin)), key=lambda one: -one.margin)
     groups = {f"answerable, {part + 1} of {PARTS} from the clearest": own[part * len(own) // PARTS : (part + 1) * len(own) // PARTS] for part in range(PARTS)}
     groups |= {kind: [one for one in made if one.kind == kind] for kind in sorted({one.kind for one in made})}

@@ -19,7 +19,7 @@ from models.errors import DataError
 from models.grid import PLACES
 from models.layout import Parts, collate
 from models.picture import PATCHES, WIDTH
-from models.shown import PATCH_FILE
+from models.sought import PATCH_FILE
 
 SORTED = 64  # batches whose examples are sorted by length together
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from models import base
-from models.picture import WIDTH
 from models.torchvision_ops import ensure_operators
 
 ensure_operators()
@@ -21,7 +20,6 @@ class GroundedConfig(LlamaConfig):
     cross_attention_layers: after which decoder layers (from 0) memory is read. cross_gate: where the tanh gates of these start;
     0 = inserted into a trained decoder without changing it. cross_sink: whether a slot stands beside memory that says "nothing here".
     query_key_norm: queries and keys of the decoder are normalised by head, as in Qwen3. pointer_size: width of the copy attention.
-    memory_patch_size: width of the features of a picture's patches.
     memory_config: the memory encoder, a BertConfig; its first memory_cached_layers layers never see the question, the others have
     memory_expert_size more channels for tables and for pages, and where it is memory_routed a router of tokens. attention_window: tokens to each
     side that a token attends to, in memory encoder and decoder, beside the first attention_globals of its text; 0 = to all (models.sparse).
@@ -42,7 +40,6 @@ class GroundedConfig(LlamaConfig):
     memory_config: dict | PreTrainedConfig | None = None
     memory_cached_layers: int = 3
     memory_expert_size: int = 128
-    memory_patch_size: int = WIDTH
     memory_routed: bool = False
     num_local_experts: int = 0
     num_experts_per_tok: int = 2

@@ -29,7 +29,7 @@ from models.layout import QUESTION, TITLE, WINDOW
 from models.lookups import lookups
 from models.qa import QaRow, WordBox, read_qa
 from models.recurring import recurring
-from models.shown import PATCH_FILE, Sought, read_shown
+from models.sought import PATCH_FILE, Sought, read_shown
 from models.tables import read_tables
 from models.twins import names, twin
 from models.windows import open_tokenizer
@@ -210,7 +210,7 @@ def prepare(
     sought = [row for row in read_shown(pictures) if row.split == "train"] if pictures else []
     writer.rng.shuffle(sought)
     shown = [Candidate(row.context, row.title, row.boxes) for row in drawn if not is_held(row.context)]
-    shown += [Candidate(one.text, one.title, picture=one.picture) for row in sought[: len(shown)] for one in row.shown[:1]]
+    shown += [Candidate(one.text, one.title, picture=one.picture) for row in sought[: len(shown) or None] for one in row.shown[:1]]
     for name, rows, beside in _sets(data, negatives, drawn, seed):
         before = len(writer.rows["examples"])
         _add_set(writer, name, rows, beside, limit, shown if name not in MADE else [])

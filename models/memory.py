@@ -33,6 +33,7 @@ from models.experts import ExpertLayer, Experts, TokenRouter  # noqa: E402
 from models.grid import COLUMNS, HEADER, PLACES, ROWS, SIDES  # noqa: E402
 from models.layout import BLOCK_POSITION, PATCH  # noqa: E402
 from models.matches import CODES  # noqa: E402
+from models.picture import WIDTH  # noqa: E402
 from models.prompts import Prefix, Prompt  # noqa: E402
 
 
@@ -124,7 +125,7 @@ class MemoryEncoder(nn.Module):
                 _fewer_heads(layer.attention, config.memory_heads)
         self.experts = nn.ModuleList(Experts(self.config.hidden_size, config.memory_expert_size) for _ in layers[self.cached_layers :])
         self.grid = GridEmbeddings(self.config.hidden_size)
-        self.patches = nn.Linear(config.memory_patch_size, self.config.hidden_size)
+        self.patches = nn.Linear(WIDTH, self.config.hidden_size)
         self.matches = nn.Embedding(CODES, self.config.hidden_size, padding_idx=0)
         self.span = nn.Linear(self.config.hidden_size, 2)
         self.judge = nn.Linear(self.config.hidden_size, 2)  # answerable, evidence
@@ -150,7 +151,7 @@ class MemoryEncoder(nn.Module):
         positions = first + torch.arange(ids.shape[1], device=ids.device)[None] % room  # (1, T)
         words = self.bert.embeddings.word_embeddings(ids)  # (N, T, W)
         if patches is not None:
-            words = words.masked_scatter((ids == PATCH)[..., None], self.patches(patches).to(words.dtype))
+            words = words.masked_scatter((ids == PATCH)[..., None], self.patches(patches.to(words.dtype)).to(words.dtype))
         if grid is not None:
             words = words + self.grid(words, grid)
         states = self.bert.embeddings(inputs_embeds=words, token_type_ids=torch.full_like(ids, int(first > 0)), position_ids=positions)

@@ -28,4 +28,4 @@ def _places() -> np.ndarray:
     return made
 
 
-PATCH_PLACES = _places()  # where the patches stand, see models.grid: (PATCHES, PLACES)
+PATCH_PLACES = _places()  # where the patches stand in their square, see models.grid: (PATCHES, PLACES)

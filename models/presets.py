@@ -72,6 +72,7 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
         begin_as_words(model.memory.patches, model.memory.bert.embeddings.word_embeddings.weight, MiniLM().encode_documents)
     elif not model.config.memory_routed:
         model.route()
+    # patches are a tenth of what is learned from, and lag behind
     return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS, PATCHES) if further else BESIDE_A_FLOOR)
 
 

@@ -119,10 +119,13 @@ class Questions:
 
 
 def _twins(rows: np.ndarray) -> np.ndarray:
-    """Of each answerable question one to the same passage that has no answer there, each in one pair at most; -1 = none is left. rows: each question's own."""
+    """Of each answerable question another to the same passage that has no answer there, made of it or not, each in one pair at most; -1 = none is left.
+
+    rows: each question's own.
+    """
     twin, answerable = np.full(len(rows), -1), rows["answerable"] == 1
-    alone: dict[tuple[int, int], list[int]] = {}
-    for at, passage in enumerate(zip(rows["context"].tolist(), rows["context_length"].tolist(), strict=True)):
+    alone: dict[tuple[int, int, int], list[int]] = {}
+    for at, passage in enumerate(zip(*(rows[name].tolist() for name in ("context", "context_length", "picture")), strict=True)):
         waiting = alone.setdefault(passage, [])  # all answerable, or none
         if waiting and answerable[waiting[-1]] != answerable[at]:
             other = waiting.pop()

@@ -41,7 +41,9 @@ BASE_WEIGHTS = "model.safetensors"
 MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with: of all that is shipped, and of its BERT
 EMBEDDINGS = MEMORY + ENCODER + "embeddings."
 DECODER = ("model.", "projector.", "copy.")
-NOT_IN_INT8 = ("attention_window", "num_local_experts", "state_space_layers", "memory_heads")  # fields of a GroundedConfig that the graphs know nothing of
+COMPUTED = {  # what the graphs take for granted of a GroundedConfig
+    "attention_window": 0, "num_local_experts": 0, "state_space_layers": None, "memory_heads": None, "query_key_norm": False, "cross_sink": True, "hidden_act": "silu", "rms_norm_eps": 1e-6,
+}  # fmt: skip
 LARGE = 64  # a matrix of more rows and columns is kept as int8 levels
 WORTH = ".worth"  # of a level in each row: ends the name of what stands beside them
 WORDS, TIED_WORDS = EMBEDDINGS + "word_embeddings.weight", "model.embed_tokens.weight"
@@ -134,9 +136,11 @@ def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path
     """
     from safetensors.numpy import load_file, save_file
 
-    scaled = (model.get("rope_parameters") or {}).get("rope_type", "default") != "default"
-    if other := [name for name in NOT_IN_INT8 if model.get(name)] + ["rope_parameters"] * scaled:
-        raise WeightsError(f"a model with {other[0]} has no int8 graphs: read with it in torch, --reader DIR")
+    positions = {"rope_type": "default", "rope_theta": 10000.0} | (model.get("rope_parameters") or {})
+    other = [name for name, value in COMPUTED.items() if model.get(name, value) != value]
+    other += ["rope_parameters"] * ((positions["rope_type"], positions["rope_theta"]) != ("default", 10000.0))
+    if other:
+        raise WeightsError(f"a model with {other[0]} of its own has no int8 graphs: read with it in torch, --reader DIR")
     base_weights = load_file(base.folder() / BASE_WEIGHTS)
     words = [(WORDS, state[TIED_WORDS])] if TIED_WORDS in state else []  # of weights that are tied a file has only one
     for name, values in [*state.items(), *words]:

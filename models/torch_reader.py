@@ -1,6 +1,6 @@
 """A GroundedForCausalLM in torch as what models.reader reads with, in place of the shipped int8 graphs: a quantised checkpoint, one that was trained.
 
-It keeps no states of blocks. What it costs is what torch counts, the same for each row of a batch. Legend: B rows of S tokens, as in models.layout; N blocks, T tokens of a block, Q of a question.
+It keeps no states of blocks. Its operations are what torch counts, the same for each row of a batch; those in int8 by torchao are not counted, nor are bytes. Legend: B rows of S tokens, as in models.layout; N blocks, T tokens of a block, Q of a question.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from models.ablation import Block
 from models.checkpoint import open_model
@@ -23,6 +23,14 @@ from models.layout import CLOSED, CLS, PATCH, QUESTION, SEP, Sequences
 from models.picture import WIDTH
 from models.questions import coded_pairs, padded
 from models.reader import Computed
+
+
+def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object) -> int:
+    """Two products, (B, H, S, D) each; torch counts them for GPUs alone."""
+    return sdpa_flop_count(query, key, value)
+
+
+ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +53,15 @@ class TorchEncoder:
         arrays = question_ids, question_mask, block_ids, block_mask, grid, coded, kinds_of(grid), patches
         questions, seen, blocks, mask, places, codes, kinds, shown = (torch.from_numpy(array).to(self.model.device) for array in arrays)
         memory = self.model.memory
-        with FlopCounterMode(display=False) as counted:
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counted:
             live = memory.live(memory.lower(questions, seen), seen, memory.lower(blocks, mask, places, shown), mask, codes, kinds)
         spans, states = (values.float().cpu().numpy() for values in (live.spans, live.states))  # (B, 1 + T, 2), (B, T, W)
         shape = rows.input_ids.shape
-        made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16), self._spent(counted.get_total_flops(), len(parts)))
+        made = Computed(np.zeros((*shape, 2), np.float32), live.judged.float().cpu().numpy(), np.zeros((*shape, states.shape[-1]), np.float16), [Spent(counted.get_total_flops() // len(parts))] * len(parts))
         made.spans[:, 0] = spans[:, 0]
         for row, (first, end) in enumerate(parts):
             made.spans[row, first:end], made.states[row, first:end] = spans[row, 1 : 1 + end - first], states[row, : end - first]
         return made
-
-    def _spent(self, operations: int, rows: int) -> list[Spent]:
-        """Weights are counted with the first row."""
-        read = sum(weight.numel() * weight.element_size() for weight in self.model.memory.bert.encoder.parameters())
-        return [Spent(operations // rows, read * (not row)) for row in range(rows)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ GIVEN, NAMED, UNNAMED = 0.6, 0.4, 0.2  # shares of the image channel, measured o
 _WORD = re.compile(r"\w+")
 _NAMES = (
     "pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(?:es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
-    "screenshots?|scans?|illustrations?"
+    "screenshots?|scans?|illustrations?|symbols?"
 )
 _PICTURE = re.compile(rf"\b({_NAMES}|look(s|ed)? like)\b", re.IGNORECASE)
 _SHOWING = rf"(?:\w+\s+)?(?:{_NAMES})\s+(?:that |which )?(?:shows?|showing|depicts?|depicting|illustrates?|of|with)\b(.*)"
 _WHICH = re.compile(
-    rf"\s*(?:which|what|(?:show|find)(?: me)?(?: the| an?| all| any)?|(?:is there|do (?:you|we|i) have) (?:an?|any))\s+{_SHOWING}", re.IGNORECASE | re.DOTALL
+    rf"\s*(?:which|what|(?:show|find)(?: me)?(?: the| an?| all| any)?|(?:is there|do (?:you|we|i) have) (?:an?|any)|where is the)\s+{_SHOWING}", re.IGNORECASE | re.DOTALL
 )
 _NAMED = re.compile(rf"\s*(?:(?:the|an?)\s+)?{_SHOWING}", re.IGNORECASE | re.DOTALL)
 _PHRASE = re.compile(r'"([^"]+)"')

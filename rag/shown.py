@@ -9,11 +9,13 @@ import numpy as np
 
 from indexing.types import Modality
 from models.reader import Window
-from rag import support
-from rag.types import Evidence
+from rag import sight, support
+from rag.query import to_be_shown
+from rag.types import Context
 
 SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words", "all_words")
 SHOWN = 0.75  # share of the words of what a picture is to show that must stand with it, where no reader sees it
+WORDED = 0.9  # how sure that is where all do
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +24,22 @@ class Candidate:
 
     at: int
     words: float
-    features: list[float]  # SHOWN_FEATURES; of the reader's 0 without one
+    features: list[float]  # SHOWN_FEATURES
 
 
-def candidates(asked: str, evidence: Sequence[Evidence], windows: Sequence[Window]) -> list[Candidate]:
-    """The pictures among the evidence. asked: what is to be seen; windows: what a reader made of the evidence, none without one."""
+def candidates(question: str, context: Context, windows: Sequence[Window]) -> list[Candidate]:
+    """The pictures among the evidence. windows: what a reader made of it, none without one."""
+    asked = to_be_shown(question)
     stems = support.stems(asked)
     found = []
-    for at, piece in enumerate(evidence):
+    for at, piece in enumerate(context.evidence):
         if piece.modality is not Modality.IMAGE:
             continue
         words = len(stems & support.stems(" ".join((*piece.headings, piece.text)))) / max(1, len(stems))
         judged = [one.judged for one in windows if one.passage == at and one.live]
-        read = np.clip(np.max(judged, 0), -support.SUREST, support.SUREST).tolist() if judged else [0.0, 0.0]
-        image = piece.channels.get("image")
-        found.append(Candidate(at, words, [*read, image.score if image else 0.0, words, float(words == 1)]))
+        read = np.clip(np.max(judged, 0), -support.SUREST, support.SUREST).tolist() if judged else [-support.SUREST] * 2
+        likeness = sight.likeness(question, context.pictures[at]) if windows and at in context.pictures else 0.0
+        found.append(Candidate(at, words, [*read, likeness, words, float(words == 1)]))
     return found
 
 
@@ -44,7 +47,7 @@ def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> t
     """The evidence that shows it most likely, and how likely; where there are no weights, by words alone, which is not fitted. None where nothing may."""
     if not weights:
         by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
-        return (by_words.at, round(0.9 * by_words.words, 4)) if by_words and by_words.words >= SHOWN else None
+        return (by_words.at, round(WORDED * by_words.words, 4)) if by_words and by_words.words >= SHOWN else None
     if not found:
         return None
     sure = support.probability(np.array([one.features for one in found]), weights, bias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -58,6 +58,8 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
     """
     if name == NAME:
         return EmbeddedTower(encode_texts=encode_texts)
+    from safetensors import SafetensorError
+
     from models.torchvision_ops import ensure_operators
 
     ensure_operators()
@@ -74,7 +76,7 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
         if model in open_clip.list_models():
             return OpenClip(name, model, pretrained or None)
         return SentenceTransformerImages(name)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImageModelError(f"cannot open the image model {name!r}: give a folder or file on this machine or a hub name that it can reach ({reason})") from error
 
@@ -111,19 +113,16 @@ class EmbeddedTower:
             raise WeightsError(f"{self._folder}/model.safetensors is damaged or of another version ({error})") from error
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
-        parts = [np.empty((0, self.dimension), np.float32)]
-        for at in range(0, len(images), BATCH):
-            seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
-            parts.append(self._session.run(["embedding"], {"pixels": seen})[0])
-        return np.concatenate(parts)
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *self._run("embedding", images)])
 
     def patches(self, images: Sequence[Image]) -> np.ndarray:
         """Features of parts of each picture, see models.picture: (n, PATCHES, dimension) float16, in the length of their mean."""
-        parts = [np.empty((0, PATCHES, self.dimension), np.float16)]
+        return np.concatenate([np.empty((0, PATCHES, self.dimension), np.float16), *map(coarse, self._run("patches", images))])
+
+    def _run(self, output: str, images: Sequence[Image]) -> Iterator[np.ndarray]:
         for at in range(0, len(images), BATCH):
             seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
-            parts.append(coarse(self._session.run(["patches"], {"pixels": seen})[0]))
-        return np.concatenate(parts)
+            yield self._session.run([output], {"pixels": seen})[0]
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         if self._texts is None:

@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from vision.errors import PictureError
 
@@ -38,7 +38,7 @@ DAMAGE = (
 )
 
 
-def frames(path: Path) -> Iterator[Image]:
+def frames(path: Path | BinaryIO) -> Iterator[Image]:
     """Every page of a TIFF, the first frame of anything else, as upright RGB. Lazy: one frame is held at a time."""
     from PIL import Image, UnidentifiedImageError
 
@@ -60,7 +60,7 @@ def frames(path: Path) -> Iterator[Image]:
             yield _frame(file, number)
 
 
-def first_frame(path: Path) -> Image:
+def first_frame(path: Path | BinaryIO) -> Image:
     return next(frames(path))
 
 

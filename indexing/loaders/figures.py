@@ -56,20 +56,24 @@ def regions(lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Seque
     return found
 
 
-def unnamed(lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], taken: Sequence[Box], width: float, height: float) -> list[Region]:
+def uncaptioned_drawings(
+    lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], taken: Sequence[Box], width: float, height: float
+) -> list[Region]:
     """Drawings of many strokes without a caption, with the labels in them and beside. taken: boxes of what is known already, tables among it."""
-    short = {at for at, line in enumerate(lines) if len(line.text) <= LABEL}
+    short = {at for at, line in enumerate(lines) if len(line.text) <= LABEL and not line.margin}
     labels = {at for group in groups for at in short.intersection(group) if lines[at].gapped or short.issuperset(group)}  # else it is the end of a paragraph
-    found = []
+    found: list[Region] = []
     for box in hanging_together(drawn, width, height):
-        strokes = sum(_covers(box, other) for other in drawn)
-        known = any(_covers(box, other) or _covers(other, box) for other in taken)
-        if known or strokes < STROKES or min(box[2] - box[0], box[3] - box[1]) < LEAST_DRAWING:
+        if min(box[2] - box[0], box[3] - box[1]) < LEAST_DRAWING or sum(_covers(box, other) for other in drawn) < STROKES:
+            continue
+        known = [*taken, *(region.box for region in found)]
+        if any(_covers(box, other) or _covers(other, box) for other in known):
             continue
         for _ in range(2):
             box = around([box, *(_box(lines[at]) for at in labels if _is_near(lines[at], box))])
         inside = tuple(at for at, line in enumerate(lines) if _covers(box, _box(line)))
         if labels.issuperset(inside):
+            labels -= set(inside)  # of two drawings side by side the first has what stands between
             found.append(Region(box, (), inside))
     return found
 

@@ -12,7 +12,7 @@ from indexing.loaders import layout
 from indexing.loaders.aligned import aligned, names_nothing
 from indexing.loaders.booktabs import booktabs
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.figures import CAPTION, STROKES, Region, around, regions, unnamed
+from indexing.loaders.figures import CAPTION, STROKES, Region, around, regions, uncaptioned_drawings
 from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_pictures import Shown, meet, picture, pictures_of, read, uncaptioned, unit
 from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
@@ -44,10 +44,14 @@ def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, show
     figures, pictures = _figures(rest, known, page, style), pictures_of(page)
     for region in figures:
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
+        one = picture(region.box, page, number)
+        if not region.caption and one.thumbnail in shown.pictures:
+            continue
+        shown.pictures.add(one.thumbnail)
         if not inside and any(meet(box, region.box) for box in pictures):
             inside = read(region.box, page, shown)
         at = numbers[region.caption[0]] if region.caption else _below(region.box, left, len(lines))
-        made.append((at, Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=picture(region.box, page, number)))))
+        made.append((at, Inset(0, partial(DocumentBuilder.drawn, caption=caption, inside=inside, picture=one))))
         for which in (*region.caption, *region.inside):
             del left[numbers[which]]
     for box in uncaptioned(pictures, rest, [region.box for region in figures], page):
@@ -98,10 +102,10 @@ def _filled(table: Ruled, left: dict[int, Line], page: PdfPage) -> Cells:
     width, height = page.get_size()
     boxes = {(row, column): unit(box, width, height) for row, line in enumerate(table.rows) for column, box in enumerate(line) if box}
     cells: Cells = [[[] for _ in line] for line in table.rows]
-    around = unit(table.box, width, height)
+    whole = unit(table.box, width, height)
     for line in left.values():
         for word in line.words:
-            if not _holds(around, word[1]):
+            if not _holds(whole, word[1]):
                 continue
             place = next((place for place, box in boxes.items() if _holds(box, word[1])), None)
             if place:
@@ -151,7 +155,7 @@ def _figures(lines: list[Line], tables: list[Box], page: PdfPage, style: Style) 
     groups = [[numbers[id(line)] for line in group] for group in layout.paragraphs(lines, style)]
     named = regions(lines, groups, drawn, *page.get_size())
     taken = {at for region in named for at in (*region.caption, *region.inside)}
-    return named + [one for one in unnamed(lines, groups, drawn, [*tables, *(region.box for region in named)], *page.get_size()) if taken.isdisjoint(one.inside)]
+    return named + [one for one in uncaptioned_drawings(lines, groups, drawn, [*tables, *(region.box for region in named)], *page.get_size()) if taken.isdisjoint(one.inside)]
 
 
 def _drawn(page: PdfPage) -> list[Box]:

@@ -1,6 +1,6 @@
 """The embedded generators: the best supported sentences of the evidence, verbatim; an abstention where support is weak.
 
-`quote` goes by likeness and shared words alone. `embedded` has a trained reader read the evidence too: its findings are further
+A question for a picture is answered with one (rag.shown). `quote` goes by likeness and shared words alone. `embedded` has a trained reader read the evidence too: its findings are further
 features of every sentence, and the answer that it finds within the quoted sentence is said again on a line of its own.
 """
 
@@ -27,7 +27,7 @@ from rag.cells import named_cells
 from rag.config import ConfigError
 from rag.generator import ABSTENTION
 from rag.lookup import SURE, Found, look_up
-from rag.query import asks_for_picture, to_be_shown, words
+from rag.query import asks_for_picture, words
 from rag.support import Asked
 from rag.types import Context, Draft, Evidence, Support
 
@@ -45,7 +45,7 @@ CLEAR = 3.0  # log-odds by which it must be better than another one in its sente
 class Weights:
     """sentence: of the features of a sentence; answer, bias: logistic regression of the confidence; threshold: its least.
 
-    risks: (risk, threshold) pairs: from which confidence on at most that share of the answers was wrong, where they were fitted. shown, shown_bias: of the
+    risks: (risk, threshold) pairs: from which confidence on at most that share of the quotes was wrong, where they were fitted. shown, shown_bias: of the
     confidence that a picture shows what is asked for (rag.shown).
     """
 
@@ -189,25 +189,21 @@ class QuoteGenerator:
     def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
         began = time.perf_counter()
         attempt = read(question, context, self._embedder, self._index, self._reader, self._budget)
-        picture = self._shown(to_be_shown(question), context, attempt) if asks_for_picture(question) or not attempt.spans else None
-        if picture and picture.confidence < self._threshold:
-            picture = None
+        picture = self._shown(question, context, attempt) if asks_for_picture(question) or not attempt.spans else None
+        details = {"threshold": self._threshold, "sentences": len(attempt.spans), **_cost(attempt, time.perf_counter() - began)}
         if not attempt.spans:
-            yield picture or Draft(ABSTENTION, (), 0.0, abstained=True)
+            yield self._as_told(picture or Draft(ABSTENTION, (), 0.0, abstained=True), details)
             return
         scores = attempt.features @ np.array(self._weights.sentence)
         best = int(np.argmax(scores))
-        shown = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
-        confidence = round(float(support.probability(np.array([shown]), self._weights.answer, self._weights.bias)[0]), 4)
+        known = support.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
+        confidence = round(float(support.probability(np.array([known]), self._weights.answer, self._weights.bias)[0]), 4)
         found = look_up(question, attempt.evidence, attempt.by_evidence(), self._index)
         if found:
             best, confidence = attempt.at(found), max(confidence, SURE)
-        details = {"threshold": self._threshold, "sentences": len(scores), "looked_up": found is not None, **_cost(attempt, time.perf_counter() - began)}
-        if picture and picture.confidence > confidence:
-            yield replace(picture, details=details)
-            return
-        if confidence < self._threshold:
-            yield Draft(ABSTENTION, (), confidence, abstained=True, details=details)
+        details["looked_up"] = found is not None
+        if confidence < self._threshold or (picture and picture.confidence > confidence):
+            yield self._as_told(picture if picture and picture.confidence > confidence else Draft(ABSTENTION, (), confidence, abstained=True), details)
             return
         text, said = "", []
         for i in [best] if found else self._choose(attempt, support.shares(scores), best):
@@ -228,6 +224,12 @@ class QuoteGenerator:
             text += again
         yield Draft(text, tuple(said), confidence, abstained=False, details=details)
 
+    def _as_told(self, draft: Draft, details: dict[str, object]) -> Draft:
+        """The draft, or an abstention where it is not sure enough."""
+        if draft.confidence < self._threshold:
+            draft = Draft(ABSTENTION, (), draft.confidence, abstained=True)
+        return replace(draft, details=details)
+
     def _ablation(self, question: str, attempt: Attempt, best: int) -> float | None:
         """What the best sentence's evidence bears of the answer in it, see rag.types.Support."""
         if self._reader is None:
@@ -244,9 +246,9 @@ class QuoteGenerator:
                 return [best, int(i)]
         return [best]
 
-    def _shown(self, asked: str, context: Context, attempt: Attempt) -> Draft | None:
+    def _shown(self, question: str, context: Context, attempt: Attempt) -> Draft | None:
         """The picture that shows what is asked for."""
-        found = shown.best(shown.candidates(asked, attempt.evidence, attempt.windows), self._weights.shown, self._weights.shown_bias)
+        found = shown.best(shown.candidates(question, replace(context, evidence=attempt.evidence), attempt.windows), self._weights.shown, self._weights.shown_bias)
         if found is None:
             return None
         at, confidence = found
@@ -259,7 +261,7 @@ class QuoteGenerator:
 
 def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
     """What the reader spent on the chunks, and on which it spent less; nothing without one."""
-    if not attempt.findings:
+    if not attempt.windows:
         return {}
     live = {window.passage for window in attempt.windows if window.live}
     tokens = sum(len(window.ids) for window in attempt.windows)

@@ -94,13 +94,30 @@ def test_what_has_running_text_in_it_is_no_drawing() -> None:
 
     strokes = [(100.0 + 10 * at, 100.0, 109.0 + 10 * at, 200.0) for at in range(20)]
     label, long = line("Tonnes", 150, 205, 190), line("A sentence that goes on and on and says what the mill ground.", 120, 150, 290)
-    found = figures.unnamed([label], [[0]], strokes, [], 600, 800)
+    found = figures.uncaptioned_drawings([label], [[0]], strokes, [], 600, 800)
     assert [(one.caption, one.inside) for one in found] == [((), (0,))] and found[0].box[3] >= 215
-    assert figures.unnamed([label, long], [[0], [1]], strokes, [], 600, 800) == []
-    assert figures.unnamed([label], [[0]], strokes[:11], [], 600, 800) == [] == figures.unnamed([label], [[0]], strokes, [(90.0, 90.0, 310.0, 210.0)], 600, 800)
+    assert figures.uncaptioned_drawings([label, long], [[0], [1]], strokes, [], 600, 800) == []
+    assert figures.uncaptioned_drawings([label], [[0]], strokes[:11], [], 600, 800) == [] == figures.uncaptioned_drawings([label], [[0]], strokes, [(90.0, 90.0, 310.0, 210.0)], 600, 800)
     beside = line("of the year.", 150, 205, 190)
-    [alone] = figures.unnamed([long, beside], [[0, 1]], [(x0, 300.0, x1, 400.0) for x0, _, x1, _ in strokes], [], 600, 800)
+    [alone] = figures.uncaptioned_drawings([long, beside], [[0, 1]], [(x0, 300.0, x1, 400.0) for x0, _, x1, _ in strokes], [], 600, 800)
     assert alone.inside == ()
+
+
+def test_a_label_between_two_drawings_belongs_to_one() -> None:
+    strokes = [(left + 10.0 * at, 100.0, left + 10.0 * at + 9, 200.0) for left in (100, 320) for at in range(15)]
+    between = Line((), 262, 140, 308, 150, 10.0, text="Tonnes")
+    found = figures.uncaptioned_drawings([between], [[0]], strokes, [], 600, 800)
+    assert sorted(one.inside for one in found) == [(), (0,)]
+
+
+def test_a_drawing_on_every_page_is_kept_once(tmp_path: Path) -> None:
+    from pdf_files import PdfPage, write_pdf
+
+    logo = b"".join(b"%d 600 6 120 re f\n" % (300 + 9 * at) for at in range(14))
+    path = tmp_path / "report.pdf"
+    path.write_bytes(write_pdf([PdfPage([(72, 500 - 10 * at, 11, f"Page {at} of the mill's report says what was ground.")], content=logo) for at in range(3)]))
+    [document] = pdf.load(path, lambda: None)
+    assert [picture.page for picture in document.pictures] == [1]
 
 
 def test_it_is_a_chunk_of_its_own(read: Document) -> None:

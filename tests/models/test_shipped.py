@@ -263,9 +263,9 @@ def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
+@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
 def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
-    with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} has no int8 graphs"):
+    with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
         shipped.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
     assert not list(tmp_path.iterdir())
 

@@ -16,29 +16,36 @@ from models.flops import Spent
 from models.grid import Kind
 from models.picture import PATCHES, WIDTH
 from models.reader import Window
-from rag import shown, sight
+from rag import shown, sight, support
 from rag.query import asks_for_picture, to_be_shown
-from rag.types import ChannelRank, Evidence
+from rag.types import Context, Evidence
 
 
-def picture(text: str, likeness: float | None = None) -> Evidence:
-    channels = {} if likeness is None else {"image": ChannelRank(1, likeness)}
-    return replace(evidence(text, "photo.jpg", modality=Modality.IMAGE), channels=channels, headings=("Summer",))
+def picture(text: str) -> Evidence:
+    return replace(evidence(text, "photo.jpg", modality=Modality.IMAGE), headings=("Summer",))
 
 
 def window(passage: int, answerable: float, seen: float, *, live: bool = True) -> Window:
     return Window(passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, Kind.PAGE, Spent())
 
 
-POOL = [evidence("The red gate."), picture("The red gate", 0.5), picture("", 0.25), picture("A pond in summer")]
+def webp(colour: str) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(content, "WEBP")
+    return content.getvalue()
+
+
+RED = webp("red")
+POOL = Context((evidence("The red gate."), picture("The red gate"), picture(""), picture("A pond in summer")), {2: RED})
 
 
 def test_what_is_known_of_each_picture() -> None:
     windows = [window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), window(3, -math.inf, -math.inf, live=False)]
-    found = shown.candidates("the red gate", POOL, windows)
+    found = shown.candidates("photo of the red gate", POOL, windows)
     assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
-    assert [one.features for one in found] == [[3, 2, 0.5, 1, 1], [0.5, 1.5, 0.25, 0, 0], [0, 0, 0, 0, 0]]
-    assert shown.candidates("summer pond", POOL, [])[2].words == 1 and shown.candidates("red", POOL[:1], windows) == []
+    likeness = sight.likeness("photo of the red gate", RED)
+    assert [one.features for one in found] == [[3, 2, 0, 1, 1], [0.5, 1.5, likeness, 0, 0], [-support.SUREST, -support.SUREST, 0, 0, 0]] and likeness != 0
+    assert shown.candidates("summer pond", POOL, [])[2].words == 1 and shown.candidates("red", Context(POOL.evidence[:1]), windows) == []
 
 
 def test_the_likeliest_is_shown_and_without_weights_the_one_with_the_words() -> None:
@@ -50,12 +57,10 @@ def test_the_likeliest_is_shown_and_without_weights_the_one_with_the_words() -> 
 
 
 def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
-    content = io.BytesIO()
-    Image.new("RGB", (40, 30), "red").save(content, "WEBP")
-    features = sight.seen(content.getvalue()).features
+    features = sight.seen(RED).features
     assert features.shape == (PATCHES, WIDTH) and features.dtype == np.float16
     assert np.linalg.norm(features.astype(np.float32).mean(0)) == pytest.approx(1, abs=0.1)
-    assert sight.seen(b"no picture") is None
+    assert sight.seen(b"no picture") is None and sight.likeness("red", b"no picture") == 0
 
 
 @pytest.mark.parametrize(("question", "what"), [

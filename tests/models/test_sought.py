@@ -21,8 +21,8 @@ from models.layout import PATCH
 from models.minilm import MiniLM
 from models.picture import PATCH_PLACES, PATCHES, WIDTH
 from models.questions import Questions
-from models.shown import PATCH_FILE, QUESTION_FILE, Shown, Sought, read_shown
 from models.soft_words import begin_as_words
+from models.sought import PATCH_FILE, QUESTION_FILE, Shown, Sought, read_shown
 
 CONTEXT = next(text for at in range(100) if not is_held(text := f"The gate is {at} m wide."))
 SOUGHT = [
