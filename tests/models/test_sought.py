@@ -7,22 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import torch
 from prepared import tokens
 from qa_files import row, write_jsonl
 from safetensors.numpy import load_file
 
 from models import base
+from models.answering import GroundedReader
 from models.batches import Examples
-from models.data import is_held, prepare
+from models.data import EXAMPLE, is_held, prepare
 from models.errors import DataError
 from models.grid import Kind
-from models.layout import PATCH
+from models.layout import PATCH, collate
 from models.minilm import MiniLM
-from models.picture import PATCH_PLACES, PATCHES, WIDTH
-from models.questions import Questions
+from models.picture import PATCH_PLACES, PATCHES, WIDTH, Picture
+from models.questions import Questions, _twins
 from models.soft_words import begin_as_words
 from models.sought import PATCH_FILE, QUESTION_FILE, Shown, Sought, read_shown
+from models.torch_reader import TorchEncoder
+from models.windows import Passage, cut, open_tokenizer
 
 CONTEXT = next(text for at in range(100) if not is_held(text := f"The gate is {at} m wide."))
 SOUGHT = [
@@ -96,3 +100,20 @@ def test_a_patch_begins_as_the_word_that_it_is_like() -> None:
     for text, word in (("apple", "apple"), ("a bar chart", "chart"), ("the bridge", "bridge")):
         near = torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(MiniLM().encode_documents([text])))[0]
         assert vocabulary[int(near.argmax())] == word
+
+
+def test_pairs_are_of_one_passage_and_each_question_is_in_one() -> None:
+    rows = np.zeros(7, EXAMPLE)
+    rows["context"], rows["context_length"], rows["picture"] = [1, 1, 1, 2, 2, 1, 1], 9, [-1, -1, -1, -1, -1, 4, -1]
+    rows["answerable"] = [0, 1, 1, 1, 0, 0, 0]
+    assert _twins(rows).tolist() == [-1, 0, 6, 4, -1, -1, -1]
+
+
+def test_the_grounded_reader_and_the_graphs_in_torch_see_the_same_picture() -> None:
+    model, made = small.reader(), np.random.default_rng(0)
+    one, other = (Passage("The gate is red.", picture=Picture(made.normal(0, 0.3, (PATCHES, WIDTH)).astype(np.float16))) for _ in range(2))
+    plain = Passage("The gate is red.")
+    judged = [GroundedReader(model).remember(["Why?"], [passage], [0]).live.judged[0].tolist() for passage in (one, other, plain)]
+    parts = [cut([("Why?", passage)], open_tokenizer())[0].parts for passage in (one, other, plain)]
+    torch.testing.assert_close(torch.from_numpy(TorchEncoder(model)(collate(parts)).judged), torch.tensor(judged), atol=1e-4, rtol=1e-4)
+    assert abs(judged[0][0] - judged[1][0]) > 1e-3 and abs(judged[0][0] - judged[2][0]) > 1e-3

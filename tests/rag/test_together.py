@@ -12,7 +12,8 @@ import pytest
 
 from indexing.build import build
 from models import shipped
-from models.layout import Parts, Sequences, collate
+from models.layout import PATCH, Parts, Sequences, collate
+from models.picture import PATCHES, WIDTH, Picture
 from models.reader import Computed
 from rag import together
 from rag.config import ConfigError
@@ -146,3 +147,11 @@ def test_the_reader_finds_the_same_together_and_alone() -> None:
         np.testing.assert_allclose(mine.spans, theirs.spans, atol=2e-2)
         np.testing.assert_allclose(mine.judged, theirs.judged, atol=2e-2)
         assert [one.routed for one in mine.spent] == [one.routed for one in theirs.spent]
+
+
+def test_a_picture_stays_with_its_asker() -> None:
+    picture = Picture(np.full((PATCHES, WIDTH), 0.5, np.float16))
+    seen = collate([Parts([5], [], [7, 8], picture=picture)])
+    whole = together.joined([rows(2, 200), seen])
+    assert whole.patches.shape == (3, PATCHES, WIDTH) and not whole.patches[:2].any() and np.array_equal(whole.patches[2], picture.features)
+    assert ((whole.input_ids == PATCH).sum(1) == [0, 0, PATCHES]).all()

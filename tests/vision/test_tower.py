@@ -106,3 +106,12 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     for name in ("ViT-B-32/no-such-weights", str(tmp_path / "nothing")):
         with pytest.raises(ImageModelError, match="cannot open the image model"):
             open_image_embedder(name)
+
+
+def test_patches_come_row_by_row_from_the_top_left() -> None:
+    features = np.zeros((1, 49, 2), np.float32)
+    features[0, :, 0] = 1
+    features[0, 6, 1] = 7.0  # the upper right of 7 x 7
+    seen = encoder.coarse(features)
+    assert seen.shape == (1, 16, 2) and seen[0, 3, 1] > 1 and not np.delete(seen[0, :, 1], 3).any()
+    assert np.allclose(seen[0, :, 0], 1 / np.hypot(1, 7 / 49), atol=1e-3)
