@@ -21,11 +21,11 @@ from bench.make_pictures import asked
 from indexing.build import build
 from models.metrics import area_under_roc, calibration_error, mean
 from models.reader import Reader
-from rag import context, support
+from rag import context
 from rag.generators.quote import read
 from rag.pipeline import RagPipeline
 from rag.query import asks_for_picture
-from rag.shown import Candidate, candidates
+from rag.shown import SHOWN, Candidate, best, candidates
 from vision.pairs import Pair, pairs
 
 MOST = 120  # pictures of a kind
@@ -79,9 +79,8 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
 
 def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
     """Weights and bias of rag.shown."""
-    known = [case for case in made if not case.held]
-    rows = np.array([one.features for case in known for one in case.found])
-    weights, bias = fit(rows, np.array([right for case in known for right in case.right]))
+    known = [(one.features, right) for case in made if not case.held for one, right in zip(case.found, case.right, strict=True) if one.words < SHOWN]
+    weights, bias = fit(*map(np.array, zip(*known, strict=True)))
     return tuple(np.round(weights, 4).tolist()), round(float(bias), 4)
 
 
@@ -89,9 +88,9 @@ def report(made: list[Case], weights: tuple[float, ...], bias: float) -> None:
     asked = [case for case in made if case.held]
     print("picture: the right one among the evidence", mean(np.array([any(case.right) for case in asked if case.there])))
     held = [case for case in asked if case.found]
-    sure = [support.probability(np.array([one.features for one in case.found]), weights, bias) for case in held]
-    first = np.array([case.right[int(np.argmax(mine))] for case, mine in zip(held, sure, strict=True)])
-    most, there = np.array([mine.max() for mine in sure]), np.array([case.there for case in held])
+    chosen = [best(case.found, weights, bias) for case in held]
+    first = np.array([case.right[[one.at for one in case.found].index(at)] for case, (at, _) in zip(held, chosen, strict=True)])
+    most, there = np.array([sure for _, sure in chosen]), np.array([case.there for case in held])
     among = np.array([any(case.right) for case in held])
     print("picture: it is the one shown, where it is there", mean(first[there & among]))
     for at, name in ((2, "likeness alone"), (1, "the reader's evidence alone"), (3, "words alone")):

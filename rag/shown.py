@@ -1,4 +1,4 @@
-"""Which picture of the evidence shows what is asked for, and how sure that is: by the reader, which sees it, and the words that stand with it."""
+"""Which picture of the evidence shows what is asked for, and how sure that is: by the words that stand with it, else by what the reader and the tower see."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rag import sight, support
 from rag.query import to_be_shown
 from rag.types import Context
 
-SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words", "all_words")
-SHOWN = 0.75  # share of the words of what a picture is to show that must stand with it, where no reader sees it
-WORDED = 0.9  # how sure that is where all do
+SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words")
+SHOWN = 0.75  # share of the words of what a picture is to show that tell it by themselves where they stand with it
+WORDED = 0.9  # how sure that is where all do, which is not fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ def candidates(question: str, context: Context, windows: Sequence[Window]) -> li
         judged = [one.judged for one in windows if one.passage == at and one.live]
         read = np.clip(np.max(judged, 0), -support.SUREST, support.SUREST).tolist() if judged else [-support.SUREST] * 2
         likeness = sight.likeness(question, context.pictures[at]) if windows and at in context.pictures else 0.0
-        found.append(Candidate(at, words, [*read, likeness, words, float(words == 1)]))
+        found.append(Candidate(at, words, [*read, likeness, words]))
     return found
 
 
 def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> tuple[int, float] | None:
-    """The evidence that shows it most likely, and how likely; where there are no weights, by words alone, which is not fitted. None where nothing may."""
-    if not weights:
-        by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
-        return (by_words.at, round(WORDED * by_words.words, 4)) if by_words and by_words.words >= SHOWN else None
-    if not found:
+    """The evidence that shows it, and how likely: the one whose words say so, else the likeliest by the weights, where there are any. None where nothing may."""
+    by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
+    if by_words and by_words.words >= SHOWN:
+        return by_words.at, round(WORDED * by_words.words, 4)
+    if not found or not weights:
         return None
     sure = support.probability(np.array([one.features for one in found]), weights, bias)
     at = int(np.argmax(sure))

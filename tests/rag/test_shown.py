@@ -44,16 +44,18 @@ def test_what_is_known_of_each_picture() -> None:
     found = shown.candidates("photo of the red gate", POOL, windows)
     assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
     likeness = sight.likeness("photo of the red gate", RED)
-    assert [one.features for one in found] == [[3, 2, 0, 1, 1], [0.5, 1.5, likeness, 0, 0], [-support.SUREST, -support.SUREST, 0, 0, 0]] and likeness != 0
+    assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, likeness, 0], [-support.SUREST, -support.SUREST, 0, 0]] and likeness != 0
     assert shown.candidates("summer pond", POOL, [])[2].words == 1 and shown.candidates("red", Context(POOL.evidence[:1]), windows) == []
 
 
-def test_the_likeliest_is_shown_and_without_weights_the_one_with_the_words() -> None:
-    found = shown.candidates("the red gate", POOL, [window(1, -4, -4), window(2, 4, 4)])
-    at, sure = shown.best(found, (0.5, 0.5, 0.0, 1.0, 0.0), 0.0)
+def test_words_tell_a_picture_and_else_the_likeliest_is_shown() -> None:
+    windows = [window(1, -4, -4), window(2, 4, 4)]
+    found = shown.candidates("the green door", POOL, windows)
+    at, sure = shown.best(found, (0.5, 0.5, 0.0, 1.0), 0.0)
     assert at == 2 and sure == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-4)
-    assert shown.best(found, (), 0.0) == (1, 0.9) and shown.best(found[1:], (), 0.0) is None
-    assert shown.best([], (1.0,) * 5, 0.0) is None
+    assert shown.best(found, (), 0.0) is None and shown.best([], (1.0,) * 4, 0.0) is None
+    worded = shown.candidates("the red gate", POOL, windows)
+    assert shown.best(worded, (), 0.0) == (1, 0.9) == shown.best(worded, (0.5, 0.5, 0.0, 1.0), 0.0)
 
 
 def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
