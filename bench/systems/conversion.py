@@ -14,6 +14,8 @@ from PIL import Image
 
 from bench.systems.common import Row
 from models import convert  # first: it mends torchvision's import
+from models.grounded import GroundedForCausalLM
+from models.memory import Memory
 from vision.encoder import open_image_embedder
 
 # isort: split
@@ -96,6 +98,25 @@ def of_decoder(source: PreTrainedModel, folder: Path) -> float:
 
 
 @torch.no_grad()
+def with_memory(source: PreTrainedModel, model: GroundedForCausalLM) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of an Mllama and of what was made of it, both over seven states that their cross layers read."""
+    seen = torch.randn(2, 7, 32)
+    kv, keys = model.projector(seen, torch.zeros_like(seen))
+    model.copy.sentinel.bias.fill_(1e4)  # nothing is copied
+    mine = model(IDS, **Memory(kv, keys, IDS[:, :7], torch.ones(2, 7, dtype=torch.bool)).inputs()).logits
+    open_to_all = torch.zeros(2, 1, IDS.shape[1], 7)  # without a mask transformers reads causally
+    return source(IDS, cross_attention_states=seen, cross_attention_mask=open_to_all).logits.log_softmax(-1), mine
+
+
+def of_mllama(folder: Path) -> float:
+    """The largest difference between log-probabilities, cross layers among what says them."""
+    source = random(lambda: MllamaForCausalLM(CROSSED))
+    source.save_pretrained(folder)
+    theirs, mine = with_memory(source, convert.convert(folder).eval())
+    return (theirs - mine).abs().max().item()
+
+
+@torch.no_grad()
 def of_tower(make: Callable[[Path], tuple[PreTrainedModel, ProcessorMixin]], folder: Path) -> float:
     """The largest difference between unit vectors of pictures and of texts."""
     model, processor = make(folder)
@@ -108,10 +129,10 @@ def of_tower(make: Callable[[Path], tuple[PreTrainedModel, ProcessorMixin]], fol
 
 
 def measure(_: Path) -> Iterator[Row]:
-    decoders = FAMILIES | {"mllama": lambda: MllamaForCausalLM(CROSSED)}
     with tempfile.TemporaryDirectory() as name:
-        for family, make in decoders.items():
+        for family, make in FAMILIES.items():
             yield Row("real checkpoints", family, {"largest difference of logits": of_decoder(random(make), Path(name) / family)})
+        yield Row("real checkpoints", "mllama, its cross layers too", {"largest difference of logits": of_mllama(Path(name) / "mllama")})
         for make in (clip, siglip):
             (folder := Path(name) / make.__name__).mkdir()
             yield Row("real checkpoints", make.__name__, {"largest difference of vectors": of_tower(make, folder)})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.systems.conversion import CROSSED, FAMILIES, IDS, SMALL, clip, random
+from bench.systems.conversion import CROSSED, FAMILIES, IDS, SMALL, clip, random, with_memory
 from models import convert
 from models.errors import WeightsError
 from models.grounded import GroundedForCausalLM
@@ -55,12 +55,7 @@ def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
         source.save_pretrained(tmp_path / "source")
     model = convert.convert(tmp_path / "source").eval()
     assert model.config.num_hidden_layers == 3 and model.config.cross_attention_layers == [0, 1]
-    seen = torch.randn(2, 7, 32)
-    kv, keys = model.projector(seen, torch.zeros_like(seen))
-    model.copy.sentinel.bias.fill_(1e4)
-    mine = model(IDS, **Memory(kv, keys, IDS[:, :7], torch.ones(2, 7, dtype=torch.bool)).inputs()).logits
-    open_to_all = torch.zeros(2, 1, IDS.shape[1], 7)  # without a mask transformers reads causally
-    theirs = source(IDS, cross_attention_states=seen, cross_attention_mask=open_to_all).logits.log_softmax(-1)
+    theirs, mine = with_memory(source, model)
     torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(model(IDS).logits, source(IDS).logits, atol=1e-4, rtol=1e-4)
     assert (theirs - source(IDS).logits.log_softmax(-1)).abs().max() > 1e-2
