@@ -159,16 +159,12 @@ class Writer:
     def add_shown(self, row: Sought) -> None:
         """A question for a picture, which has no answer in words."""
         self._group += 1
-        question, asked = self.texts.add(row.question)
         for one in row.shown:
-            (at, offsets), (heading, words) = self.texts.add(one.text), self.texts.add(one.title)
-            self.rows["examples"].append((
-                self._group, len(SETS), question, min(len(asked), QUESTION), heading, min(len(words), TITLE), at, min(len(offsets), WINDOW), -1, -1,
-                one.shows, one.shows, one.picture,
-            ))
+            at, offsets = self.texts.add(one.text)
+            self._write(row, at, one.title, 0, min(len(offsets), WINDOW), -1, -1, one.shows, int(one.shows), False, one.picture)
 
     def _write(
-        self, row: QaRow, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool, picture: int = -1
+        self, row: QaRow | Sought, context: int, title: str, first: int, length: int, start: int, end: int, answerable: bool, evidence: int, held: bool, picture: int = -1
     ) -> None:  # fmt: skip
         question, asked = self.texts.add(row.question)
         heading, words = self.texts.add(title)

@@ -110,7 +110,6 @@ class Questions:
         )
         return QuestionBatch(*map(torch.from_numpy, arrays))
 
-
     def _pairs(self, indices: np.ndarray) -> np.ndarray:
         """(pairs, 2): numbers of blocks of a batch of these questions, see QuestionBatch."""
         begin = dict(zip(indices.tolist(), (np.cumsum(self.count[indices]) - self.count[indices]).tolist(), strict=True))

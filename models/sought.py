@@ -7,6 +7,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from models.errors import DataError
 from models.picture import PATCHES, WIDTH
@@ -28,6 +29,7 @@ class Shown:
 class Sought:
     """What a picture is asked for by, and the pictures that it is put to. split: train or dev."""
 
+    source: ClassVar[str] = "pictures"
     question: str
     split: str
     shown: tuple[Shown, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,3 +54,10 @@ def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> t
     sure = support.probability(np.array([one.features for one in found]), weights, bias)
     at = int(np.argmax(sure))
     return found[at].at, round(float(sure[at]), 4)
+
+
+def line(question: str, text: str) -> tuple[int, int]:
+    """Where that line of a picture's words stands that says most of what is asked for, the first of the best; (0, 0) where there are none."""
+    stems = support.stems(to_be_shown(question))
+    lines = [(match.start(), match.end()) for match in re.finditer(r"\S(?:.*\S)?", text)]
+    return max(lines, key=lambda span: len(stems & support.stems(text[span[0] : span[1]])), default=(0, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from indexing.loaders import layout
@@ -15,14 +15,14 @@ from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.figures import CAPTION, STROKES, Region, around, regions, uncaptioned_drawings
 from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf_pictures import Shown, meet, picture, pictures_of, read, uncaptioned, unit
-from indexing.loaders.pdf_rules import MOST_OBJECTS, rules
+from indexing.loaders.pdf_rules import objects_of, rules
 from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Ruled, tables
 from indexing.types import BlockKind, Box
 from vision.reading_order import find_gutter
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
+    from pypdfium2 import PdfObject, PdfPage
 
 TITLE_LEVEL = 5  # of a table's title as a heading, below those of the text
 LEAST = 4  # cells with words; a table with fewer is a frame
@@ -37,11 +37,12 @@ def insets(lines: Sequence[Line], page: PdfPage, number: int, style: Style, show
     left = dict(enumerate(lines))
     made: list[tuple[int, Inset]] = []  # with the line that each stands at
     known: list[Box] = []
-    for at, cells in _tables(left, page):
+    objects = objects_of(page)
+    for at, cells in _tables(left, objects, page):
         made.append((at, Inset(0, partial(_put_table, cells=cells))))
         known.append(around(_points(word[1], *page.get_size()) for row in cells for cell in row for word in cell))
     numbers, rest = list(left), list(left.values())
-    figures, pictures = _figures(rest, known, page, style), pictures_of(page)
+    figures, pictures = _figures(rest, known, objects, page, style), pictures_of(page)
     for region in figures:
         caption, inside = ([list(rest[at].words) for at in which] for which in (region.caption, region.inside))
         one = picture(region.box, page, number)
@@ -67,10 +68,10 @@ def _below(box: Box, left: dict[int, Line], end: int) -> int:
     return next((at for at, line in left.items() if line.y0 >= box[3] and line.x1 > box[0] and line.x0 < box[2]), end)
 
 
-def _tables(left: dict[int, Line], page: PdfPage) -> list[tuple[int, Cells]]:
+def _tables(left: dict[int, Line], objects: Sequence[PdfObject], page: PdfPage) -> list[tuple[int, Cells]]:
     """(line that it begins at, its words); these are taken from the lines."""
     found = []
-    horizontal, vertical = rules(page)
+    horizontal, vertical = rules(objects, page)
     ruled = tables(horizontal, vertical)
     open_ones = [table for table in booktabs(horizontal, _words(left.values(), page)) if not any(meet(table.box, other.box) for other in ruled)]
     known = [*ruled, *open_ones]
@@ -147,8 +148,8 @@ def _put_table(builder: DocumentBuilder, cells: Cells) -> None:
         builder.cells(row, BlockKind.ROW if number or names_nothing([" ".join(word[0] for word in cell) for cell in row]) else BlockKind.HEADER)
 
 
-def _figures(lines: list[Line], tables: list[Box], page: PdfPage, style: Style) -> list[Region]:
-    drawn = _drawn(page)
+def _figures(lines: list[Line], tables: list[Box], objects: Sequence[PdfObject], page: PdfPage, style: Style) -> list[Region]:
+    drawn = _drawn(objects, page)
     if len(drawn) < STROKES and not any(CAPTION.match(line.text) for line in lines):
         return []
     numbers = {id(line): at for at, line in enumerate(lines)}
@@ -158,15 +159,12 @@ def _figures(lines: list[Line], tables: list[Box], page: PdfPage, style: Style) 
     return named + [one for one in uncaptioned_drawings(lines, groups, drawn, [*tables, *(region.box for region in named)], *page.get_size()) if taken.isdisjoint(one.inside)]
 
 
-def _drawn(page: PdfPage) -> list[Box]:
+def _drawn(objects: Sequence[PdfObject], page: PdfPage) -> list[Box]:
     """The boxes of pictures and shapes, in points, y downwards; what lies within others (forms) is taken as one."""
     import pypdfium2.raw as pdfium
 
-    place, boxes = displayed(page), []
-    for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
-        if thing.type != pdfium.FPDF_PAGEOBJ_TEXT:
-            boxes.append(place(thing.get_bounds()))
-    return boxes
+    place = displayed(page)
+    return [place(thing.get_bounds()) for thing in objects if thing.type != pdfium.FPDF_PAGEOBJ_TEXT]
 
 
 def _points(box: Box, width: float, height: float) -> Box:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from indexing.loaders.pdf_words import displayed
 from indexing.loaders.ruled import Rule
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
+    from pypdfium2 import PdfObject, PdfPage
 
 MOST_OBJECTS, MOST_SEGMENTS = 5_000, 200  # of a page, of a path; beyond this it is a drawing
 STRAIGHT, SHORT = 1.5, 5.0  # points: how far a line may lean; what is shorter is none
@@ -19,14 +19,19 @@ STRAIGHT, SHORT = 1.5, 5.0  # points: how far a line may lean; what is shorter i
 Point = tuple[float, float]
 
 
-def rules(page: PdfPage) -> tuple[list[Rule], list[Rule]]:
+def objects_of(page: PdfPage) -> list[PdfObject]:
+    """What a page is made of, as far as it is looked at; what lies within others (forms) is in these."""
+    return list(islice(page.get_objects(max_depth=1), MOST_OBJECTS))
+
+
+def rules(objects: Sequence[PdfObject], page: PdfPage) -> tuple[list[Rule], list[Rule]]:
     """Horizontal ones (y, x0, x1) and vertical ones (x, y0, y1), in points, y downwards."""
     import pypdfium2.raw as pdfium
 
     place = displayed(page)
     horizontal: list[Rule] = []
     vertical: list[Rule] = []
-    for thing in islice(page.get_objects(max_depth=1), MOST_OBJECTS):
+    for thing in objects:
         if thing.type == pdfium.FPDF_PAGEOBJ_PATH:
             for (xa, ya), (xb, yb) in _edges(thing.raw):
                 x0, y0, x1, y1 = place((min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)))

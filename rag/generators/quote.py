@@ -253,10 +253,9 @@ class QuoteGenerator:
             return None
         at, confidence = found
         piece = context.evidence[at]
-        title = piece.text.strip().splitlines()[0] if piece.text.strip() else piece.headings[-1] if piece.headings else piece.document
-        start = max(0, piece.text.find(title))
-        supports = Support(at, start, start + len(title), 0, len(title)) if piece.text.strip() else Support(at, 0, 0)
-        return Draft(title, (supports,), confidence, abstained=False)
+        start, end = shown.line(question, piece.text)
+        title = piece.text[start:end] or (piece.headings[-1] if piece.headings else piece.document)
+        return Draft(title, (Support(at, start, end, 0, len(title) if end else 0),), confidence, abstained=False)
 
 
 def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:

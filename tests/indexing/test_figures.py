@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,14 +16,16 @@ from indexing.loaders.figures import CAPTION, CELL, hanging_together
 from indexing.loaders.layout import Line
 from indexing.types import BlockKind, Document, Modality
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MENTION = "Figure 2 shows that flour rose every year until the wheel broke."
 CAPTION_TEXT = "Figure 2: Flour ground at the tide mill."
 PLACE = (0.2, 0.55, 0.6, 0.25)  # of the axes: left, bottom, width, height, from the bottom of the page
 
 
-@pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Document:
-    """A page with a chart between two paragraphs, drawn as vectors."""
+def with_chart(folder: Path, texts: Sequence[tuple[str, float]], more: Callable[[Figure], None] = lambda page: None) -> Document:
+    """A page with a chart drawn as vectors, texts at these heights, and whatever else is drawn on it."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
@@ -29,12 +33,19 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Document:
     axes = page.add_axes(PLACE)
     axes.bar(["1786", "1787", "1788"], [12, 14, 9])
     axes.set_ylabel("Tonnes")
-    for text, y in (("The mill stood by the sea and ground for the whole coast.", 0.88), (CAPTION_TEXT, 0.5), (MENTION, 0.4)):
+    for text, y in texts:
         page.text(0.2, y, text, fontsize=11)
-    path = tmp_path_factory.mktemp("figures") / "report.pdf"
-    FigureCanvasPdf(page).print_pdf(path)
-    [document] = pdf.load(path, lambda: None)
+    more(page)
+    FigureCanvasPdf(page).print_pdf(folder / "report.pdf")
+    [document] = pdf.load(folder / "report.pdf", lambda: None)
     return document
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """A chart between two paragraphs."""
+    texts = ("The mill stood by the sea and ground for the whole coast.", 0.88), (CAPTION_TEXT, 0.5), (MENTION, 0.4)
+    return with_chart(tmp_path_factory.mktemp("figures"), texts)
 
 
 def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Document) -> None:
@@ -52,29 +63,20 @@ def test_a_chart_is_a_block_with_its_caption_its_words_and_its_box(read: Documen
 
 @pytest.fixture(scope="module")
 def unnamed(tmp_path_factory: pytest.TempPathFactory) -> Document:
-    """A chart without a caption between paragraphs, a table with a grid, and a framed text."""
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-    from matplotlib.figure import Figure
+    """A chart without a caption between paragraphs, and a table with a grid."""
     from matplotlib.lines import Line2D
 
-    page = Figure(figsize=(8.3, 11.7))
-    axes = page.add_axes(PLACE)
-    axes.bar(["1786", "1787", "1788"], [12, 14, 9])
-    axes.set_ylabel("Tonnes")
+    def grid(page: Figure) -> None:
+        for row in range(5):
+            page.add_artist(Line2D([0.1, 0.7], [0.1 + 0.04 * row] * 2, color="black", linewidth=1))
+            if row < 4:
+                for column, text in enumerate(("Year", "Sacks", "Price") if row == 3 else (f"179{row}", f"{row + 20}", f"{row}.50")):
+                    page.text(0.12 + 0.2 * column, 0.115 + 0.04 * row, text, fontsize=11)
+        for column in range(4):
+            page.add_artist(Line2D([0.1 + 0.2 * column] * 2, [0.1, 0.26], color="black", linewidth=1))
+
     prose = "The mill stood by the sea and ground for the whole coast, day and night,\nwhatever the wind."
-    for y in (0.9, 0.5, 0.4):
-        page.text(0.2, y, prose, fontsize=11)
-    for row in range(5):
-        page.add_artist(Line2D([0.1, 0.7], [0.1 + 0.04 * row] * 2, color="black", linewidth=1))
-        if row < 4:
-            for column, text in enumerate(("Year", "Sacks", "Price") if row == 3 else (f"179{row}", f"{row + 20}", f"{row}.50")):
-                page.text(0.12 + 0.2 * column, 0.115 + 0.04 * row, text, fontsize=11)
-    for column in range(4):
-        page.add_artist(Line2D([0.1 + 0.2 * column] * 2, [0.1, 0.26], color="black", linewidth=1))
-    path = tmp_path_factory.mktemp("unnamed") / "report.pdf"
-    FigureCanvasPdf(page).print_pdf(path)
-    [document] = pdf.load(path, lambda: None)
-    return document
+    return with_chart(tmp_path_factory.mktemp("unnamed"), [(prose, y) for y in (0.9, 0.5, 0.4)], grid)
 
 
 def test_a_chart_without_a_caption_is_a_figure_and_a_table_is_none(unnamed: Document) -> None:

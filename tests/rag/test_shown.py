@@ -58,6 +58,12 @@ def test_words_tell_a_picture_and_else_the_likeliest_is_shown() -> None:
     assert shown.best(worded, (), 0.0) == (1, 0.9) == shown.best(worded, (0.5, 0.5, 0.0, 1.0), 0.0)
 
 
+def test_a_picture_is_called_by_its_line_that_says_what_is_asked() -> None:
+    text = "  Employee\n\nOffice of the Director \nOffice of Finance"
+    assert [text[slice(*shown.line(f"Which chart shows {what}?", text))] for what in ("the director", "finance", "a pond")] == ["Office of the Director", "Office of Finance", "Employee"]
+    assert shown.line("Which chart shows a pond?", " \n") == (0, 0)
+
+
 def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
     features = sight.seen(RED).features
     assert features.shape == (PATCHES, WIDTH) and features.dtype == np.float16
