@@ -15,15 +15,15 @@ from tqdm import tqdm
 from bench.make_pages import alike, document
 from bench.pages import SEED, drawn
 from indexing.boxes import words_within
-from rag.labels import asked_value
+from rag.lookup import asked_of_page
 from vision.rendered.fact import Fact, Rendered
 
 
 def said(page: Rendered, question: str, without: tuple[int, ...], rng: random.Random) -> str | None:
     read = document(page, page.sheet.without(*without), rng)
     words = read.pages[0].words
-    found = asked_value(question, read.text, words_within(words, 0, len(read.text)) if words else (), read.title)
-    return found and read.text[slice(*found)]
+    found = asked_of_page(question, read.text, words_within(words, 0, len(read.text)) if words else (), read.title)
+    return found and read.text[slice(*found[1])]
 
 
 def judged(page: Rendered, fact: Fact, rng: random.Random) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Look-ups that words alone decide: a cell of a table (rag.cells), a value beside its label on a page (rag.labels)."""
+"""Look-ups that words alone decide: a cell of a table (rag.cells), a value beside its label on a page (rag.labels), what an axis of a chart says (rag.axes)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from statistics import median
 from indexing.reader import IndexReader
 from indexing.types import Modality
 from rag import quotes
+from rag.axes import asked_axis
 from rag.cells import asked_cell
 from rag.labels import asked_value
+from rag.runs import Span, WordBox
 from rag.types import Evidence
 
 LABELS = 40  # characters of a line, at most in the median: pages of prose have no labels
@@ -20,18 +22,23 @@ SURE = 0.85  # how sure a look-up is at least: bench/cells.py, where some of the
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Characters start..end of evidence number `at`."""
+    """Characters start..end of evidence number `at`; quote: what is said before them, in place of their sentence."""
 
     at: int
     start: int
     end: int
+    quote: Span | None = None
 
 
 def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
     """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
     for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
-        if found := _cell(question, piece, candidates, index) if piece.modality is Modality.TABLE else _value(question, piece, index):
-            return Found(at, *found)
+        if piece.modality is Modality.TABLE:
+            if cell := _cell(question, piece, candidates, index):
+                return Found(at, *cell)
+        elif found := _value(question, piece, index):
+            quote, value = found
+            return Found(at, *value, quote)
     return None
 
 
@@ -39,7 +46,7 @@ def _around(piece: Evidence) -> str:
     return " ".join((*piece.headings, PurePath(piece.document).stem))
 
 
-def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], index: IndexReader) -> tuple[int, int] | None:
+def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], index: IndexReader) -> Span | None:
     """None where two rows have one: words do not tell which is meant."""
     header = quotes.table_header(piece)
     if not header:
@@ -50,9 +57,17 @@ def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]],
     return found[0] if len(found) == 1 else None
 
 
-def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[int, int] | None:
+def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[Span | None, Span] | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
     if not lines or median(lines) > LABELS:
         return None
     boxes = [box for box in index.word_boxes(piece.locator) if box[1] <= len(piece.text)]
-    return asked_value(question, piece.text, boxes, _around(piece))
+    return asked_of_page(question, piece.text, boxes, _around(piece))
+
+
+def asked_of_page(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> tuple[Span | None, Span] | None:
+    """What is to be quoted and the answer, see rag.labels and rag.axes; where words have no places nothing is quoted but their sentence."""
+    if title := asked_axis(question, text, boxes, around):
+        return title, title
+    found = asked_value(question, text, boxes, around)
+    return found if found is None or boxes else (None, found[1])

@@ -1,13 +1,13 @@
 """Words in a picture with boxes and confidence, by PP-OCR models that come inside the rapidocr package.
 
 Detection finds lines, recognition reads each and says at which column every character was seen; word boxes are
-interpolated from those columns along the line's quadrilateral. Text turned upside down is not read.
+interpolated from those columns along the line's quadrilateral. Lines that are written upwards or downwards are read; text turned upside down is not.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ DETECT_SMALL = 736  # pictures with a shorter side than this are enlarged, as sm
 MIN_SIDE = 8  # pixels; no letter is smaller
 TALL = 2.5  # pictures more oblong than this (long screenshots) are read in pieces
 MIN_CONFIDENCE = 0.5  # of a line
+TURNED = 1.5  # from so many times as high as wide on a line may be written upwards or downwards,
+LONE = 2.5  # and up to so many it may be a lone letter
 JOIN = 1.2  # pieces of one line nearer than this many line heights are one line
 
 
@@ -33,11 +35,22 @@ class Line:
 
     words: list[Word]  # boxes in pixels
     box: Box
+    turned: int  # 1 where it is written upwards, -1 downwards, 0 where it is level
 
     @classmethod
-    def of(cls, words: list[Word]) -> Line:
+    def of(cls, words: list[Word], *, turned: int = 0) -> Line:
         left, top, right, bottom = zip(*(box for _, box, _ in words), strict=True)
-        return cls(words, (min(left), min(top), max(right), max(bottom)))
+        return cls(words, (min(left), min(top), max(right), max(bottom)), turned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to read a line: its pixels so turned; its upper and its lower edge, ((x, y), (x, y)) each from the first letter to the last."""
+
+    crop: np.ndarray
+    upper: tuple[np.ndarray, np.ndarray]
+    lower: tuple[np.ndarray, np.ndarray]
+    turned: int
 
 
 def read_lines(image: Image) -> list[list[Word]]:
@@ -49,11 +62,13 @@ def read_lines(image: Image) -> list[list[Word]]:
 
 
 def in_order(lines: list[Line], width: int, height: int) -> list[list[Word]]:
-    """The words of a picture of this size, in reading order, boxes in 0..1."""
-    ordered = [lines[i] for i in reading_order([line.box for line in lines])]
-    return [
-        [(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in _joined(ordered)
-    ]
+    """The words of a picture of this size, in reading order, boxes in 0..1. Lines that are not level come last."""
+    level = [line for line in lines if not line.turned]
+    ordered = _joined([level[i] for i in reading_order([line.box for line in level])])
+    for way in (1, -1):
+        turned = [replace(line, box=_levelled(line.box, way)) for line in lines if line.turned == way]
+        ordered += _joined([turned[i] for i in reading_order([line.box for line in turned])])
+    return [[(text, _unit(box, width, height), confidence) for text, box, confidence in line] for line in ordered]
 
 
 @lru_cache(maxsize=1)
@@ -90,14 +105,24 @@ def _read(image: Image, top: int) -> list[Line]:
         if not crop.size:
             continue
         # One line at a time: batches are padded to their longest line, which on a CPU costs more than it saves.
-        read = engine(crop, use_det=False, use_cls=False, use_rec=True, return_word_box=True)
-        if (
-            read.txts
-            and read.scores[0] >= MIN_CONFIDENCE
-            and (words := _words(read.txts[0], read.word_results[0], quad, top))
-        ):
-            lines.append(Line.of(words))
+        read = [(way, engine(way.crop, use_det=False, use_cls=False, use_rec=True, return_word_box=True)) for way in _ways(crop, quad)]
+        way, best = max(read, key=lambda one: one[1].scores[0] if one[1].txts else 0.0)
+        if best.txts and best.scores[0] >= MIN_CONFIDENCE and (words := _words(best.txts[0], best.word_results[0], way, top)):
+            lines.append(Line.of(words, turned=way.turned))
     return lines
+
+
+def _ways(crop: np.ndarray, quad: np.ndarray) -> list[_Way]:
+    """crop: of quad (4, 2), from top left, clockwise; where it is far higher than wide it was turned, as if it were written downwards."""
+    import numpy as np
+
+    level, up = ((quad[0], quad[1]), (quad[3], quad[2])), ((quad[3], quad[0]), (quad[2], quad[1]))
+    width, height = (np.linalg.norm(quad[0] - quad[corner]) for corner in (1, 3))
+    if height < TURNED * width:
+        return [_Way(crop, *level, 0)]
+    down = tuple(edge[::-1] for edge in up[::-1])
+    ways = [_Way(crop, *down, -1), _Way(np.ascontiguousarray(crop[::-1, ::-1]), *up, 1)]
+    return ways if height > LONE * width else [*ways, _Way(np.ascontiguousarray(np.rot90(crop, -1)), *level, 0)]
 
 
 def _for_detection(image: Image) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +137,7 @@ def _for_detection(image: Image) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(np.asarray(small)[:, :, ::-1]), np.array([width / size[0], height / size[1]])
 
 
-def _words(text: str, info: Any, quad: np.ndarray, top: int) -> list[Word]:
+def _words(text: str, info: Any, way: _Way, top: int) -> list[Word]:
     """Words of one recognised line. `info` holds, for each character that is no space, the column it was seen at."""
     import numpy as np
 
@@ -122,14 +147,11 @@ def _words(text: str, info: Any, quad: np.ndarray, top: int) -> list[Word]:
     if not centres:
         return []
     pitch = (centres[-1] - centres[0]) / max(len(text) - 1, 1) or 1.0 / max(len(text), 1)
-    upper, lower = (quad[0], quad[1]), (quad[3], quad[2])
-    if np.linalg.norm(quad[0] - quad[3]) >= 1.5 * np.linalg.norm(quad[0] - quad[1]):
-        upper, lower = (quad[0], quad[3]), (quad[1], quad[2])  # a vertical line, which was turned to be read
     words: list[Word] = []
     for chunk in _split(seen):
         first, last = ((at + 0.5) / max(info.line_txt_len, 1.0) for at in (chunk[0][1], chunk[-1][1]))
         ends = np.clip([first - 0.55 * pitch, last + 0.55 * pitch], 0.0, 1.0)
-        points = np.array([a + (b - a) * end for a, b in (upper, lower) for end in ends])  # (4, 2)
+        points = np.array([a + (b - a) * end for a, b in (way.upper, way.lower) for end in ends])  # (4, 2)
         (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
         confidence = float(np.clip(np.mean([conf for _, _, conf in chunk]), 0.0, 1.0))
         words.append(
@@ -173,6 +195,12 @@ def _joined(lines: list[Line]) -> list[list[Word]]:
             joined.append(list(line.words))
         last = line.box
     return joined
+
+
+def _levelled(box: Box, turned: int) -> Box:
+    """Where a box would stand if the picture were turned so that its line is level."""
+    left, top, right, bottom = box
+    return (-bottom, left, -top, right) if turned > 0 else (top, -right, bottom, -left)
 
 
 def _unit(box: Box, width: int, height: int) -> Box:

@@ -15,7 +15,6 @@ import numpy as np
 from models import command, flags
 
 PICTURES = 256  # in a batch
-LESS = {"icon": 0.6}  # how often a kind is drawn in an epoch: icons are many and alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,7 @@ class Epoch(Sequence):
 
     def __init__(self, prepared, seed: int, epoch: int) -> None:
         self._prepared, rng = prepared, np.random.default_rng((seed, epoch))
-        chosen = prepared.chosen("train")
-        often = np.array([LESS.get(prepared.about[at]["kind"], 1.0) for at in chosen])
-        chosen = rng.permutation(chosen[rng.random(len(chosen)) < often])
+        chosen = rng.permutation(prepared.chosen("train"))
         first = prepared.first
         self._texts = first[chosen] + (rng.random(len(chosen)) * (first[chosen + 1] - first[chosen])).astype(int)
         self._pictures = chosen

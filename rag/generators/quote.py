@@ -207,7 +207,7 @@ class QuoteGenerator:
             return
         text, said = "", []
         for i in [best] if found else self._choose(attempt, support.shares(scores), best):
-            piece, (start, end) = attempt.evidence[attempt.owner[i]], attempt.spans[i]
+            piece, (start, end) = attempt.evidence[attempt.owner[i]], (found and found.quote) or attempt.spans[i]
             lead = ("\n" if text else "") + quotes.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
             said.append(Support(attempt.owner[i], start, end, at, at + end - start))
@@ -216,7 +216,7 @@ class QuoteGenerator:
         ablation = self._ablation(question, attempt, best)  # after the sentences, which do not wait for it
         said[0] = replace(said[0], ablation=ablation)
         short = (found.start, found.end) if found else _short(attempt, best)
-        if short and short != attempt.spans[best]:
+        if short and short != (said[0].start, said[0].end):
             start, end = short
             again = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
             said.append(Support(attempt.owner[best], start, end, len(text) + 1, len(text) + len(again), ablation))

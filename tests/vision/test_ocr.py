@@ -75,3 +75,15 @@ def test_a_full_page_takes_seconds() -> None:
     lines = ocr.read_lines(page)
     assert len(lines) == 38
     assert time.perf_counter() - start < 15  # about 2 s on two idle cores; the limit is for a busy machine
+
+
+@pytest.mark.parametrize("angle", [90, -90])
+def test_a_line_that_is_written_upwards_or_downwards_is_read(angle: int) -> None:
+    label = drawn((420, 44), (10, 4, "Visitors, thousands")).rotate(angle, expand=True)
+    image = drawn((600, 500), (200, 60, "First row"), (200, 240, "Second row"), (200, 420, "Third row"))
+    image.paste(label, (20, 30))
+    lines = ocr.read_lines(image)
+    assert plain(lines) == ["First row", "Second row", "Third row", "Visitors, thousands"]
+    first, second = (box for _, box, _ in lines[-1])
+    assert all(box[2] < 0.15 for box in (first, second))  # in their column
+    assert (first[1] > second[1]) == (angle == 90)  # from the bottom up, or down
