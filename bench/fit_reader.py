@@ -1,11 +1,13 @@
 """Fits how the embedded generator chooses a sentence and how sure it is; writes a folder of shipped weights from a training run.
 
-    python bench/fit_reader.py DATA WORK RUN/model OUT
+    python bench/fit_reader.py DATA WORK RUN/model OUT [--open L]
 
 Questions of DATA/qa/dev, on which the reader was not trained, are put to collections of PASSAGES passages of their set (kept in
 WORK), their own among them, and again to one to three chunks of what was found. Those whose passage has an even hash are fitted
 on; every figure that is printed is of the others. Kinds of question: answerable; marked as unanswerable (near misses); its own
 passage taken out; asked of another set's collection (off-topic).
+
+--open: by how much, in log-odds, every router of tokens is opened after its training, see models/README.md.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 WORTH = 0.2  # an answer that is less likely right is not shown as one: best where a wrong one, which stands beside its source, costs a quarter of what a right one is worth
 LEAST = 40
+ROUTERS = "memory.routers."
 FOLDS = 5
 QUESTIONS = 60  # of each set and kind
 
@@ -153,8 +156,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("data", "work", "model", "out"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--open", type=float, default=0.0)
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
+    state |= {name: np.asarray(state[name] + options.open) for name in state if name.startswith(ROUTERS) and name.endswith(".bias")}
     model = json.loads((options.model / "config.json").read_text())
     shipped.save(state, model, options.out, {})  # the graph that is read with; what is fitted to it comes after
     reader = Reader(shipped.encoder(shipped.describe(options.out)))

@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and what is about the words on it")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
+    ask.add_argument("--file", action="append", default=[], type=Path, metavar="FILE", help="a picture or document to ask about, beside the index and for this question alone; repeat for more")
     ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
@@ -69,15 +70,17 @@ def _search(options: argparse.Namespace) -> int:
 
 def _ask(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
+    from rag.conversation import ask_about
     from rag.pipeline import RagPipeline
 
     settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter", "reader")}
     rag = RagPipeline.from_index(options.index, **settings)
-    answer = rag.ask(options.question, only=Filter.parse(options.filter))
+    only = Filter.parse(options.filter)
+    answer = ask_about(rag, options.question, options.file, only=only) if options.file else rag.ask(options.question, only=only)
     if options.json:
         print(json.dumps(answer.to_json(), ensure_ascii=False))
     else:
-        print(_told(answer, empty=not rag.reader.count()))
+        print(_told(answer, empty=not (rag.reader.count() or options.file)))
     return 0
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexing.build import Progress, Summary
+from indexing.build import Progress, Summary, build
+from indexing.filters import Filter
 from indexing.follow import follow
 from indexing.loaders import is_picture
 from indexing.reader import IndexReader
@@ -136,6 +137,15 @@ class Conversation:
             self._folder.cleanup()
         self._folder = self._own = None
         self.turns.clear()
+
+
+def ask_about(library: RagPipeline, question: str, files: Sequence[str | os.PathLike[str]], *, only: Filter | None = None) -> Answer:
+    """The answer to one question about files, pictures among them, and the library. only: of the library. Raises FolioError for a file that cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="folio-", ignore_cleanup_errors=True) as folder:
+        for failure in build(files, folder, embedder=library.reader.embedder_name).failures:
+            raise FolioError(f"{failure.path} cannot be read: {failure.reason}")
+        ours, theirs = library.over(folder).ask(question), library.ask(question, only=only)
+        return ours if _better(ours, theirs) else theirs
 
 
 def _better(ours: Answer, theirs: Answer) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from indexing.build import Progress, Summary, build
+from indexing.filters import Filter
+from models.errors import FolioError
 from rag.config import RagConfig
-from rag.conversation import EMPTY, Conversation, Reply, Turn
+from rag.conversation import EMPTY, Conversation, Reply, Turn, ask_about
 from rag.generator import abstention
 from rag.pipeline import RagPipeline
 from rag.types import Context, Draft, Support
@@ -89,6 +91,17 @@ def test_dropped_files_are_read_with_progress_and_go_with_the_conversation(index
     assert (folder / "files" / "boat.txt").exists()
     talk.close()
     assert not folder.exists() and not talk.turns and dropped.exists()
+
+
+def test_one_question_about_a_file_and_the_library(index: Path, dropped: Path, tmp_path: Path) -> None:
+    rag = open_with(index, Said(Kittiwake=0.6, lantern=0.5))
+    assert ask_about(rag, "What is the boat called?", [dropped]).text == "The boat is called Kittiwake."
+    assert ask_about(open_with(index, Said(Kittiwake=0.4, lantern=0.5)), "lantern", [dropped]).text == "The library has a lantern."
+    assert ask_about(open_with(index, Said(lantern=0.5)), "lantern", [dropped], only=Filter.parse(["type=pdf"])).abstained
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
+    with pytest.raises(FolioError, match=r"broken\.pdf"):
+        ask_about(rag, "What is the boat called?", [tmp_path / "broken.pdf"])
+    assert rag.reader.count() == 1
 
 
 def test_the_library_does_not_learn_of_dropped_files(index: Path, dropped: Path) -> None:
