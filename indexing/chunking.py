@@ -83,9 +83,12 @@ def _units(document: Document) -> Iterator[_Unit]:
         page = bisect.bisect_right(starts, block.start) - 1
         return _Unit(block.start, block.end, headings, page, modality, block.kind, section, picture=whole.get(page) if document.modality is Modality.IMAGE else None)
 
-    def headings() -> tuple[str, ...]:
-        texts = tuple(text for _, text in path)
-        return texts if title and texts[:1] == title else (*title, *texts)
+    def headings(block: Block) -> tuple[str, ...]:
+        """The title, what the page is called, and the path down to the block; a name that is said twice in turn once."""
+        at = bisect.bisect_right(starts, block.start) - 1
+        label = document.pages[at].label if at >= 0 else ""
+        texts = [*title, *([label] if label else []), *(text for _, text in path)]
+        return tuple(text for text, before in zip(texts, [None, *texts], strict=False) if text != before)
 
     for number, block in enumerate(document.blocks):
         text = document.text[block.start : block.end]
@@ -97,21 +100,21 @@ def _units(document: Document) -> Iterator[_Unit]:
                 yield unit(*lonely, document.modality)
             while path and path[-1][0] >= block.level:
                 path.pop()
-            lonely = (block, headings())
+            lonely = (block, headings(block))
             path.append((block.level, " ".join(text.strip("#= \n").split())))
             continue
         lonely = None
         if block.kind is BlockKind.HEADER:
             table_header = text
         if block.kind in (BlockKind.HEADER, BlockKind.ROW):
-            under = (*headings(), table_header) if table_header else headings()
+            under = (*headings(block), table_header) if table_header else headings(block)
             yield unit(block, under, Modality.TABLE)
         elif block.kind is BlockKind.FIGURE:
             picture = figures[number]
             page = places.get(document.pictures[picture].page, -1)
-            yield replace(unit(block, headings(), Modality.IMAGE), page=page, picture=picture, drawn=document.pictures[picture].box)
+            yield replace(unit(block, headings(block), Modality.IMAGE), page=page, picture=picture, drawn=document.pictures[picture].box)
         else:
-            yield unit(block, headings(), document.modality)
+            yield unit(block, headings(block), document.modality)
     if lonely:
         yield unit(*lonely, document.modality)
     if document.modality is Modality.IMAGE:

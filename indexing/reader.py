@@ -152,9 +152,9 @@ class IndexReader:
         return boxes_of(found[0].words, start, end) if found and found[0].words else ()
 
     def word_boxes(self, at: Locator) -> tuple[tuple[int, int, float, float, float, float], ...]:
-        """The words of a chunk that were read off a picture, with their boxes, see indexing.boxes.words_within; else none."""
+        """The words of a chunk with their boxes, see indexing.boxes.words_within; none where its page has no places."""
         found = self.page(at.document, at.page) if at.page is not None else None
-        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words and found[0].words.confidence is not None else ()
+        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words else ()
 
     def picture(self, chunk_id: str) -> Picture | None:
         """The picture that a chunk belongs to."""

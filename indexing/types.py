@@ -117,7 +117,7 @@ class Locator:
 class Chunk:
     """An indexed unit. `text == document.text[locator.char_start:locator.char_end]`, always.
 
-    `headings` is the path down to it: document title, headings, and for table rows the header row. `picture`: the number of
+    `headings` is the path down to it: document title, what its page is called, headings, and for table rows the header row. `picture`: the number of
     the document's picture that it belongs to.
     """
 

@@ -102,7 +102,7 @@ def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
         named_alike = YEAR.fullmatch(label) and YEAR.fullmatch(nearest.text)  # a row of years under bars
-        if colon or ((is_figure(nearest.text) or days(nearest.text)) and not named_alike):
+        if colon or (len(beside) == 1 and (is_figure(nearest.text) or days(nearest.text)) and not named_alike):  # of several it is any
             yield label, False, (nearest.start, nearest.end)
             return
     column = [one for one in runs if one is not run and shared(one.box[0], one.box[2], left, right) >= SAME_COLUMN]

@@ -1,4 +1,4 @@
-"""Look-ups that words alone decide: a cell of a table (rag.cells), a value beside its label on a page (rag.labels), what an axis of a chart says (rag.axes)."""
+"""Look-ups that words alone decide: a cell of a table (rag.cells), a value beside its label on a page (rag.labels), what an axis of a chart says (rag.axes), what stands under one thing and beside another (rag.crossings)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from indexing.types import Modality
 from rag import quotes
 from rag.axes import asked_axis
 from rag.cells import asked_cell
+from rag.crossings import crossings
 from rag.labels import asked_value
 from rag.runs import Span, WordBox
 from rag.types import Evidence
@@ -34,7 +35,7 @@ def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequenc
     """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
     for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
         if piece.modality is Modality.TABLE:
-            if cell := _cell(question, piece, candidates, index):
+            if cell := _cell(question, piece, candidates):
                 return Found(at, *cell)
         elif found := _value(question, piece, index):
             quote, value = found
@@ -46,14 +47,12 @@ def _around(piece: Evidence) -> str:
     return " ".join((*piece.headings, PurePath(piece.document).stem))
 
 
-def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]], index: IndexReader) -> Span | None:
+def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]]) -> Span | None:
     """None where two rows have one: words do not tell which is meant."""
     header = quotes.table_header(piece)
     if not header:
         return None
-    page = index.page(piece.document, piece.locator.page)
-    around = f"{_around(piece)} {page[0].label if page else ''}"
-    found = [(start + cell[0], start + cell[1]) for start, end in candidates if (cell := asked_cell(question, header, piece.text[start:end], around))]
+    found = [(start + cell[0], start + cell[1]) for start, end in candidates if (cell := asked_cell(question, header, piece.text[start:end], _around(piece)))]
     return found[0] if len(found) == 1 else None
 
 
@@ -66,8 +65,11 @@ def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[Span | N
 
 
 def asked_of_page(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> tuple[Span | None, Span] | None:
-    """What is to be quoted and the answer, see rag.labels and rag.axes; where words have no places nothing is quoted but their sentence."""
+    """What is to be quoted and the answer, see rag.axes, rag.crossings and rag.labels; where words have no places nothing is quoted but their sentence."""
     if title := asked_axis(question, text, boxes, around):
         return title, title
+    crossed = crossings(question, text, boxes, around)
+    if crossed is not None:
+        return crossed.pop() if len(crossed) == 1 else None
     found = asked_value(question, text, boxes, around)
     return found if found is None or boxes else (None, found[1])

@@ -220,7 +220,7 @@ def _title(reader: IndexReader, piece: Evidence, dropped: bool, number: str = ""
     name, where = place(reader, piece)
     folder = "" if dropped else piece.document.removesuffix(name).rstrip("/\\")
     headings = list(dict.fromkeys(piece.headings[:-1] if header_of(piece) else piece.headings))
-    path = " › ".join([*([folder] if folder else []), *headings])
+    path = " › ".join([*([folder] if folder else []), *(heading for heading in headings if heading != where)])
     return (
         f'<h3>{number}<span class="name">{escape(name)}</span>' + (f'<span class="where">{escape(where)}</span>' if where else "") + "</h3>"
         + (f'<p class="path">{escape(path)}</p>' if path else "")

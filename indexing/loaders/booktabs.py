@@ -25,7 +25,7 @@ WORDY = 30  # characters of a cell in the mean; columns of prose have more
 
 
 def booktabs(horizontal: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> list[Ruled]:
-    """Tables of at least three rules of the same ends: above the names of the columns, below them, below the last row."""
+    """Tables of at least three rules of the same ends: above the names of the columns, below them, below the last row; or between all rows alone."""
     alike: list[list[Rule]] = []
     for at, stretches in snapped(horizontal):
         for start, end in stretches:
@@ -69,8 +69,20 @@ def _table(rules: Sequence[Rule], words: Sequence[tuple[str, Box]]) -> Ruled | N
     tops = [min(box[1] for _, box in row) for row in body]
     bottoms = [max(box[3] for _, box in row) for row in body]
     cuts = [top, under, *((above + below) / 2 for above, below in zip(bottoms[:-1], tops[1:], strict=True)), bottom]
+    if len(rules) == len(body) + 2:  # a rule between any two rows: the first one may stand under the names, the last one over the last row
+        columns = [word for row in body for word in row], edges
+        cuts = [*_beyond(words, top - (under - top), top, *columns)[:1], *cuts, *_beyond(words, bottom, bottom + (bottom - cuts[-2]), *columns)[1:]]
     cells = tuple(tuple((low, y0, high, y1) for low, high in pairwise(edges)) for y0, y1 in pairwise(cuts))
-    return Ruled((edges[0], top, edges[-1], bottom), cells)
+    return Ruled((edges[0], cuts[0], edges[-1], cuts[-1]), cells)
+
+
+def _beyond(words: Sequence[tuple[str, Box]], top: float, bottom: float, body: list[tuple[str, Box]], edges: Sequence[float]) -> tuple[float, ...]:
+    """(top, bottom) of a further row between these, where what stands there stands in the table's columns; else nothing."""
+    line = [(text, box) for text, box in words if top < (box[1] + box[3]) / 2 < bottom and edges[0] <= (box[0] + box[2]) / 2 <= edges[-1]]
+    filled = sum(any(low <= (box[0] + box[2]) / 2 < high for _, box in line) for low, high in pairwise(edges))
+    if filled < 2 or filled < FULL * (len(edges) - 1) or len(rows_of(line)) > 1 or len(columns_of([*body, *line], edges[0] + ALIKE, edges[-1] - ALIKE)) < len(edges):
+        return ()
+    return min(box[1] for _, box in line), max(box[3] for _, box in line)
 
 
 def rows_of(words: Sequence[tuple[str, Box]]) -> list[list[tuple[str, Box]]]:

@@ -45,6 +45,20 @@ def test_a_line_that_goes_on_with_the_cells_above_is_no_row() -> None:
     assert cells(rules, words([HEADER, *wrapped])) == [HEADER, ["1786", "Tide mill", "12 tons of barley"], ["1787", "Wind mill", "14 tons"]]
 
 
+MORE = [*ROWS, ["1789", "Tread mill", "3 tons"]]
+BETWEEN = [(at, 80.0, 400.0) for at in (121.0, 141.0, 161.0, 181.0)]  # the rows of words() are 20 points apart
+
+
+@pytest.mark.parametrize("rules", [BETWEEN, [(101.0, 80.0, 400.0), *BETWEEN], [*BETWEEN, (201.0, 80.0, 400.0)]])
+def test_rules_between_rows_alone_leave_the_names_above_and_the_last_row_below(rules: list[tuple[float, float, float]]) -> None:
+    assert cells(rules, words([HEADER, *MORE])) == [HEADER, *MORE]
+
+
+def test_a_sentence_above_such_rules_is_no_row_of_names() -> None:
+    sentence = [(text, (82.0 + 34 * at, 106.0, 112.0 + 34 * at, 116.0)) for at, text in enumerate(["what", "the", "mill", "ground", "in", "three", "of", "its", "many", "years"])]
+    assert cells(BETWEEN, [*sentence, *words([HEADER, *ROWS])[3:]])[0] == ROWS[0]
+
+
 def test_two_tables_of_one_width_are_parted_by_the_caption_between() -> None:
     second = [(at + 120, *rest) for at, *rest in RULES]
     between = [("Table", (80.0, 200.0, 105.0, 210.0)), ("2:", (108.0, 200.0, 118.0, 210.0)), ("Grain", (121.0, 200.0, 146.0, 210.0))]

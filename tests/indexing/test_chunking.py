@@ -87,6 +87,16 @@ def test_headings_make_the_path_and_a_lonely_heading_is_kept() -> None:
     ]
 
 
+def test_what_a_page_is_called_is_a_heading() -> None:
+    builder = DocumentBuilder()
+    for number, label in enumerate(("Flour 2022", "Flour 2023"), 1):
+        builder.page(number, label=label)
+        builder.header(["month", "kg"])
+        builder.row(["June", "779"])
+    chunks = chunk(builder.build(title="Flour 2022"), "f.xlsx", by_words, 250)
+    assert [c.headings for c in chunks] == [("Flour 2022", "month | kg"), ("Flour 2022", "Flour 2023", "month | kg")]
+
+
 def test_every_row_of_a_long_table_carries_its_header() -> None:
     builder = DocumentBuilder()
     builder.header(["day", "height"])

@@ -1,0 +1,92 @@
+"""How often a cell of an unseen table is found and boxed: `python bench/tables.py DATA [--count N] [--json]`.
+
+Tables of development files are drawn as pages, half of them with rules; each page, as a PDF and as a picture of it, is the only document of an index that is asked for two of its cells. Right is an
+answer with a citation that quotes the cell alone and exactly; boxed is such a one whose box overlaps the true one by bench.pages.IOU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bench.pages import judged
+from indexing.build import build
+from models.data import TABLES
+from models.metrics import mean
+from models.tables import read_tables
+from rag.pipeline import RagPipeline
+from vision.rendered.drawn import Material, drawn
+from vision.rendered.fact import Rendered
+from vision.rendered.sheet import Sheet, font
+
+ASKED = 2  # cells of a page
+
+
+def save_picture(sheet: Sheet, folder: Path) -> Path:
+    sheet.picture().save(folder / "page.png")
+    return folder / "page.png"
+
+
+def save_pdf(sheet: Sheet, folder: Path) -> Path:
+    """The same page with letters and rules as a PDF has them, a point for a pixel."""
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patches import Rectangle
+
+    figure = Figure((sheet.width / 72, sheet.height / 72))
+    for (left, top, right, bottom), colour in sheet.shapes:
+        place = (left / sheet.width, 1 - bottom / sheet.height)
+        figure.add_artist(Rectangle(place, (right - left) / sheet.width, (bottom - top) / sheet.height, color=[part / 255 for part in colour], lw=0))
+    for run in sheet.runs.values():
+        letters = font(sheet.face, run.bold, run.size)
+        figure.text(
+            run.x / sheet.width, 1 - (run.y + letters.getmetrics()[0]) / sheet.height, run.text, fontsize=run.size, va="baseline",
+            fontproperties=FontProperties(fname=letters.path, size=run.size), parse_math=False,
+        )  # fmt: skip
+    figure.savefig(folder / "page.pdf")
+    return folder / "page.pdf"
+
+
+WAYS: dict[str, Callable[[Sheet, Path], Path]] = {"PDF": save_pdf, "picture": save_picture}
+
+
+def asked(page: Rendered, save: Callable[[Sheet, Path], Path], rng: random.Random) -> list[tuple[bool, bool]]:
+    """(right, boxed) of some cells of a page."""
+    with tempfile.TemporaryDirectory() as folder:
+        build([save(page.sheet, Path(folder))], Path(folder) / "index")
+        rag = RagPipeline.from_index(Path(folder) / "index")
+        facts = rng.sample(page.facts, min(ASKED, len(page.facts)))
+        return [judged(rag.ask(f"What is the {fact.asked} of {fact.keys[0][1]}?"), page, fact) for fact in facts]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--count", type=int, default=30, help="tables")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    given = Material([], read_tables([options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLES if (options.data / "qa" / "dev" / f"{name}.jsonl.gz").exists()]))
+    rng, pages = random.Random(0), []
+    while len(pages) < options.count:
+        page = drawn("table", given, rng)
+        pages += [page] if page and page.facts else []
+    made = {}
+    for name, save in WAYS.items():
+        results = [result for number, page in enumerate(tqdm(pages, desc=name, disable=None)) for result in asked(page, save, random.Random(number))]
+        made[name] = {"right": mean([float(right) for right, _ in results]), "boxed": mean([float(boxed) for _, boxed in results])}
+    if options.json:
+        print(json.dumps({name: {what: asdict(value) for what, value in row.items()} for name, row in made.items()}))
+        return
+    for name, row in made.items():
+        print(f"{name:<8} right {row['right']}  boxed {row['boxed']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What stands in the row of one thing and under another: of places made up, and of tables drawn by script."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.lookup import asked_of_page
+from tests.rag.test_labels import BILL, placed
+from vision.rendered.grids import grid
+
+HEADER = ["Team", "Score", "Away Team", "Attendance"]
+ROWS = [["Farnborough", "2-0", "Halifax", "863"], ["Margate", "0-2", "Tamworth", "971"], ["Dover", "", "Ashford", "1,204"]]
+
+
+def table(rows: list[list[str]]) -> tuple[str, list]:
+    return placed(*((cell, 0.05 + 0.22 * column, 0.2 + 0.05 * row) for row, cells in enumerate(rows) for column, cell in enumerate(cells) if cell))
+
+
+def said(page: tuple[str, list], question: str) -> str | None:
+    found = asked_of_page(question, *page)
+    return found and page[0][slice(*found[1])]
+
+
+@pytest.mark.parametrize(("question", "cell"), [
+    ("What is the attendance of Margate?", "971"), ("Who was the away team of Farnborough?", "Halifax"), ("What was the score of Margate?", "0-2"), ("What was the score of Dover?", None),
+    ("What is the attendance of Dunwich?", None), ("What is the colour of Margate?", None), ("What is the attendance after Margate?", None), ("Which attendance is the highest, of Margate or Dover?", None),
+    ("What is the attendance of Margate in 1931?", None), ("How many goals did Dover let in?", None),
+])  # fmt: skip
+def test_a_table(question: str, cell: str | None) -> None:
+    assert said(table([HEADER, *ROWS]), question) == cell
+
+
+def test_a_name_that_stands_in_two_rows_singles_out_no_cell() -> None:
+    assert said(table([HEADER, *ROWS, ["Margate", "1-1", "Dover", "512"]]), "What is the attendance of Margate?") is None
+
+
+def test_of_several_values_beside_a_name_none_is_said_where_no_column_is_named() -> None:
+    assert said(table([["", "%", "+/-"], ["Liberals", "9", "3"], ["Greens", "4", "1"]]), "What is the % of Liberals?") is None
+
+
+def test_a_bill_has_no_columns_in_the_way() -> None:
+    assert said(BILL, "How much VAT was paid at Pask's Ropes?") == "7.04"
+
+
+@given(st.lists(st.lists(st.text("abcdefghij", min_size=3, max_size=8), min_size=3, max_size=3), min_size=2, max_size=6), st.integers(0, 5), st.integers(1, 2))
+def test_what_is_said_is_the_cell_or_nothing(rows: list[list[str]], at: int, column: int) -> None:
+    at %= len(rows)
+    header = ["first", "second", "third"]
+    found = said(table([header, *rows]), f"What is the {header[column]} of {rows[at][0]}?")
+    assert found in {row[column] for row in rows if row[0] == rows[at][0]} | {None}
+
+
+def test_tables_drawn_by_script_are_read_and_silent_where_the_cell_is_gone() -> None:
+    right = wrong = 0
+    for number in range(20):
+        rng = random.Random(number)
+        page = grid("Matches", HEADER, [[f"{rng.choice(row[0])}{row[0].lower()}", *row[1:]] for row in ROWS[:2]], 0, rng)
+        for fact in page.facts:
+            for sheet in (page.sheet, page.sheet.without(*fact.own)):
+                text, boxes = "", []
+                for words in sheet.lines():
+                    for word, box, _ in words:
+                        boxes.append((len(text), len(text) + len(word), *box))
+                        text += word + " "
+                    text = text[:-1] + "\n"
+                found = said((text, boxes), f"What is the {fact.asked} of {fact.keys[0][1]}?")
+                if found:
+                    same = sheet is page.sheet and found == page.sheet.runs[fact.value].text
+                    right, wrong = right + same, wrong + (not same)
+    assert right > 100 and not wrong
