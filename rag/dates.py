@@ -1,4 +1,4 @@
-"""Calendar days in running text, however they are written, so that "17 August 2023" finds a row of 2023-08-17."""
+"""Calendar days and years in running text, however they are written, so that "17 August 2023" finds a row of 2023-08-17."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ _PATTERNS = (
     re.compile(rf"\b(?P<month>{_MONTH})\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})\b", re.IGNORECASE),
     re.compile(r"\b(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b"),
 )
+
+
+_YEARS = re.compile(r"(?<!\d)((?:1[5-9]|20)\d\d)(?:[-–/](\d\d))?(?!\d)")
+
+
+def years(text: str) -> frozenset[int]:
+    """The years that a text names, 2021-22 both of them."""
+    return frozenset(year for first, last in _YEARS.findall(text) for year in (int(first), *([int(first[:2] + last)] if last else [])))
 
 
 def days(text: str) -> tuple[date, ...]:

@@ -72,9 +72,10 @@ def _plain(text: str) -> str:
 
 
 def _labelled(value: Run, runs: Sequence[Run]) -> bool:
-    """Whether words stand right over a figure: it is their value, as on a form."""
+    """Whether words stand right over a figure, from where it begins: it is their value, as on a form."""
     left, top, right, bottom = value.box
-    return any(shared(one.box[0], one.box[2], left, right) >= SAME_COLUMN and 0 <= top - one.box[3] <= BELOW * (bottom - top) and not is_figure(one.text) for one in runs)
+    letter = (right - left) / len(value.text)
+    return any(abs(one.box[0] - left) <= letter and 0 <= top - one.box[3] <= BELOW * (bottom - top) and not is_figure(one.text) for one in runs)
 
 
 def _under_bars(runs: Sequence[Run], text: str, boxes: Sequence[WordBox]) -> list[Run]:

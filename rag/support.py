@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.reader import Finding
-from rag.dates import days
+from rag.dates import days, years
 from rag.types import Evidence
 from rag.words import content_words, stem
 
@@ -94,6 +94,12 @@ def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
     """
     read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
     return [*read, row_coverage(row)]
+
+
+def another_year(question: str, piece: Evidence, opening: str) -> bool:
+    """Whether the question names a year that stands nowhere in or around the evidence, while what it stands under names another. opening: of its document."""
+    over = years(" ".join((*piece.headings, piece.document)))
+    return bool(over and years(question) - over - years(f"{piece.text} {opening}"))
 
 
 def news(question: str, answer: str) -> float:

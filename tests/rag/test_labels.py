@@ -73,6 +73,11 @@ def test_a_figure_under_its_own_label_is_not_the_value_of_what_is_below() -> Non
     assert said(form, "What is the valid until?") is None
 
 
+def test_a_title_close_over_a_bar_is_not_its_label() -> None:
+    page = placed(("Visitors to the tide mill by year", 0.1, 0.05), ("8,842", 0.3, 0.1), ("2022", 0.305, 0.9), ("2023", 0.5, 0.9))
+    assert said(page, "How many visitors came to the mill in 2022?") == "8,842"
+
+
 def test_years_under_bars_are_labels_of_what_is_over_them() -> None:
     page = placed(("Visitors to the mill", 0.3, 0.05), ("8,842", 0.2, 0.3), ("4,905", 0.4, 0.6), ("6,214", 0.6, 0.45), ("2021", 0.2, 0.9), ("2022", 0.4, 0.9), ("2023", 0.6, 0.9))
     assert said(page, "How many visitors came to the mill in 2022?") == "4,905"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from indexing.build import build
 from rag import RagPipeline, fusion
-from rag.dates import days
+from rag.dates import days, years
 from rag.query import LONGEST, match_expression, standalone, words
 
 
@@ -28,6 +28,19 @@ def test_a_day_is_found_in_every_spelling(text: str) -> None:
     assert days(text) == (date(2023, 8, 17),)
     assert '"2023 08 17"' in match_expression(f"What happened {text}?")
     assert '"17 august 2023"' in match_expression(f"What happened {text}?")
+
+
+def test_years() -> None:
+    assert years("FY2014, the season of 2021-22, 1953/54 and 12019 or 20140") == {2014, 2021, 2022, 1953, 1954}
+
+
+def test_what_stands_under_another_year_is_not_said(tmp_path: Path) -> None:
+    for year, kilos in (("2022", "779"), ("2023", "812")):
+        (tmp_path / f"flour {year}.csv").write_text(f"Month,Sifted kg,Bran kg\nMay,846,269\nJune,{kilos},258\nJuly,857,261\n")
+    build([tmp_path], tmp_path / "index")
+    rag = RagPipeline.from_index(tmp_path / "index")
+    assert rag.ask("How many sifted kg in June 2023?").citations[-1].quote == "812"
+    assert rag.ask("How many sifted kg in June 2021?").abstained
 
 
 def test_what_is_no_day_or_may_be_two_is_left_alone() -> None:
