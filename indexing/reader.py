@@ -151,10 +151,11 @@ class IndexReader:
         found = self.page(document, number) if number is not None else None
         return boxes_of(found[0].words, start, end) if found and found[0].words else ()
 
-    def word_boxes(self, at: Locator) -> tuple[tuple[int, int, float, float, float, float], ...]:
-        """The words of a chunk with their boxes, see indexing.boxes.words_within; none where its page has no places."""
+    def word_boxes(self, at: Locator, *, recognised: bool = False) -> tuple[tuple[int, int, float, float, float, float], ...]:
+        """The words of a chunk with their boxes, see indexing.boxes.words_within; none where its page has no places. recognised: only such as were read off a picture."""
         found = self.page(at.document, at.page) if at.page is not None else None
-        return words_within(found[0].words, at.char_start, at.char_end) if found and found[0].words else ()
+        words = found[0].words if found else None
+        return words_within(words, at.char_start, at.char_end) if words and (words.confidence is not None or not recognised) else ()
 
     def picture(self, chunk_id: str) -> Picture | None:
         """The picture that a chunk belongs to."""

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from indexing.build import Progress, Summary, build
@@ -140,12 +140,14 @@ class Conversation:
 
 
 def ask_about(library: RagPipeline, question: str, files: Sequence[str | os.PathLike[str]], *, only: Filter | None = None) -> Answer:
-    """The answer to one question about files, pictures among them, and the library. only: of the library. Raises FolioError for a file that cannot be read."""
+    """The answer to one question about files, pictures among them, and the library; the trace of one from the files names these. only: of the library. Raises FolioError for
+    a file that cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="folio-", ignore_cleanup_errors=True) as folder:
         for failure in build(files, folder, embedder=library.reader.embedder_name).failures:
             raise FolioError(f"{failure.path} cannot be read: {failure.reason}")
         ours, theirs = library.over(folder).ask(question), library.ask(question, only=only)
-        return ours if _better(ours, theirs) else theirs
+        return replace(ours, trace={**ours.trace, "files": [os.fspath(file) for file in files]}) if _better(ours, theirs) else theirs
 
 
 def _better(ours: Answer, theirs: Answer) -> bool:

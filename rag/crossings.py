@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rag.cells import ASKING, COMPARES, RECKONS
-from rag.labels import GENERIC, SAME_COLUMN, SAME_ROW
+from rag.labels import GENERIC, SAME_COLUMN, SAME_ROW, YEAR
 from rag.runs import Run, Span, WordBox, runs_of, shared
 from rag.support import stems
+
+UNIT = re.compile(r"[(\[].*?[)\]]")  # of a column, in brackets behind its name
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A run, and the stems of its words."""
+
+    run: Run
+    held: frozenset[str]
 
 
 def crossings(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> set[tuple[Span, Span]] | None:
@@ -15,38 +27,38 @@ def crossings(question: str, text: str, boxes: Sequence[WordBox], around: str = 
 
     around: the page's name.
     """
-    words = stems(question) - ASKING
+    words, spare = stems(question) - ASKING, GENERIC | stems(around)
     if not words or COMPARES.search(question):
         return None
-    runs, reckoned = runs_of(text, boxes), {match[0].lower() for match in RECKONS.finditer(question)}
-    named = [(run, held) for run in runs if (held := stems(run.text)) and held <= words]
-    crossed = [(row, column, words - held) for row, held in named for column in _columns(row, words - held, runs)]
-    found = set()
-    for row, column, left in crossed:
-        if left - stems(column.text) - GENERIC - stems(around) or any(word not in f"{row.text} {column.text}".lower() for word in reckoned):
-            continue  # it asks for more than these
-        found |= {((row.start, row.end), (cell.start, cell.end)) for cell in _under(column, row, runs)}
-    return found if crossed else None
+    runs = [_Named(run, stems(UNIT.sub("", run.text)) or stems(run.text)) for run in runs_of(text, boxes)]
+    crossed = [(row, column) for row in runs if row.held and row.held <= words for column in _columns(row, words - row.held, runs)]
+    reckoned = {match[0].lower() for match in RECKONS.finditer(question)}
+    found: dict[bool, set[tuple[Span, Span]]] = {True: set(), False: set()}  # by whether the question says the whole name of the column
+    for row, column in crossed:
+        said = set(re.findall(r"\w+", f"{row.run.text} {column.run.text}".lower()))
+        if words - row.held - column.held - spare or not column.held - spare <= words or any(set(re.findall(r"\w+", word)) - said for word in reckoned):
+            continue  # it asks for more than these, or for another column
+        found[column.held <= words] |= {((row.run.start, row.run.end), (cell.run.start, cell.run.end)) for cell in _under(column, row, runs)}
+    return (found[True] or found[False]) if crossed else None
 
 
-def _columns(row: Run, words: frozenset[str], runs: Sequence[Run]) -> Iterator[Run]:
-    """Runs above that hold some of the words, or nothing but words that are asked of any page, and stand over one cell of the row, or beside one that does."""
-    for run in runs:
-        held = stems(run.text)
-        if run.box[3] <= row.box[1] and held and (held <= words or held & words - GENERIC):
-            beside = [one for one in runs if one is not run and _level(one, run)]
-            if len(_under(run, row, runs)) == 1 or (not _under(run, row, runs) and any(_over(one, row) or len(_under(one, row, runs)) == 1 for one in beside)):
-                yield run
+def _columns(row: _Named, words: frozenset[str], runs: Sequence[_Named]) -> Iterator[_Named]:
+    """Runs above, but not over the row's name, that hold some of the words, or nothing but words that are asked of any page, and stand over one cell of the row, or beside one that does."""
+    for one in runs:
+        if one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not _over(one, row):
+            beside = [other for other in runs if other is not one and _level(other, one)]
+            if len(_under(one, row, runs)) == 1 or (not _under(one, row, runs) and any(_over(other, row) or len(_under(other, row, runs)) == 1 for other in beside)):
+                yield one
 
 
-def _under(column: Run, row: Run, runs: Sequence[Run]) -> list[Run]:
-    """Runs in the row of one run, but for it, that stand under another."""
-    return [one for one in runs if one is not row and _level(one, row) and _over(column, one)]
+def _under(column: _Named, row: _Named, runs: Sequence[_Named]) -> list[_Named]:
+    """Runs in the row of one run, but for it, that stand under another. Of a row of years none: they are names of columns."""
+    return [one for one in runs if one is not row and _level(one, row) and _over(column, one) and not (YEAR.fullmatch(one.run.text) and YEAR.fullmatch(row.run.text))]
 
 
-def _level(one: Run, other: Run) -> bool:
-    return shared(one.box[1], one.box[3], other.box[1], other.box[3]) >= SAME_ROW
+def _level(one: _Named, other: _Named) -> bool:
+    return shared(one.run.box[1], one.run.box[3], other.run.box[1], other.run.box[3]) >= SAME_ROW
 
 
-def _over(one: Run, other: Run) -> bool:
-    return shared(one.box[0], one.box[2], other.box[0], other.box[2]) >= SAME_COLUMN
+def _over(one: _Named, other: _Named) -> bool:
+    return shared(one.run.box[0], one.run.box[2], other.run.box[0], other.run.box[2]) >= SAME_COLUMN

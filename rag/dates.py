@@ -14,12 +14,12 @@ _PATTERNS = (
 )
 
 
-_YEARS = re.compile(r"(?<!\d)((?:1[5-9]|20)\d\d)(?:[-–/](\d\d))?(?!\d)")
+_YEARS = re.compile(r"(?<![\d.,_])((?:1[89]|20)\d\d)(?:[-–/](\d\d)(?![-–/\d]))?(?![\ds]|[.,]\d)")
 
 
 def years(text: str) -> frozenset[int]:
-    """The years that a text names, 2021-22 both of them."""
-    return frozenset(year for first, last in _YEARS.findall(text) for year in (int(first), *([int(first[:2] + last)] if last else [])))
+    """The years that a text names, 2021-22 both of them, not those of 1706.03762, IMG_2034 or the 1930s."""
+    return frozenset(year for first, last in _YEARS.findall(text) for year in (int(first), *([int(first[:2] + last)] if last > first[2:] else [])))
 
 
 def days(text: str) -> tuple[date, ...]:

@@ -28,9 +28,8 @@ ALIASES = (  # what bills call the same, and those who ask about them
     (re.compile(r"\bsub-?\s?total\b|\bnet( amount| total)?\b|\b(sum|total|amount) before (tax|vat)\b", re.IGNORECASE), " subtotal "),
     (re.compile(r"\b(grand |invoice )?total( due| to pay| amount)?\b|\b(total )?amount (due|payable)\b|\bbalance due\b|\bto pay\b|\bspent\b", re.IGNORECASE), " total "),
     (re.compile(r"\bhow much (is|was) (due|owed)\b", re.IGNORECASE), " total "),
-    (re.compile(r"\b(it|this|that|all|everything|bill|invoice|order|purchase|receipt|shopping) (come|came) to\b", re.IGNORECASE), " total "),
+    (re.compile(r"\b(it|everything|bill|invoice|order|purchase|receipt|shopping) (come|came) to\b", re.IGNORECASE), " total "),
     (re.compile(r"\b(sales tax|vat|gst|mwst)\b", re.IGNORECASE), " tax "),
-    (re.compile(r"\b(what|which|on (what|which)) day\b", re.IGNORECASE), " date "),
 )
 YEAR = re.compile(r"(?:19|20)\d\d")
 TRAILING = re.compile(r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s*[.…]{2,}\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$")
@@ -38,8 +37,9 @@ SAME_ROW, SAME_COLUMN = 0.5, 0.5  # of the smaller one: how much of their height
 BELOW = 2.5  # heights of a label: how far below it a value may stand
 
 
-def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> tuple[Span, Span] | None:
-    """A label and its value in `text`; None where the question does not single them out. around: the page's name.
+def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, alone: bool = False) -> tuple[Span, Span] | None:
+    """A label and its value in `text`; None where the question does not single them out. around: the page's name; alone: label and that must hold all that is
+    asked, where else other words on the page may.
 
     Without boxes only what stands behind a colon is a value.
     """
@@ -49,15 +49,22 @@ def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str 
     runs, known = runs_of(text, boxes), GENERIC | stems(_plain(text)) | stems(text) | stems(around)
     if words - known:
         return None
-    wanted = next((looks for cue, looks in WANTED if cue.search(question)), None)
     found: dict[tuple[int, bool], dict[Span, Span]] = {}  # how good: labels by values
     for run in [*runs, *_under_bars(runs, text, boxes)] or lines_of(text):
         for label, over, (start, end) in _values(run, runs):
             named = _named(label)
-            if named - GENERIC and named <= words and not text[start:end].endswith(":") and (wanted is None or wanted.fullmatch(text[start:end])):
+            if alone and words - named - GENERIC - stems(around):
+                continue
+            if named - GENERIC and named <= words and not text[start:end].endswith(":") and looks_wanted(question, text[start:end]):
                 found.setdefault((len(named), over), {})[start, end] = (run.start, run.start + len(label))
     best = found[max(found)] if found else {}
     return next(((label, value) for value, label in best.items()), None) if len(best) == 1 else None
+
+
+def looks_wanted(question: str, value: str) -> bool:
+    """Whether a value looks like what is asked for: a name, a date, a number."""
+    looks = next((looks for cue, looks in WANTED if cue.search(question)), None)
+    return looks is None or bool(looks.fullmatch(value))
 
 
 def _named(label: str) -> frozenset[str]:
@@ -80,17 +87,17 @@ def _labelled(value: Run, runs: Sequence[Run]) -> bool:
 
 def _under_bars(runs: Sequence[Run], text: str, boxes: Sequence[WordBox]) -> list[Run]:
     """The words of runs that stand each under a figure of its own: names of bars, so close to each other that they look like one line."""
-    found = []
-    for run in runs:
+    figures, found = [one for one in runs if is_figure(one.text)], []
+    for run in (run for run in runs if " " in run.text):
         words = [one for box in boxes if run.start <= box[0] < run.end for one in runs_of(text, [box])]
-        over = [{one for one in runs if is_figure(one.text) and one.box[3] <= run.box[1] and shared(one.box[0], one.box[2], word.box[0], word.box[2]) >= SAME_COLUMN} for word in words]
+        over = [{one for one in figures if one.box[3] <= run.box[1] and shared(one.box[0], one.box[2], word.box[0], word.box[2]) >= SAME_COLUMN} for word in words]
         if len(words) > 1 and all(over) and len(frozenset().union(*over)) == sum(map(len, over)):
             found += words
     return found
 
 
 def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
-    """(label, whether its value stands over it, characters of that): within the line, else the run right of it, else a figure above or what is below."""
+    """(label, whether its value stands over it, characters of that): within the line, else the one run right of it, else a figure above or what is below."""
     if days(run.text):
         return
     if (parted := TRAILING.match(run.text)) and not QUANTITY.search(run.text):
@@ -103,8 +110,9 @@ def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
         named_alike = YEAR.fullmatch(label) and YEAR.fullmatch(nearest.text)  # a row of years under bars
-        if colon or (len(beside) == 1 and (is_figure(nearest.text) or days(nearest.text)) and not named_alike):  # of several it is any
-            yield label, False, (nearest.start, nearest.end)
+        if colon or ((is_figure(nearest.text) or days(nearest.text)) and not named_alike):
+            if colon or len(beside) == 1:  # else it is any of several
+                yield label, False, (nearest.start, nearest.end)
             return
     column = [one for one in runs if one is not run and shared(one.box[0], one.box[2], left, right) >= SAME_COLUMN]
     above = [one for one in column if one.box[3] <= top + 0.3 * (bottom - top) and is_figure(one.text) and not _labelled(one, runs)]

@@ -13,7 +13,7 @@ from rag import quotes
 from rag.axes import asked_axis
 from rag.cells import asked_cell
 from rag.crossings import crossings
-from rag.labels import asked_value
+from rag.labels import asked_value, looks_wanted
 from rag.runs import Span, WordBox
 from rag.types import Evidence
 
@@ -60,16 +60,21 @@ def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[Span | N
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
     if not lines or median(lines) > LABELS:
         return None
-    boxes = [box for box in index.word_boxes(piece.locator) if box[1] <= len(piece.text)]
-    return asked_of_page(question, piece.text, boxes, _around(piece))
+    seen = index.word_boxes(piece.locator, recognised=True)
+    boxes = [box for box in seen or index.word_boxes(piece.locator) if box[0] >= 0 and box[1] <= len(piece.text)]
+    return asked_of_page(question, piece.text, boxes, _around(piece), picture=piece.modality is Modality.IMAGE or bool(seen))
 
 
-def asked_of_page(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> tuple[Span | None, Span] | None:
-    """What is to be quoted and the answer, see rag.axes, rag.crossings and rag.labels; where words have no places nothing is quoted but their sentence."""
-    if title := asked_axis(question, text, boxes, around):
+def asked_of_page(question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, picture: bool = True) -> tuple[Span | None, Span] | None:
+    """What is to be quoted and the answer, see rag.axes, rag.crossings and rag.labels; where words have no places nothing is quoted but their sentence.
+
+    picture: a figure or a page that was read off one, not a part of a text, where a line may look like a label.
+    """
+    if picture and (title := asked_axis(question, text, boxes, around)):
         return title, title
     crossed = crossings(question, text, boxes, around)
     if crossed is not None:
-        return crossed.pop() if len(crossed) == 1 else None
-    found = asked_value(question, text, boxes, around)
+        only = crossed.pop() if len(crossed) == 1 else None
+        return only if only and looks_wanted(question, text[slice(*only[1])]) else None
+    found = asked_value(question, text, boxes, around, alone=bool(boxes) and not picture)
     return found if found is None or boxes else (None, found[1])

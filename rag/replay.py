@@ -41,6 +41,8 @@ def read(path: Path) -> Saved:
         answer = json.loads(path.read_text(encoding="utf-8-sig"))
         _check(answer)
         trace = answer["trace"]
+        if trace.get("files"):
+            raise ReplayError(f"{path} is an answer from files of its own ({', '.join(trace['files'])}), which no index holds: ask again with --file")
         only = {name: tuple(value) if isinstance(value, list) else value for name, value in (trace["filter"] or {}).items()}
         config = RagConfig.load({}, **{**trace["settings"], "generator": trace["generator"], "embedder": ""})
         return Saved(answer, trace["question"], tuple(trace["history"]), Filter(**only) if only else None, config)

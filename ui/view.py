@@ -115,12 +115,13 @@ def _claims(answer: Answer) -> Iterator[_Claim]:
 
 
 def _is_short(answer: Answer, start: int, end: int) -> bool:
-    """Whether text[start:end] is, word for word, a part of what another claim quotes."""
+    """Whether text[start:end] is, word for word, a part of what another claim quotes, or stands behind the label that one quotes."""
     mine = [c for c in answer.citations if (c.claim_start, c.claim_end) == (start, end)]
     others = [c for c in answer.citations if (c.claim_start, c.claim_end) != (start, end)]
+    looked_up = end == len(answer.text) and bool(answer.trace.get("generation", {}).get("looked_up"))
     return all(
         answer.text[start:end] == c.quote
-        and any(o.chunk_id == c.chunk_id and o.char_start <= c.char_start and c.char_end <= o.char_end and len(c.quote) < len(o.quote) for o in others)
+        and any(o.chunk_id == c.chunk_id and ((o.char_start <= c.char_start and c.char_end <= o.char_end and len(c.quote) < len(o.quote)) or looked_up) for o in others)
         for c in mine
     )
 

@@ -117,12 +117,13 @@ def _ways(crop: np.ndarray, quad: np.ndarray) -> list[_Way]:
     import numpy as np
 
     level, up = ((quad[0], quad[1]), (quad[3], quad[2])), ((quad[3], quad[0]), (quad[2], quad[1]))
-    width, height = (np.linalg.norm(quad[0] - quad[corner]) for corner in (1, 3))
+    sides = [[int(np.linalg.norm(quad[a] - quad[b])) for a, b in pairs] for pairs in (((0, 1), (2, 3)), ((0, 3), (1, 2)))]
+    width, height = map(max, sides)  # as rapidocr rounds them, which turned the crop or did not
     if height < TURNED * width:
         return [_Way(crop, *level, 0)]
     down = tuple(edge[::-1] for edge in up[::-1])
     ways = [_Way(crop, *down, -1), _Way(np.ascontiguousarray(crop[::-1, ::-1]), *up, 1)]
-    return ways if height > LONE * width else [*ways, _Way(np.ascontiguousarray(np.rot90(crop, -1)), *level, 0)]
+    return ways if height > LONE * width else [_Way(np.ascontiguousarray(np.rot90(crop, -1)), *level, 0), *ways]
 
 
 def _for_detection(image: Image) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def _findings(
         " - ".join([*(heading for heading in piece.headings if heading != quotes.table_header(piece)), *([opening] if opening else [])])
         for piece, opening in zip(evidence, openings, strict=True)
     ]
-    boxes = [index.word_boxes(piece.locator) if piece.modality is Modality.IMAGE else () for piece in evidence]
+    boxes = [index.word_boxes(piece.locator, recognised=True) if piece.modality is Modality.IMAGE else () for piece in evidence]
     wanted = asks_for_picture(question)
     pictures = [sight.seen(context.pictures[at]) if at in context.pictures and (wanted or not piece.text.strip()) else None for at, piece in enumerate(evidence)]
     passages = [Passage(head + piece.text, *rest) for piece, head, *rest in zip(evidence, before, titles, boxes, pictures, strict=True)]
@@ -216,7 +216,7 @@ class QuoteGenerator:
             said.append(Support(attempt.owner[i], start, end, at, at + end - start))
             yield lead + piece.text[start:end]
             text += lead + piece.text[start:end]
-        ablation = self._ablation(question, attempt, best)  # after the sentences, which do not wait for it
+        ablation = self._ablation(question, attempt, best, found)  # after the sentences, which do not wait for it
         said[0] = replace(said[0], ablation=ablation)
         short = (found.start, found.end) if found else _short(attempt, best)
         if short and short != (said[0].start, said[0].end):
@@ -233,13 +233,13 @@ class QuoteGenerator:
             draft = Draft(ABSTENTION, (), draft.confidence, abstained=True)
         return replace(draft, details=details)
 
-    def _ablation(self, question: str, attempt: Attempt, best: int) -> float | None:
-        """What the best sentence's evidence bears of the answer in it, see rag.types.Support."""
+    def _ablation(self, question: str, attempt: Attempt, best: int, found: Found | None) -> float | None:
+        """What the best sentence's evidence bears of the answer in it, or of what was looked up there, see rag.types.Support."""
         if self._reader is None:
             return None
-        finding, owner = attempt.findings[best], attempt.owner[best]
+        answer, owner = found or attempt.findings[best], attempt.owner[best]
         head = attempt.heads[owner]
-        fall = self._reader.ablation(question, attempt.windows, owner, (head + finding.start, head + finding.end))
+        fall = self._reader.ablation(question, attempt.windows, owner, (head + answer.start, head + answer.end))
         return None if fall is None else round(fall, 2)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:

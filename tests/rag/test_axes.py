@@ -21,6 +21,7 @@ def said(page: tuple[str, list], question: str) -> str | None:
 @pytest.mark.parametrize(("question", "value"), [
     ("What does the y axis of this chart say?", "Tonnes"), ("What is on the vertical axis?", "Tonnes"), ("horizontal axis label", "Crop"), ("What is measured on the x-axis of the harvest chart?", "Crop"),
     ("What does the y axis of the rainfall chart say?", None), ("How many tonnes of oats?", None), ("What is the highest value on the y axis?", None),
+    ("What is the value of rye on the y axis?", None), ("How high does the y axis go?", None), ("What is on the x axis and the y axis?", None),
     ("What is the title of the chart?", "Harvest of the parish"), ("What is the title of the book?", None),
 ])  # fmt: skip
 def test_a_chart(question: str, value: str | None) -> None:
@@ -29,7 +30,7 @@ def test_a_chart(question: str, value: str | None) -> None:
 
 def test_years_are_categories_and_figures_below_are_no_title() -> None:
     bars = (("8,842", 0.3, 0.3), ("4,905", 0.5, 0.6), ("2021", 0.3, 0.9), ("2022", 0.5, 0.9))
-    assert said(placed(("Visitors", 0.1, 0.1), *bars, ("Year", 0.4, 0.95)), "What is on the x axis?") == "Year"
+    assert said(placed(("Visitors", 0.1, 0.1), *bars, ("Year", 0.4, 0.93)), "What is on the x axis?") == "Year"
     assert said(placed(("Visitors", 0.1, 0.1), *bars), "What is on the x axis?") is None
 
 
@@ -38,6 +39,14 @@ def test_a_title_that_is_written_upwards_comes_before_what_stands_over_the_chart
     upwards = "Tonnes"
     page = text + upwards, [*boxes, (len(text), len(text) + len(upwards), 0.02, 0.4, 0.05, 0.6)]
     assert said(page, "What does the y axis show?") == "Tonnes"
+
+
+def test_notes_and_far_lines_are_no_titles_of_an_axis() -> None:
+    bars = (("Harvest", 0.3, 0.05), ("412", 0.3, 0.3), ("97", 0.5, 0.6), ("Rye", 0.3, 0.8), ("Oats", 0.5, 0.8))
+    assert said(placed(*bars, ("Source: parish books", 0.3, 0.83)), "What is on the x axis?") is None
+    assert said(placed(*bars, ("Crop", 0.4, 0.95)), "What is on the x axis?") is None
+    assert said(placed(*bars, ("Fiscal year", 0.35, 0.83)), "What is on the x axis?") == "Fiscal year"
+    assert said(placed(("Harvest", 0.05, 0.05), *bars[1:]), "What does the y axis show?") is None  # it is the chart's title
 
 
 def test_prose_has_no_axes() -> None:

@@ -42,6 +42,37 @@ def test_of_several_values_beside_a_name_none_is_said_where_no_column_is_named()
     assert said(table([["", "%", "+/-"], ["Liberals", "9", "3"], ["Greens", "4", "1"]]), "What is the % of Liberals?") is None
 
 
+def test_the_name_of_a_column_is_said_whole_or_it_is_another() -> None:
+    sheet = [["Year", "Deferred revenue", "Revenue"], ["2020", "120", "4,500"], ["2021", "130", ""]]
+    assert said(table(sheet), "What was the revenue in 2020?") == "4,500"
+    assert said(table(sheet), "What was the revenue in 2021?") is None
+
+
+def test_a_title_over_a_chart_or_a_table_is_no_column() -> None:
+    bars = placed(("Visitors to the mill", 0.25, 0.05), ("8,842", 0.3, 0.3), ("4,905", 0.4, 0.6), ("2022", 0.3, 0.9), ("2023", 0.4, 0.9))
+    assert said(bars, "How many visitors came to the mill in 2022?") == "8,842"
+    crops = placed(("Tonnes harvested", 0.25, 0.05), ("412", 0.3, 0.3), ("97", 0.4, 0.6), ("Maize", 0.29, 0.9), ("Barley", 0.39, 0.9))
+    assert said(crops, "How many tonnes of maize?") == "412"
+    years = placed(("Consolidated revenue", 0.45, 0.05), ("2022", 0.5, 0.1), ("2021", 0.6, 0.1), ("Products", 0.1, 0.15), ("5,000", 0.5, 0.15), ("4,000", 0.6, 0.15))
+    assert said(years, "What was the consolidated revenue in 2021?") is None
+
+
+def test_of_several_values_the_one_above_them_all_is_not_meant() -> None:
+    bill = placed(("ACME STORES", 0.4, 0.05), ("03/05/2021", 0.1, 0.1), ("14:32", 0.7, 0.1), ("Hemp rope", 0.1, 0.2), ("2", 0.5, 0.2), ("31.00", 0.7, 0.2))
+    assert said(bill, "How much was the hemp rope?") is None
+
+
+def test_who_is_no_number() -> None:
+    assert said(table([HEADER, *ROWS]), "Who scored for Margate, and what was the score?") is None
+
+
+def test_in_a_text_label_and_value_hold_all_that_is_asked() -> None:
+    slide = placed(("Headcount: 120", 0.1, 0.1), ("Plans for 2020", 0.1, 0.2))
+    assert asked_of_page("What was the headcount in 2020?", *slide, picture=False) is None
+    found = asked_of_page("What is the headcount?", *slide, picture=False)
+    assert found and slide[0][slice(*found[1])] == "120"
+
+
 def test_a_bill_has_no_columns_in_the_way() -> None:
     assert said(BILL, "How much VAT was paid at Pask's Ropes?") == "7.04"
 

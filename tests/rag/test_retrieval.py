@@ -32,6 +32,7 @@ def test_a_day_is_found_in_every_spelling(text: str) -> None:
 
 def test_years() -> None:
     assert years("FY2014, the season of 2021-22, 1953/54 and 12019 or 20140") == {2014, 2021, 2022, 1953, 1954}
+    assert years("2023-08-17, 1999-00") == {2023, 1999} and not years("1706.03762 IMG_2034 the 1930s, 2,000 W and 2000.5")
 
 
 def test_what_stands_under_another_year_is_not_said(tmp_path: Path) -> None:
