@@ -16,9 +16,10 @@ UNIT = re.compile(r"[(\[].*?[)\]]")  # of a column, in brackets behind its name
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A run, and the stems of its words."""
+    """A run, and the stems of its words; held: without its unit."""
 
     run: Run
+    all: frozenset[str]
     held: frozenset[str]
 
 
@@ -30,13 +31,13 @@ def crossings(question: str, text: str, boxes: Sequence[WordBox], around: str = 
     words, spare = stems(question) - ASKING, GENERIC | stems(around)
     if not words or COMPARES.search(question):
         return None
-    runs = [_Named(run, stems(UNIT.sub("", run.text)) or stems(run.text)) for run in runs_of(text, boxes)]
-    crossed = [(row, column) for row in runs if row.held and row.held <= words for column in _columns(row, words - row.held, runs)]
+    runs = [_Named(run, stems(run.text), stems(UNIT.sub("", run.text)) or stems(run.text)) for run in runs_of(text, boxes)]
+    crossed = [(row, column) for row in runs if row.held and row.held <= words for column in _columns(row, words - row.all, runs)]
     reckoned = {match[0].lower() for match in RECKONS.finditer(question)}
     found: dict[bool, set[tuple[Span, Span]]] = {True: set(), False: set()}  # by whether the question says the whole name of the column
     for row, column in crossed:
         said = set(re.findall(r"\w+", f"{row.run.text} {column.run.text}".lower()))
-        if words - row.held - column.held - spare or not column.held - spare <= words or any(set(re.findall(r"\w+", word)) - said for word in reckoned):
+        if words - row.all - column.all - spare or not column.held - spare <= words or any(set(re.findall(r"\w+", word)) - said for word in reckoned):
             continue  # it asks for more than these, or for another column
         found[column.held <= words] |= {((row.run.start, row.run.end), (cell.run.start, cell.run.end)) for cell in _under(column, row, runs)}
     return (found[True] or found[False]) if crossed else None
