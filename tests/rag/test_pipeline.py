@@ -101,7 +101,7 @@ def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Pa
                for _, answer in told for c in answer.citations)
     right = sum(any(" ".join(text.split()) in " ".join(c.quote.split()) for c in answer.citations for text in question["answers"]) for question, answer in told)
     declined = sum(answer.abstained for question, answer in told if question["unanswerable"])
-    assert right >= 47 and declined >= 10
+    assert right >= 47 and declined >= 12
 
 
 def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
