@@ -72,7 +72,7 @@ class Conversation:
 
         What a user can cause ends up in `turn.problem`.
         """
-        history = [turn.question for turn in self.turns if turn.question]
+        history = [] if files else self._asked()
         turn = Turn(question, tuple(Path(file).name for file in files))
         self.turns.append(turn)
         yield turn
@@ -127,6 +127,11 @@ class Conversation:
         answer, reader = (ours, self._own.reader) if dropped else (theirs, self.library.reader)
         yield answer.text
         yield Reply(answer, reader, dropped, time.perf_counter() - started)
+
+    def _asked(self) -> list[str]:
+        """The questions since files were last dropped, with which another subject begins, oldest first."""
+        first = max((at for at, turn in enumerate(self.turns) if turn.files), default=0)
+        return [turn.question for turn in self.turns[first:] if turn.question]
 
     def _is_empty(self) -> bool:
         return not self.library.reader.count() and (self._own is None or not self._own.reader.count())

@@ -11,6 +11,7 @@ from rag.labels import GENERIC, SAME_COLUMN, SAME_ROW, YEAR
 from rag.runs import Run, Span, WordBox, runs_of, shared
 from rag.support import stems
 
+LOW = 2.5  # heights of a row: what is higher is written upwards, beside a chart
 UNIT = re.compile(r"[(\[].*?[)\]]")  # of a column, in brackets behind its name
 
 
@@ -46,7 +47,8 @@ def crossings(question: str, text: str, boxes: Sequence[WordBox], around: str = 
 def _columns(row: _Named, words: frozenset[str], runs: Sequence[_Named]) -> Iterator[_Named]:
     """Runs above, but not over the row's name, that hold some of the words, or nothing but words that are asked of any page, and stand over one cell of the row, or beside one that does."""
     for one in runs:
-        if one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not _over(one, row):
+        low = one.run.box[3] - one.run.box[1] <= LOW * (row.run.box[3] - row.run.box[1])
+        if low and one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not _over(one, row):
             beside = [other for other in runs if other is not one and _level(other, one)]
             if len(_under(one, row, runs)) == 1 or (not _under(one, row, runs) and any(_over(other, row) or len(_under(other, row, runs)) == 1 for other in beside)):
                 yield one

@@ -1,4 +1,4 @@
-"""Which picture of the evidence shows what is asked for, and how sure that is: by the words that stand with it, else by what the reader and the tower see."""
+"""Which picture of the evidence, or slide, shows what is asked for, and how sure that is: by the words that stand with it, else by what the reader and the tower see."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from indexing.types import Modality
 from models.reader import Window
 from rag import sight, support
 from rag.query import to_be_shown
-from rag.types import Context
+from rag.types import Context, Evidence
 
 SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words")
 SHOWN = 0.75  # share of the words of what a picture is to show that tell it by themselves where they stand with it
+SLIDES = (".pptx", ".pptm", ".ppsx", ".ppsm")
+SLIDE = re.compile(r"\bslides?\b", re.IGNORECASE)
 WORDED = 0.9  # how sure that is where all do, which is not fitted
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Evidence number `at`, a picture; words: the share of what is asked for that stands with it."""
+    """Evidence number `at`, a picture or slide; words: the share of what is asked for that stands with it."""
 
     at: int
     words: float
@@ -29,12 +31,12 @@ class Candidate:
 
 
 def candidates(question: str, context: Context, windows: Sequence[Window]) -> list[Candidate]:
-    """The pictures among the evidence. windows: what a reader made of it, none without one."""
+    """The pictures among the evidence, and where a slide is asked for what stands on slides. windows: what a reader made of it, none without one."""
     asked = to_be_shown(question)
-    stems = support.stems(asked)
+    stems, slides = support.stems(asked), SLIDE.search(question)
     found = []
     for at, piece in enumerate(context.evidence):
-        if piece.modality is not Modality.IMAGE:
+        if piece.modality is not Modality.IMAGE and not (slides and piece.document.lower().endswith(SLIDES)):
             continue
         words = len(stems & support.stems(" ".join((*piece.headings, piece.text)))) / max(1, len(stems))
         judged = [one.judged for one in windows if one.passage == at and one.live]
@@ -54,6 +56,14 @@ def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> t
     sure = support.probability(np.array([one.features for one in found]), weights, bias)
     at = int(np.argmax(sure))
     return found[at].at, round(float(sure[at]), 4)
+
+
+def title(question: str, piece: Evidence) -> tuple[str, tuple[int, int]]:
+    """What a picture or slide is called, and the line of its words that is quoted for it: that line, or the heading over it where that says more of what is asked for."""
+    stems, (start, end) = support.stems(to_be_shown(question)), line(question, piece.text)
+    said = piece.text[start:end]
+    over = max(reversed(piece.headings), key=lambda heading: len(stems & support.stems(heading)), default="")
+    return (over if not said or len(stems & support.stems(over)) > len(stems & support.stems(said)) else said) or piece.document, (start, end)
 
 
 def line(question: str, text: str) -> tuple[int, int]:

@@ -255,9 +255,7 @@ class QuoteGenerator:
         if found is None:
             return None
         at, confidence = found
-        piece = context.evidence[at]
-        start, end = shown.line(question, piece.text)
-        title = piece.text[start:end] or (piece.headings[-1] if piece.headings else piece.document)
+        title, (start, end) = shown.title(question, context.evidence[at])
         return Draft(title, (Support(at, start, end, 0, len(title) if end else 0),), confidence, abstained=False)
 
 

@@ -120,6 +120,14 @@ def test_a_question_that_points_back_carries_the_one_before(index: Path) -> None
     assert [turn.question for turn in talk.turns] == ["Where is the lantern?"]
 
 
+def test_dropped_files_begin_another_subject(index: Path, dropped: Path) -> None:
+    said = Said(Kittiwake=0.6)
+    talk = Conversation(open_with(index, said))
+    for question, files in (("Who owns the lantern?", []), ("What does this say?", [dropped]), ("And who built it?", [])):
+        last(talk.take(question, files))
+    assert "What does this say?" in said.asked and said.asked[-1] == "What does this say? And who built it?"
+
+
 def test_what_a_user_can_cause_is_a_line_of_the_turn(tmp_path: Path, index: Path) -> None:
     talk = Conversation(open_with(index, Said()))
     assert "cannot keep the files" in last(talk.take("?", [tmp_path / "nowhere.txt"])).problem

@@ -57,6 +57,13 @@ def test_a_title_over_a_chart_or_a_table_is_no_column() -> None:
     assert said(years, "What was the consolidated revenue in 2021?") is None
 
 
+def test_what_is_written_up_beside_a_chart_is_no_column() -> None:
+    text, boxes = placed(("97", 0.2, 0.6), ("301", 0.4, 0.3), ("South", 0.2, 0.9), ("West", 0.4, 0.9))
+    axis = "Revenue in millions"
+    page = text + axis, [*boxes, (len(text), len(text) + len(axis), 0.02, 0.3, 0.05, 0.7)]
+    assert said(page, "What was the revenue in West?") == "301"
+
+
 def test_of_several_values_the_one_above_them_all_is_not_meant() -> None:
     bill = placed(("ACME STORES", 0.4, 0.05), ("03/05/2021", 0.1, 0.1), ("14:32", 0.7, 0.1), ("Hemp rope", 0.1, 0.2), ("2", 0.5, 0.2), ("31.00", 0.7, 0.2))
     assert said(bill, "How much was the hemp rope?") is None

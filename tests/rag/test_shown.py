@@ -39,6 +39,16 @@ RED = webp("red")
 POOL = Context((evidence("The red gate."), picture("The red gate"), picture(""), picture("A pond in summer")), {2: RED})
 
 
+def test_a_slide_is_shown_by_its_heading_where_one_is_asked_for() -> None:
+    slide = replace(evidence("Bakers | 44 %", "talk.pptx"), headings=("Open day", "Where the flour went in 2023"))
+    pool = Context((evidence("Flour went to bakers.", "a.txt"), slide))
+    assert [one.at for one in shown.candidates("Which slide shows where the flour went?", pool, [])] == [1]
+    assert shown.candidates("Which chart shows where the flour went?", pool, []) == []
+    assert shown.title("Which slide shows where the flour went?", slide) == ("Where the flour went in 2023", (0, 13))
+    assert shown.title("Which slide shows the bakers?", slide) == ("Bakers | 44 %", (0, 13))
+    assert shown.title("Which slide shows the moon?", replace(slide, text="")) == ("Where the flour went in 2023", (0, 0))
+
+
 def test_what_is_known_of_each_picture() -> None:
     windows = [window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), window(3, -math.inf, -math.inf, live=False)]
     found = shown.candidates("photo of the red gate", POOL, windows)
