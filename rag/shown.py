@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from indexing.loaders import is_picture
 from indexing.types import Modality
 from models.reader import Window
 from rag import sight, support
@@ -23,11 +24,13 @@ WORDED = 0.9  # how sure that is where all do, which is not fitted
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Evidence number `at`, a picture or slide; words: the share of what is asked for that stands with it."""
+    """Evidence number `at`, a picture or slide; words: the share of what is asked for that stands with it. Headings are over a slide and name a picture that is a file of its
+    own; over a figure of a document they are over much besides, so that they tell nothing by themselves.
+    """
 
     at: int
     words: float
-    features: list[float]  # SHOWN_FEATURES
+    features: list[float]  # SHOWN_FEATURES, where words are those of headings too
 
 
 def candidates(question: str, context: Context, windows: Sequence[Window]) -> list[Candidate]:
@@ -38,11 +41,12 @@ def candidates(question: str, context: Context, windows: Sequence[Window]) -> li
     for at, piece in enumerate(context.evidence):
         if piece.modality is not Modality.IMAGE and not (slides and piece.document.lower().endswith(SLIDES)):
             continue
-        words = len(stems & support.stems(" ".join((*piece.headings, piece.text)))) / max(1, len(stems))
+        own = () if piece.modality is Modality.IMAGE and not is_picture(piece.document) else piece.headings
+        words, around = (len(stems & support.stems(" ".join((*over, piece.text)))) / max(1, len(stems)) for over in (own, piece.headings))
         judged = [one.judged for one in windows if one.passage == at and one.live]
         read = np.clip(np.max(judged, 0), -support.SUREST, support.SUREST).tolist() if judged else [-support.SUREST] * 2
         likeness = sight.likeness(question, context.pictures[at]) if windows and at in context.pictures else 0.0
-        found.append(Candidate(at, words, [*read, likeness, words]))
+        found.append(Candidate(at, words, [*read, likeness, around]))
     return found
 
 

@@ -39,6 +39,14 @@ RED = webp("red")
 POOL = Context((evidence("The red gate."), picture("The red gate"), picture(""), picture("A pond in summer")), {2: RED})
 
 
+def test_a_heading_over_a_figure_of_a_document_does_not_tell_what_it_shows() -> None:
+    figure = replace(evidence("A neuron.", "chapter.md", modality=Modality.IMAGE), headings=("Linear regression as a neural network",))
+    [found] = shown.candidates("Which diagram shows a neural network?", Context((figure,)), [])
+    assert found.words == 0 and found.features[-1] == 1
+    [found] = shown.candidates("Which diagram shows a neural network?", Context((replace(figure, document="neural network.png"),)), [])
+    assert found.words == 1
+
+
 def test_a_slide_is_shown_by_its_heading_where_one_is_asked_for() -> None:
     slide = replace(evidence("Bakers | 44 %", "talk.pptx"), headings=("Open day", "Where the flour went in 2023"))
     pool = Context((evidence("Flour went to bakers.", "a.txt"), slide))
