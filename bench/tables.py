@@ -72,7 +72,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30, help="tables")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    given = Material([], read_tables([options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLES if (options.data / "qa" / "dev" / f"{name}.jsonl.gz").exists()]))
+    files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLES]
+    given = Material([], read_tables([file for file in files if file.exists()]))
     rng, pages = random.Random(0), []
     while len(pages) < options.count:
         page = drawn("table", given, rng)

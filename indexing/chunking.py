@@ -79,15 +79,18 @@ def _units(document: Document) -> Iterator[_Unit]:
     whole = {places.get(picture.page, -1): at for at, picture in enumerate(document.pictures) if picture.block < 0}
     title = (document.title,) if document.title else ()
 
+    def page_of(block: Block) -> int:
+        return bisect.bisect_right(starts, block.start) - 1
+
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
-        page = bisect.bisect_right(starts, block.start) - 1
+        page = page_of(block)
         return _Unit(block.start, block.end, headings, page, modality, block.kind, section, picture=whole.get(page) if document.modality is Modality.IMAGE else None)
 
     def headings(block: Block) -> tuple[str, ...]:
         """The title, what the page is called, and the path down to the block; a name that is said twice in turn once."""
-        at = bisect.bisect_right(starts, block.start) - 1
-        label = document.pages[at].label if at >= 0 else ""
-        texts = [*title, *([label] if label else []), *(text for _, text in path)]
+        at = page_of(block)
+        label = (document.pages[at].label,) if at >= 0 and document.pages[at].label else ()
+        texts = [*title, *label, *(text for _, text in path)]
         return tuple(text for text, before in zip(texts, [None, *texts], strict=False) if text != before)
 
     for number, block in enumerate(document.blocks):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from rag.cells import COMPARES
-from rag.labels import GENERIC, SAME_COLUMN, SAME_ROW, YEAR
-from rag.runs import Run, Span, WordBox, is_figure, runs_of, shared
+from rag.labels import GENERIC, YEAR
+from rag.runs import Run, Span, WordBox, is_figure, level, over, runs_of
 from rag.support import stems
 
 AXIS = re.compile(r"\b(?:(?P<across>x|horizontal|bottom)|y|vertical|left)[\s-]?axis\b", re.IGNORECASE)
@@ -44,7 +44,7 @@ def _categories(runs: Sequence[Run], words: Sequence[Run]) -> list[Run]:
             continue
         top, first = min(word.box[1] for word in names), min(word.box[0] for word in names)
         above = [one for one in figures if one.box[3] <= top]
-        bars = {id(one) for word in names for one in above if shared(one.box[0], one.box[2], word.box[0], word.box[2]) >= SAME_COLUMN}
+        bars = {id(one) for word in names for one in above if over(one, word)}
         parts = [one for one in runs if any(one.start <= word.start < one.end for word in names)]
         if (len(names) > 1 and len(bars) > 1) or (len(parts) > 1 and sum(_middle(one) < first for one in above) > 2):
             return names
@@ -55,7 +55,7 @@ def _rows(words: Sequence[Run]) -> list[list[Run]]:
     """From below."""
     rows: list[list[Run]] = []
     for word in sorted(words, key=lambda one: one.box[1]):
-        if rows and shared(rows[-1][0].box[1], rows[-1][0].box[3], word.box[1], word.box[3]) >= SAME_ROW:
+        if rows and level(rows[-1][0], word):
             rows[-1].append(word)
         else:
             rows.append([word])

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.cells import ASKING, COMPARES, RECKONS
-from rag.labels import GENERIC, SAME_COLUMN, SAME_ROW, YEAR
-from rag.runs import Run, Span, WordBox, runs_of, shared
+from rag.labels import GENERIC, YEAR
+from rag.runs import Run, Span, WordBox, level, over, runs_of
 from rag.support import stems
 
 LOW = 2.5  # heights of a row: what is higher is written upwards, beside a chart
@@ -48,20 +48,13 @@ def _columns(row: _Named, words: frozenset[str], runs: Sequence[_Named]) -> Iter
     """Runs above, but not over the row's name, that hold some of the words, or nothing but words that are asked of any page, and stand over one cell of the row, or beside one that does."""
     for one in runs:
         low = one.run.box[3] - one.run.box[1] <= LOW * (row.run.box[3] - row.run.box[1])
-        if low and one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not _over(one, row):
-            beside = [other for other in runs if other is not one and _level(other, one)]
-            if len(_under(one, row, runs)) == 1 or (not _under(one, row, runs) and any(_over(other, row) or len(_under(other, row, runs)) == 1 for other in beside)):
+        if low and one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not over(one.run, row.run):
+            beside = [other for other in runs if other is not one and level(other.run, one.run)]
+            if len(_under(one, row, runs)) == 1 or (not _under(one, row, runs) and any(over(other.run, row.run) or len(_under(other, row, runs)) == 1 for other in beside)):
                 yield one
 
 
 def _under(column: _Named, row: _Named, runs: Sequence[_Named]) -> list[_Named]:
     """Runs in the row of one run, but for it, that stand under another. Of a row of years none: they are names of columns."""
-    return [one for one in runs if one is not row and _level(one, row) and _over(column, one) and not (YEAR.fullmatch(one.run.text) and YEAR.fullmatch(row.run.text))]
+    return [one for one in runs if one is not row and level(one.run, row.run) and over(column.run, one.run) and not (YEAR.fullmatch(one.run.text) and YEAR.fullmatch(row.run.text))]
 
-
-def _level(one: _Named, other: _Named) -> bool:
-    return shared(one.run.box[1], one.run.box[3], other.run.box[1], other.run.box[3]) >= SAME_ROW
-
-
-def _over(one: _Named, other: _Named) -> bool:
-    return shared(one.run.box[0], one.run.box[2], other.run.box[0], other.run.box[2]) >= SAME_COLUMN

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rag.cells import ASKING, COMPARES
 from rag.dates import days
-from rag.runs import Run, Span, WordBox, is_figure, lines_of, runs_of, shared
+from rag.runs import Run, Span, WordBox, is_figure, level, lines_of, over, runs_of
 from rag.support import stems
 
 # what is asked of any page, and what it may be called
@@ -33,7 +33,6 @@ ALIASES = (  # what bills call the same, and those who ask about them
 )
 YEAR = re.compile(r"(?:19|20)\d\d")
 TRAILING = re.compile(r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s*[.…]{2,}\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$")
-SAME_ROW, SAME_COLUMN = 0.5, 0.5  # of the smaller one: how much of their heights or widths two runs share
 BELOW = 2.5  # heights of a label: how far below it a value may stand
 
 
@@ -51,12 +50,12 @@ def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str 
         return None
     found: dict[tuple[int, bool], dict[Span, Span]] = {}  # how good: labels by values
     for run in [*runs, *_under_bars(runs, text, boxes)] or lines_of(text):
-        for label, over, (start, end) in _values(run, runs):
+        for label, below, (start, end) in _values(run, runs):
             named = _named(label)
             if alone and words - named - GENERIC - stems(around):
                 continue
             if named - GENERIC and named <= words and not text[start:end].endswith(":") and looks_wanted(question, text[start:end]):
-                found.setdefault((len(named), over), {})[start, end] = (run.start, run.start + len(label))
+                found.setdefault((len(named), below), {})[start, end] = (run.start, run.start + len(label))
     best = found[max(found)] if found else {}
     return next(((label, value) for value, label in best.items()), None) if len(best) == 1 else None
 
@@ -90,8 +89,8 @@ def _under_bars(runs: Sequence[Run], text: str, boxes: Sequence[WordBox]) -> lis
     figures, found = [one for one in runs if is_figure(one.text)], []
     for run in (run for run in runs if " " in run.text):
         words = [one for box in boxes if run.start <= box[0] < run.end for one in runs_of(text, [box])]
-        over = [{one for one in figures if one.box[3] <= run.box[1] and shared(one.box[0], one.box[2], word.box[0], word.box[2]) >= SAME_COLUMN} for word in words]
-        if len(words) > 1 and all(over) and len(frozenset().union(*over)) == sum(map(len, over)):
+        above = [{one for one in figures if one.box[3] <= run.box[1] and over(one, word)} for word in words]
+        if len(words) > 1 and all(above) and len(frozenset().union(*above)) == sum(map(len, above)):
             found += words
     return found
 
@@ -106,7 +105,7 @@ def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
     colon = run.text.endswith(":")
     label = run.text.rstrip(": ")
     left, top, right, bottom = run.box
-    beside = [one for one in runs if one is not run and one.box[0] >= right - 0.2 * (right - left) and shared(one.box[1], one.box[3], top, bottom) >= SAME_ROW]
+    beside = [one for one in runs if one is not run and one.box[0] >= right - 0.2 * (right - left) and level(one, run)]
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
         named_alike = YEAR.fullmatch(label) and YEAR.fullmatch(nearest.text)  # a row of years under bars
@@ -114,7 +113,7 @@ def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
             if colon or len(beside) == 1:  # else it is any of several
                 yield label, False, (nearest.start, nearest.end)
             return
-    column = [one for one in runs if one is not run and shared(one.box[0], one.box[2], left, right) >= SAME_COLUMN]
+    column = [one for one in runs if one is not run and over(one, run)]
     above = [one for one in column if one.box[3] <= top + 0.3 * (bottom - top) and is_figure(one.text) and not _labelled(one, runs)]
     below = [one for one in column if one.box[1] >= bottom - 0.3 * (bottom - top) and one.box[1] - bottom <= BELOW * (bottom - top)]
     if colon and below:

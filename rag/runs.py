@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vision.reading_order import same_row
+
 Span = tuple[int, int]  # characters start..end
 Box = tuple[float, float, float, float]
 WordBox = tuple[int, int, float, float, float, float]  # characters start..end; left, top, right, bottom, 0..1 of the page
 
 GAP = 1.6  # letters: what parts two runs
+SAME_COLUMN = 0.5  # of the narrower one: how much of their widths two runs share
 FIGURE = re.compile(r"\S*\d\S*(?:\s\S{1,3})?")  # and perhaps its unit
 
 
@@ -47,9 +50,15 @@ def is_figure(text: str) -> bool:
     return bool(FIGURE.fullmatch(text)) and sum(map(str.isdigit, text)) >= sum(map(str.isalpha, text))
 
 
-def shared(low: float, high: float, other_low: float, other_high: float) -> float:
-    """The share of the shorter of two lengths that lies in the other one; below 0 where they are apart."""
-    return (min(high, other_high) - max(low, other_low)) / max(1e-9, min(high - low, other_high - other_low))
+def level(one: Run, other: Run) -> bool:
+    """Whether two runs stand in one row."""
+    return same_row(one.box, other.box)
+
+
+def over(one: Run, other: Run) -> bool:
+    """Whether two runs stand in one column, whichever is above."""
+    left, right = max(one.box[0], other.box[0]), min(one.box[2], other.box[2])
+    return right - left >= SAME_COLUMN * min(one.box[2] - one.box[0], other.box[2] - other.box[0])
 
 
 def _run(text: str, words: Sequence[WordBox]) -> Run:

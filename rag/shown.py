@@ -65,9 +65,8 @@ def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> t
 def title(question: str, piece: Evidence) -> tuple[str, tuple[int, int]]:
     """What a picture or slide is called, and the line of its words that is quoted for it: that line, or the heading over it where that says more of what is asked for."""
     stems, (start, end) = support.stems(to_be_shown(question)), line(question, piece.text)
-    said = piece.text[start:end]
-    over = max(reversed(piece.headings), key=lambda heading: len(stems & support.stems(heading)), default="")
-    return (over if not said or len(stems & support.stems(over)) > len(stems & support.stems(said)) else said) or piece.document, (start, end)
+    names = [name for name in (piece.text[start:end], *reversed(piece.headings)) if name]
+    return max(names, key=lambda name: len(stems & support.stems(name)), default=piece.document), (start, end)
 
 
 def line(question: str, text: str) -> tuple[int, int]:
