@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 from ui.server import LOOPBACK, launch
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def _api(rag: RagPipeline, local: bool) -> None:
     """Named endpoints, for programs: what the command line answers with --json, under the same names."""
     import gradio as gr
 
-    from indexing.build import build
-    from indexing.uploads import forget
+    from indexing.build.run import build
+    from indexing.build.uploads import forget
 
     directory = rag.reader.directory
 
@@ -91,8 +91,8 @@ def _renamed(found: Any) -> Any:
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, which reads it then
-    from indexing.build import build
-    from indexing.schema import FILE
+    from indexing.build.run import build
+    from indexing.stores.schema import FILE
     from rag.pipeline import RagPipeline
 
     try:
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python app.py", description="Ask your documents in the browser.")
     parser.add_argument("--index", type=Path, default=Path("index"), metavar="DIR", help="the index directory (default: index)")
     parser.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
-    parser.add_argument("--adapter", metavar="DIR", help="what python -m models.finetune wrote (embedded only)")
+    parser.add_argument("--adapter", metavar="DIR", help="what python -m models.training.finetune wrote (embedded only)")
     parser.add_argument("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped one (embedded only)")
     parser.add_argument("--host", metavar="NAME", help="where to listen (default: GRADIO_SERVER_NAME, else 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, metavar="N", help="the port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")

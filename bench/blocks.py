@@ -16,13 +16,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from models import shipped
-from models.ablation import Decoder
-from models.int8 import Encoder
-from models.kept import Kept
-from models.qa import read_qa
-from models.reader import Reader
-from models.windows import Passage
+from models.reader import shipped_weights
+from models.reader.ablation import Decoder
+from models.reader.extractive_reader import Reader
+from models.reader.onnx_encoder import Encoder
+from models.reader.state_cache import Kept
+from models.reader.windows import Passage
+from models.training.question_sets import read_qa
 
 BLOCKS = (1, 4, 16, 64)
 QUESTIONS = 9
@@ -45,13 +45,13 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", type=Path, nargs="+", default=[shipped.FOLDER], help="folders of shipped weights")
+    parser.add_argument("--model", type=Path, nargs="+", default=[shipped_weights.FOLDER], help="folders of shipped weights")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = read_qa(options.data / "qa" / "dev" / "squad2_dev.jsonl.gz")
     passages = [Passage(text, title) for text, title in {row.context: row.title for row in rows}.items()]
     questions = [row.question for row in rows[:: len(rows) // QUESTIONS][:QUESTIONS]]
-    opened = {str(model): (shipped.encoder(shipped.describe(model)), shipped.decoder(shipped.describe(model))) for model in options.model}
+    opened = {str(model): (shipped_weights.encoder(shipped_weights.describe(model)), shipped_weights.decoder(shipped_weights.describe(model))) for model in options.model}
     measured: dict[str, dict[int, dict[str, dict[str, float]]]] = {name: {} for name in opened}
     for count in BLOCKS:
         for name, (encoder, decoder) in opened.items():

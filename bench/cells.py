@@ -3,8 +3,8 @@
     python bench/cells.py FILE...                              the table given
     python bench/cells.py FILE... --among FILE --work DIR      the table among those of AMONG other questions, found by search
 
-FILES are questions with a table as their passage (DATA/qa/dev/wtq...). Given, the row is the only one that holds the most words of the question; rag.cells does the rest.
-Among others, rag.lookup does all, and as many questions whose table is not there are asked too. Figures count as right whatever sign or unit goes with them.
+FILES are questions with a table as their passage (DATA/qa/dev/wtq...). Given, the row is the only one that holds the most words of the question; rag.lookups.table_cells does the rest.
+Among others, rag.lookups.decide does all, and as many questions whose table is not there are asked too. Figures count as right whatever sign or unit goes with them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexing.build import build
-from models.cell import CELL
-from models.qa import QaRow, read_qa
-from rag import context, quotes
-from rag.cells import asked_cell
-from rag.generators.quote import CHUNKS
-from rag.lookup import look_up
+from indexing.build.run import build
+from models.common.cell_separator import CELL
+from models.training.question_sets import QaRow, read_qa
+from rag import context
+from rag.generators.quote import quotable_spans
+from rag.generators.quote.generator import CHUNKS
+from rag.generators.quote.sentence_features import stems
+from rag.lookups.decide import look_up
+from rag.lookups.table_cells import asked_cell
 from rag.pipeline import RagPipeline
-from rag.support import stems
 
 AMONG, ELSEWHERE = 1500, 600  # questions whose tables stand beside; questions whose tables are not there
 
@@ -43,7 +44,7 @@ def given(row: QaRow) -> str | None:
 
 def found(rag: RagPipeline, row: QaRow) -> str | None:
     pieces = context.pack(rag.search(row.question, rag.config.top_k), rag.config.context_tokens, rag.reader).evidence[:CHUNKS]
-    cell = look_up(row.question, pieces, [quotes.candidates(piece.text) for piece in pieces], rag.reader)
+    cell = look_up(row.question, pieces, [quotable_spans.candidates(piece.text) for piece in pieces], rag.reader)
     return cell and pieces[cell.at].text[cell.start : cell.end]
 
 

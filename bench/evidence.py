@@ -2,8 +2,8 @@
 
     python bench/evidence.py DATA NEGATIVES [--model DIR]
 
-NEGATIVES is what bench/hard_negatives.py wrote; only questions with all 19 other candidates count. The reader orders them by its
-evidence head (`--model`: a folder of models.train; else the shipped weights), beside BM25, dense and their fusion.
+NEGATIVES is what rag/training/hard_negatives.py wrote; only questions with all 19 other candidates count. The reader orders them by its
+evidence head (`--model`: a folder of models.training.train; else the shipped weights), beside BM25, dense and their fusion.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.evaluate import open_reader
-from models.metrics import mean
-from models.qa import ANSWERED_SETS, read_qa
-from models.windows import Passage
+from models.common.metrics import mean
+from models.reader.windows import Passage
+from models.training.evaluate import open_reader
+from models.training.question_sets import ANSWERED_SETS, read_qa
 
 CHANNELS = ("bm25", "dense", "fused")
 CANDIDATES = 19

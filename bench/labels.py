@@ -1,6 +1,6 @@
 """How often what is read beside a label is right: `python bench/labels.py [--count N]`, on drawn receipts, forms and charts.
 
-Pages and OCR's mistakes are drawn by script, see bench/make_pages.py; no picture is read. Each fact is asked for on its page, and on that page without it. Questions that no label
+Pages and OCR's mistakes are drawn by script, see rag/training/make_pages.py; no picture is read. Each fact is asked for on its page, and on that page without it. Questions that no label
 answers are left to the reader.
 """
 
@@ -12,11 +12,11 @@ from collections import Counter, defaultdict
 
 from tqdm import tqdm
 
-from bench.make_pages import alike, document
 from bench.pages import SEED, drawn
 from indexing.boxes import words_within
-from rag.lookup import asked_of_page
-from vision.rendered.fact import Fact, Rendered
+from rag.lookups.decide import asked_of_page
+from rag.training.make_pages import alike, document
+from vision.training.rendered.fact import Fact, Rendered
 
 
 def said(page: Rendered, question: str, without: tuple[int, ...], rng: random.Random) -> str | None:

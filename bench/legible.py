@@ -1,4 +1,4 @@
-"""How right OCR reads pages that are blurred more and more, beside its own confidence: `python bench/legible.py`. indexing.loaders.ocr_lines.LEGIBLE is chosen by it."""
+"""How right OCR reads pages that are blurred more and more, beside its own confidence: `python bench/legible.py`. indexing.loaders.images.ocr_lines.LEGIBLE is chosen by it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from vision.ocr import read_lines
-from vision.rendered.sheet import Sheet
+from vision.training.rendered.sheet import Sheet
 
 TEXT = ["The", "sluice", "keeper", "wrote", "in", "the", "ledger", "that", "the", "north", "gate", "had", "opened", "at", "half", "past", "four,", "and", "that", "nine", "tons", "of", "barley", "were", "ground", "before", "the", "tide", "turned", "back", "toward", "the", "sea", "wall", "in", "March"]
 

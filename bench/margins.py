@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from indexing.sentences import sentences
-from models import shipped
-from models.cell import CELL
-from models.metrics import squad
-from models.qa import read_qa
-from models.reader import Reader
-from models.windows import Passage
-from rag import quotes
-from rag.cells import named_cells
-from rag.generators.quote import CLEAR, LONGEST_SHORT, best_part
+from models.common.cell_separator import CELL
+from models.common.metrics import squad
+from models.reader import shipped_weights
+from models.reader.extractive_reader import Reader
+from models.reader.windows import Passage
+from models.training.question_sets import read_qa
+from rag.generators.quote import quotable_spans
+from rag.generators.quote.generator import CLEAR, LONGEST_SHORT, best_part
+from rag.lookups.table_cells import named_cells
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "tatqa", "fairytaleqa", "covidqa", "policyqa")
 TABLES = ("wtq", "tatqa")
@@ -40,7 +40,7 @@ def cells(data: Path, limit: int, reader: Reader) -> tuple[int, int, int]:
             if CELL not in row.context[start:end] or row.context[start:end] == header:
                 continue
             asked += 1
-            best = best_part(reader.study(row.question, [Passage(row.context, row.title)], [quotes.parts(row.context, start, end)])[0][0])
+            best = best_part(reader.study(row.question, [Passage(row.context, row.title)], [quotable_spans.parts(row.context, start, end)])[0][0])
             named = [(start + left, start + right) for left, right in named_cells(row.question, header, row.context[start:end])]
             cell = next((cell for cell in named if cell[0] <= best.start < cell[1]), None)
             if cell and best.margin >= CLEAR:
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--limit", type=int, default=120, help="questions of a set")
     options = parser.parse_args()
-    reader, found = Reader(shipped.encoder(shipped.describe())), []
+    reader, found = Reader(shipped_weights.encoder(shipped_weights.describe())), []
     for name in SETS:
         for row in [row for row in read_qa(options.data / "qa" / "dev" / f"{name}.jsonl.gz") if row.answers and row.answers[0].start >= 0][: options.limit]:
             unit = next((unit for unit in sentences(row.context) if unit[0] <= row.answers[0].start < unit[1]), None)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.metrics import mean
-from models.prose import read_prose
+from models.common.metrics import mean
+from models.training.prose import read_prose
 from vision.ocr import read_lines
-from vision.rendered.sheet import FACES, Sheet
+from vision.training.rendered.sheet import FACES, Sheet
 
 DPI = 150
 WIDTH, HEIGHT, MARGIN = round(8.27 * DPI), round(11.69 * DPI), DPI

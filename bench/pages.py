@@ -14,17 +14,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from indexing.build import build
+from indexing.build.run import build
 from indexing.types import Box
-from models.metrics import mean
+from models.common.metrics import mean
 from rag.pipeline import RagPipeline
 from rag.types import Answer
-from vision.rendered.charts import chart
-from vision.rendered.fact import Fact, Rendered
-from vision.rendered.forms import form
-from vision.rendered.receipts import receipt
+from vision.training.rendered.charts import chart
+from vision.training.rendered.fact import Fact, Rendered
+from vision.training.rendered.forms import form
+from vision.training.rendered.receipts import receipt
 
-SEED = 10_000_000  # from here on; bench/make_pages.py draws from one stream that begins at 0
+SEED = 10_000_000  # from here on; rag/training/make_pages.py draws from one stream that begins at 0
 IOU = 0.5
 GOODS = ["Oatmeal", "Brown bread", "Lamp oil", "Hemp rope", "Nails 40 mm", "Soap", "Blue ink", "Candles", "Rye flour", "Twine", "Sea salt", "Door hinge"]
 WARES = ["Wheat", "Barley", "Oats", "Rye", "Beans", "Peas", "Maize", "Hops"]

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from rag import RagPipeline
-from rag.benchmarks import Question, read_questions
+from rag.beir import Question, read_questions
 
 DEPTHS = (1, 5, 10)
 CHANNELS = {"dense": ("dense",), "bm25": ("bm25",), "fused": ("dense", "bm25")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 
-from indexing.loaders import pdf
+from indexing.loaders.pdf import pdf_document
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     options = parser.parse_args()
     began = time.perf_counter()
-    documents = [document for path in options.files for document in pdf.load(path, lambda: None)]
+    documents = [document for path in options.files for document in pdf_document.load(path, lambda: None)]
     middle = time.perf_counter()
     for path in options.files:
         for page in pdfium.PdfDocument(path):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing.build import build
-from models.qa import read_qa
-from rag import RagPipeline, retriever
+from indexing.build.run import build
+from models.training.question_sets import read_qa
+from rag import RagPipeline
+from rag.retrieve import retriever
 from vision.images import to_rgb
-from vision.pairs import pairs
+from vision.training.image_text_pairs import pairs
 
 MOST = {"icon": 120, "emoji": 40, "figure": 60, "photo": 90}
 SETS, PASSAGES = ("squad2_dev", "policyqa", "covidqa"), 350

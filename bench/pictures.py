@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from indexing.build import build
+from indexing.build.run import build
 from rag import RagPipeline
-from vision.pairs import Pair, pairs
+from vision.training.image_text_pairs import Pair, pairs
 
 TOP = 10
 ROWS = (("pixels", False, ("image",)), ("words on it", False, ("dense", "bm25")), ("pixels + words", False, ("dense", "bm25", "image")),

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models import shipped
-from models.metrics import squad
-from models.qa import QaRow, read_qa
-from models.reader import Finding, Reader
-from models.windows import Passage
+from models.common.metrics import squad
+from models.reader import shipped_weights
+from models.reader.extractive_reader import Finding, Reader
+from models.reader.windows import Passage
+from models.training.question_sets import QaRow, read_qa
 
 PARTS = 4
 RIGHT = 0.8  # F1
@@ -60,9 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--limit", type=int, default=100, help="questions of each file (100)")
-    parser.add_argument("--model", type=Path, default=shipped.FOLDER)
+    parser.add_argument("--model", type=Path, default=shipped_weights.FOLDER)
     options = parser.parse_args()
-    made = list(all_read(Reader(shipped.encoder(shipped.describe(options.model))), options.files, options.limit))
+    made = list(all_read(Reader(shipped_weights.encoder(shipped_weights.describe(options.model))), options.files, options.limit))
     own = sorted((one for one in made if one.kind.startswith("answered") and np.isfinite(one.margin)), key=lambda one: -one.margin)
     groups = {f"answerable, {part + 1} of {PARTS} from the clearest": own[part * len(own) // PARTS : (part + 1) * len(own) // PARTS] for part in range(PARTS)}
     groups |= {kind: [one for one in made if one.kind == kind] for kind in sorted({one.kind for one in made})}

@@ -108,7 +108,7 @@ def main() -> int:
     from playwright.sync_api import sync_playwright
 
     from app import build_app
-    from indexing.build import build
+    from indexing.build.run import build
     from rag.pipeline import RagPipeline
     from ui.server import launch
 

@@ -34,11 +34,11 @@ WORDS = 115  # of a chunk: about 150 tokens of this prose
 
 FLOOR = """
 import json, sys, time
-from models.torchvision_ops import ensure_operators
+from models.common.torchvision_ops import ensure_operators
 ensure_operators()
 from sentence_transformers import SentenceTransformer
 import faiss
-from models.base import folder
+from models.common.base_encoder import folder
 texts = json.load(open(sys.argv[1]))
 model = SentenceTransformer(str(folder()), device="cpu")
 model.encode(texts[:32])
@@ -54,7 +54,7 @@ print(time.perf_counter() - start)
 TXTAI = """
 import json, sys, time
 sys.path.insert(0, sys.argv[4])
-from models.torchvision_ops import ensure_operators
+from models.common.torchvision_ops import ensure_operators
 ensure_operators()
 from txtai import Embeddings
 texts = json.load(open(sys.argv[1]))
@@ -68,7 +68,7 @@ print(time.perf_counter() - start)
 
 FOLIO = """
 import sys, time
-from indexing.build import build
+from indexing.build.run import build
 start = time.perf_counter()
 summary = build([sys.argv[1]], sys.argv[2])
 print(time.perf_counter() - start)
@@ -115,7 +115,7 @@ def timed(python: str, code: str, *arguments: object) -> float:
 
 
 def bench_index(options: argparse.Namespace) -> None:
-    from models.base import folder
+    from models.common.base_encoder import folder
 
     texts = passages(options.data, 1500)
     with tempfile.TemporaryDirectory() as work:
@@ -135,7 +135,7 @@ def bench_index(options: argparse.Namespace) -> None:
 
 
 def index_of(data: Path, work: Path, count: int) -> Path:
-    from indexing.build import build
+    from indexing.build.run import build
 
     write_corpus(passages(data, count), work / "corpus.jsonl")
     build([work / "corpus.jsonl"], work / "index")
@@ -183,7 +183,7 @@ def bench_cold(options: argparse.Namespace) -> None:
 
 
 def bench_rerun(options: argparse.Namespace) -> None:
-    from indexing.build import build
+    from indexing.build.run import build
 
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "docs"
@@ -268,7 +268,7 @@ def clustered(count: int, dimension: int = 384, clusters: int = 2000, chunk: int
 def bench_faiss(options: argparse.Namespace) -> None:
     import faiss
 
-    from indexing import ann
+    from indexing.stores import ann
 
     count, dimension = options.rows, 384
     rng = np.random.default_rng(1)
@@ -314,9 +314,9 @@ def bench_int8(options: argparse.Namespace) -> None:
     import pytrec_eval
 
     from indexing.embedder import SentenceTransformerEmbedder
-    from models import base, minilm
+    from models.common import base_encoder, minilm
 
-    embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(base.folder()))}
+    embedders = {"int8": minilm.MiniLM(), "torch fp32": SentenceTransformerEmbedder(str(base_encoder.folder()))}
     for folder in options.folders:
         corpus = [json.loads(line) for line in (folder / "corpus.jsonl").open()]
         asked = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}

@@ -17,14 +17,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench.pages import judged
-from indexing.build import build
-from models.data import TABLES
-from models.metrics import mean
-from models.tables import read_tables
+from indexing.build.run import build
+from models.common.metrics import mean
+from models.training.prepare_data import TABLES
+from models.training.table_contexts import read_tables
 from rag.pipeline import RagPipeline
-from vision.rendered.drawn import Material, drawn
-from vision.rendered.fact import Rendered
-from vision.rendered.sheet import Sheet, font
+from vision.training.rendered.drawn import Material, drawn
+from vision.training.rendered.fact import Rendered
+from vision.training.rendered.sheet import Sheet, font
 
 ASKED = 2  # cells of a page
 

@@ -47,7 +47,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def _index(options: argparse.Namespace) -> int:
-    from indexing.build import Progress, build
+    from indexing.build.run import Progress, build
 
     bar = None
 
@@ -84,7 +84,7 @@ def _index(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from indexing.reader import IndexReader
+    from indexing.index import IndexReader
 
     status = IndexReader(options.index).status()
     if options.json:
@@ -99,7 +99,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from indexing.upkeep import remove
+    from indexing.build.upkeep import remove
 
     count = remove(options.index, options.document)
     print(json.dumps({"removed": count}) if options.json else f"removed {count} document{'s' * (count != 1)}")
@@ -107,7 +107,7 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from indexing.verify import verify
+    from indexing.build.verify import verify
 
     problems = verify(options.index)
     if options.json:

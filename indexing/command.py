@@ -7,14 +7,14 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-from models import command
-from models.command import WRONG_USE
+from models.common import command_line
+from models.common.command_line import WRONG_USE
 
 
 def run(act: Callable[[], int]) -> int:
     """The exit status of a command. What a user can cause is one line, never a traceback."""
     try:
-        return command.run(act)
+        return command_line.run(act)
     except sqlite3.DatabaseError as error:
         print(f"error: the index cannot be used ({error}): free some room if the disk is full, else index its sources again into a new directory", file=sys.stderr)
         return WRONG_USE

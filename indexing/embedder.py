@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from models import base, minilm
-from models.errors import FolioError
+from models.common import base_encoder, minilm
+from models.common.errors import FolioError
 
 
 class EmbedderError(FolioError):
@@ -44,7 +44,7 @@ def open_embedder(name: str = minilm.NAME) -> Embedder:
     try:
         return minilm.MiniLM()
     except ImportError:  # no ONNX Runtime for this platform: the same weights through torch, the same space
-        return SentenceTransformerEmbedder(str(base.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
+        return SentenceTransformerEmbedder(str(base_encoder.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
 
 
 def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
@@ -71,7 +71,7 @@ class SentenceTransformerEmbedder:
     """Any sentence-transformers model, with its own query and document prompts."""
 
     def __init__(self, path: str, *, name: str = "", fingerprint: str = "") -> None:
-        from models.torchvision_ops import ensure_operators
+        from models.common.torchvision_ops import ensure_operators
 
         ensure_operators()
         from sentence_transformers import SentenceTransformer

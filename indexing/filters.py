@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 
 HELP = "path=GLOB, type=FORMAT_OR_SUFFIX, date>=YYYY-MM-DD, date<=YYYY-MM-DD (the file's own date); repeat to narrow"
 _FORM = re.compile(r"\s*(path|type|date)\s*(>=|<=|=)\s*(.+?)\s*")

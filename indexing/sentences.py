@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from models.cell import CELL
+from models.common.cell_separator import CELL
 
 # sentencex 1.0 panics on white space of more than one byte (U+2028) and refuses lone surrogates, so both become
 # blanks in the copy that it reads. One character for one: offsets stay true.

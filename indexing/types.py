@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 
 if TYPE_CHECKING:  # only annotations need it, and loading it takes most of the time of `--help`
     import numpy as np

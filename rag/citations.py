@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from indexing.reader import IndexReader
+from indexing.index import IndexReader
 from indexing.sentences import sentences
 from indexing.types import Modality
-from rag.support import stems
+from rag.generators.quote.sentence_features import stems
 from rag.types import Citation, Context, Draft, Support
 
 WINDOW = 3  # the most sentences that one quote may hold

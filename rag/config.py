@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 
 
 class ConfigError(FolioError):
@@ -21,9 +21,9 @@ class RagConfig:
     depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
     front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
     answers that may be wrong, from which the threshold follows. budget: thousand million operations that the embedded reader may spend on an
-    answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.finetune` wrote, of embedded.
-    reader: a folder that `python -m models.quantise` or models.train wrote, which embedded reads with in torch in place of the shipped graphs.
-    together: 1 to read questions that are asked at the same time together (rag.together), which does not pay on two cores.
+    answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.training.finetune` wrote, of embedded.
+    reader: a folder that `python -m models.systems.quantise` or models.training.train wrote, which embedded reads with in torch in place of the shipped graphs.
+    together: 1 to read questions that are asked at the same time together (models.reader.batching), which does not pay on two cores.
     """
 
     generator: str = "embedded"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexing.reader import IndexReader
+from indexing.index import IndexReader
 from indexing.types import Modality
 from rag.types import Context, Evidence
 

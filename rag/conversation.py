@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from indexing.build import Progress, Summary, build
+from indexing.build.follow import follow
+from indexing.build.run import Progress, Summary, build
+from indexing.build.uploads import keep
 from indexing.filters import Filter
-from indexing.follow import follow
+from indexing.index import IndexReader
 from indexing.loaders import is_picture
-from indexing.reader import IndexReader
-from indexing.uploads import keep
-from models.errors import FolioError
+from models.common.errors import FolioError
 from rag.pipeline import RagPipeline
 from rag.types import Answer, Evidence
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from models.errors import FolioError
-from models.metrics import (
+from models.common.errors import FolioError
+from models.common.metrics import (
     CORRECT,
     Detection,
     Ranking,
@@ -30,7 +30,7 @@ from models.metrics import (
     risk_coverage,
     squad,
 )
-from rag.benchmarks import Benchmark, EvaluationError, Question, read_beir, read_questions
+from rag.beir import Benchmark, EvaluationError, Question, read_beir, read_questions
 from rag.citations import without_markers
 from rag.types import Answer, Citation, Evidence
 from rag.words import content_words
@@ -150,7 +150,7 @@ def _watched(items: Iterable, name: str) -> Iterable:
 
 def _index_of(corpus: Path, stack: ExitStack) -> Path:
     """A new index of a corpus, gone with the stack."""
-    from indexing.build import build
+    from indexing.build.run import build
 
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="folio-evaluate-"))) / "index"
     summary = build([corpus], directory)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.filters import Filter
-from indexing.reader import IndexReader
-from models import minilm
+from indexing.index import IndexReader
+from models.common import minilm
 from rag import context
 from rag.citations import cite
 from rag.config import RagConfig
-from rag.generator import Generator, abstention
 from rag.generators import open_generator
-from rag.pictures import open_picture
-from rag.query import standalone
-from rag.retriever import CHANNELS, Retriever
+from rag.generators.protocol import Generator, abstention
+from rag.retrieve.images import open_picture
+from rag.retrieve.retriever import CHANNELS, Retriever
 from rag.types import Answer, Draft, Evidence
+from rag.understand import standalone
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,7 +47,7 @@ class RagPipeline:
 
     def over(self, index_dir: str | os.PathLike[str]) -> RagPipeline:
         """The same models and settings over another index, of the same embedder. Raises StoreError, EmbedderError."""
-        from rag.generators.quote import QuoteGenerator
+        from rag.generators.quote.generator import QuoteGenerator
 
         reader = IndexReader(Path(index_dir))
         check_fingerprint(reader.directory, reader.fingerprint, self.embedder)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from indexing.filters import Filter
-from indexing.reader import IndexReader
+from indexing.index import IndexReader
 from indexing.types import Locator
-from models.errors import FolioError
+from models.common.errors import FolioError
 from rag.config import RagConfig
 from rag.pipeline import RagPipeline
 from rag.types import Citation, Evidence

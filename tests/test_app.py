@@ -17,7 +17,7 @@ import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-from indexing.build import build
+from indexing.build.run import build
 from rag.__main__ import main as rag_main
 from rag.conversation import EMPTY
 from rag.pipeline import RagPipeline

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import build
+from indexing.build.run import build
 
 ROOT = Path(__file__).parents[1]
 WATCH = """

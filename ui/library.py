@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from indexing.build import Progress
-from indexing.follow import follow
-from indexing.uploads import FOLDER, forget, keep
-from models.errors import FolioError
+from indexing.build.follow import follow
+from indexing.build.run import Progress
+from indexing.build.uploads import FOLDER, forget, keep
+from models.common.errors import FolioError
 from ui.library_view import library_html, problem_html, progress_html, summary_html
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import datetime
 from html import escape
 from pathlib import PurePath
 
-from indexing.build import Progress, Summary
-from indexing.reader import FileStatus, Status
+from indexing.build.run import Progress, Summary
+from indexing.index import FileStatus, Status
 
 ROWS = 500  # files shown at once; a filter finds the others
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from indexing.reader import IndexReader
+from indexing.index import IndexReader
 from indexing.types import Box
 from rag.types import Evidence
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import PurePath
 
-from indexing.reader import IndexReader
+from indexing.index import IndexReader
 from indexing.types import Box, Modality
 from rag.citations import markers
 from rag.conversation import Reply, Similar, Turn

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from models.checkpoint import model_type
-from models.errors import WeightsError
-from models.graph_file import open_session
-from models.picture import PATCHES, SIDE
+from models.common.checkpoint import model_type
+from models.common.errors import WeightsError
+from models.common.onnx_session import open_session
+from models.reader.image_patches import PATCHES, SIDE
 from vision.errors import ImageModelError
-from vision.squares import TowerConfig, pixels
+from vision.tower_input import TowerConfig, pixels
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -60,7 +60,7 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
         return EmbeddedTower(encode_texts=encode_texts)
     from safetensors import SafetensorError
 
-    from models.torchvision_ops import ensure_operators
+    from models.common.torchvision_ops import ensure_operators
 
     ensure_operators()
     try:
@@ -82,7 +82,7 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
 
 
 class EmbeddedTower:
-    """The tower of vision.tower, through ONNX Runtime; its texts are embedded by MiniLM, whose space it was trained into. Thread-safe."""
+    """The tower of vision.training.tower, through ONNX Runtime; its texts are embedded by MiniLM, whose space it was trained into. Thread-safe."""
 
     name = NAME
 
@@ -116,7 +116,7 @@ class EmbeddedTower:
         return np.concatenate([np.empty((0, self.dimension), np.float32), *self._run("embedding", images)])
 
     def patches(self, images: Sequence[Image]) -> np.ndarray:
-        """Features of parts of each picture, see models.picture: (n, PATCHES, dimension) float16, in the length of their mean."""
+        """Features of parts of each picture, see models.reader.image_patches: (n, PATCHES, dimension) float16, in the length of their mean."""
         return np.concatenate([np.empty((0, PATCHES, self.dimension), np.float16), *map(coarse, self._run("patches", images))])
 
     def _run(self, output: str, images: Sequence[Image]) -> Iterator[np.ndarray]:
@@ -126,7 +126,7 @@ class EmbeddedTower:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         if self._texts is None:
-            from models.minilm import MiniLM
+            from models.common.minilm import MiniLM
 
             self._texts = MiniLM().encode_queries
         return self._texts(texts)

@@ -1,6 +1,6 @@
 """What can be wrong with pictures and with what looks at them; `indexing` turns a PictureError into its LoadError."""
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 
 
 class PictureError(FolioError):

@@ -8,16 +8,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from models.graph import MS, Graph
-from vision.squares import TowerConfig
+from models.common.onnx_graph import MS, Graph
+from vision.tower_input import TowerConfig
 
 EPSILON = 1e-5  # of all its norms
-STEM = (0, 3, 6, 9)  # convolutions of vision.tower.stem, each before a norm over its batch; then one more
+STEM = (0, 3, 6, 9)  # convolutions of vision.training.tower.stem, each before a norm over its batch; then one more
 
 
 def tower(weights: Mapping[str, np.ndarray], config: TowerConfig) -> onnx.ModelProto:
-    """`pixels` (B, 3, size, size) as vision.squares.pixels makes them -> `embedding` (B, output), unit length, and `patches`
-    (B, size / patch squared, output), row by row, whose mean it is but for its length. weights: as vision.tower saves them."""
+    """`pixels` (B, 3, size, size) as vision.tower_input.pixels makes them -> `embedding` (B, output), unit length, and `patches`
+    (B, size / patch squared, output), row by row, whose mean it is but for its length. weights: as vision.training.tower saves them."""
     graph, weights = Graph(), {name: value.astype(np.float32) for name, value in weights.items()}
     hidden = _patches(graph, weights)
     shape = graph.constant("tokens.shape", np.array([0, config.width, -1], np.int64))

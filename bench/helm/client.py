@@ -12,10 +12,11 @@ from helm.common.cache import CacheConfig
 from helm.common.request import GeneratedOutput, Request, RequestResult, Token, wrap_request_time
 from helm.tokenizers.huggingface_tokenizer import HuggingFaceTokenizer
 
-from models import base, shipped
-from models.checkpoint import open_model
-from models.grounded import GroundedForCausalLM
-from models.prompted import Prompted
+from models.common import base_encoder
+from models.common.checkpoint import open_model
+from models.network.grounded import GroundedForCausalLM
+from models.reader import shipped_weights
+from models.systems.text_interface import Prompted
 
 MODEL = "FOLIO_READER"  # names another folder of weights in the environment
 
@@ -29,7 +30,7 @@ class GroundedClient(CachingClient):
     """Greedy answers, so of several completions that are wanted there is one."""
 
     def make_request(self, request: Request) -> RequestResult:
-        folder = Path(os.environ.get(MODEL, shipped.FOLDER))
+        folder = Path(os.environ.get(MODEL, shipped_weights.FOLDER))
 
         def answer() -> dict[str, Any]:
             [written] = opened(folder).write([request.prompt], request.max_tokens)
@@ -46,4 +47,4 @@ class GroundedClient(CachingClient):
 
 class MiniLMTokenizer(HuggingFaceTokenizer):
     def __init__(self, cache_config: CacheConfig, tokenizer_name: str) -> None:
-        super().__init__(cache_config, tokenizer_name, pretrained_model_name_or_path=str(base.folder()))
+        super().__init__(cache_config, tokenizer_name, pretrained_model_name_or_path=str(base_encoder.folder()))

@@ -7,7 +7,7 @@ crfm-helm's pins do not go with requirements.txt: it has an environment of its o
     PYTHONPATH=. HELM/bin/helm-run --plugins bench.helm.grounded --local-path bench/helm --disable-cache --output-path OUT --suite folio -m 100 \\
         -r grounded:file=DATA/qa/dev/squad2_dev.jsonl.gz,model=folio/reader
 
-HELM's metrics of bias and toxicity, and its perturbations of dialect and names, download what they count by; models.aspects has these without.
+HELM's metrics of bias and toxicity, and its perturbations of dialect and names, download what they count by; models.systems.aspects has these without.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from helm.benchmark.scenarios.scenario import (
     ScenarioSpec,
 )
 
-from models.prompted import request
-from models.qa import read_qa
-from models.windows import Passage
+from models.reader.windows import Passage
+from models.systems.text_interface import request
+from models.training.question_sets import read_qa
 
 ANSWER = "\nAnswer:"  # HELM puts it behind each input
 

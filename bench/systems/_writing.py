@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.systems.common import SETS, development, grounded
-from models.answering import GroundedReader, Recalled
-from models.grounded import GroundedForCausalLM
-from models.metrics import squad
-from models.qa import QaRow
-from models.windows import Passage
-from models.write import Manner, Written, write
+from models.common.metrics import squad
+from models.network.grounded import GroundedForCausalLM
+from models.network.grounded_reader import GroundedReader, Recalled
+from models.reader.windows import Passage
+from models.systems.write import Manner, Written, write
+from models.training.question_sets import QaRow
 
 LONG = ("medquad", "quac_1k", "doc2dial_val")  # half of their answers have 20 tokens or more
 LENGTHS = {"short answers": SETS, "long answers": LONG}

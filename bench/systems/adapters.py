@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.systems.common import Row
-from models.finetune import RATES, finetune
-from models.loop import TrainConfig
+from models.training.finetune import RATES, finetune
+from models.training.training_loop import TrainConfig
 
 QUESTIONS = 200  # of medquad's training file, a fifth of whose contexts are held out
 METHODS = ("lora", "prefix", "prompt")

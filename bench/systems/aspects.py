@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.systems.common import SETS, Row
-from models import shipped
-from models.aspects import Perturbed, aspects, joined, read
-from models.meter import Meter
-from models.metrics import Score
-from models.qa import read_qa
-from models.reader import Reader
+from models.common.metrics import Score
+from models.reader import shipped_weights
+from models.reader.extractive_reader import Reader
+from models.systems.aspects import Perturbed, aspects, joined, read
+from models.training.cost_meter import Meter
+from models.training.question_sets import read_qa
 
 EACH = 60  # questions of a set
 SYSTEM = "HELM's aspects"
 
 
 def measure(data: Path) -> Iterator[Row]:
-    meter = Meter(shipped.encoder(shipped.describe()))
+    meter = Meter(shipped_weights.encoder(shipped_weights.describe()))
     made = joined([read(Reader(meter), read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")[:EACH]) for name in SETS])
     found = aspects(made, meter.figures())
     accuracy, calibration, toxicity = found.accuracy, found.calibration, found.toxicity

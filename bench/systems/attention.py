@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from bench.systems.common import Row, document, fastest, fresh, grounded, peak
-from models.data import prepare_rows
-from models.grid import PLACES
-from models.objective import loss
-from models.qa import read_qa
-from models.questions import QuestionBatch, Questions
+from models.reader.coordinates import PLACES
+from models.training.objective import loss
+from models.training.prepare_data import prepare_rows
+from models.training.question_batches import QuestionBatch, Questions
+from models.training.question_sets import read_qa
 
 WAYS = ("eager", "sdpa")
 ROWS, TOKENS = 400, 3072  # questions of a training file, tokens of a batch of them

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.systems.common import Row
 from bench.together import about_sample, compared
-from indexing.build import build
+from indexing.build.run import build
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 ASKED = 16

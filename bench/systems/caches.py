@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.systems._writing import cost, opened
 from bench.systems.common import Row
-from models.write import Manner
+from models.systems.write import Manner
 
 EACH = 5  # questions of a set
 MANNERS = {

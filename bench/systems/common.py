@@ -18,19 +18,19 @@ from typing import Any, TypeVar
 
 import torch
 
-from models import shipped
-from models.answering import GroundedReader
-from models.checkpoint import open_model
-from models.data import prepare_rows
-from models.evaluate import evaluate_qa
-from models.grounded import GroundedForCausalLM
-from models.loop import TrainConfig, train
-from models.objective import writing
-from models.qa import QaRow, read_qa
-from models.questions import Questions
-from models.reader import sigmoid
-from models.train import epochs
-from models.windows import open_tokenizer
+from models.common.checkpoint import open_model
+from models.network.grounded import GroundedForCausalLM
+from models.network.grounded_reader import GroundedReader
+from models.reader import shipped_weights
+from models.reader.extractive_reader import sigmoid
+from models.reader.windows import open_tokenizer
+from models.training.evaluate import evaluate_qa
+from models.training.objective import writing
+from models.training.prepare_data import prepare_rows
+from models.training.question_batches import Questions
+from models.training.question_sets import QaRow, read_qa
+from models.training.train import epochs
+from models.training.training_loop import TrainConfig, train
 
 Result = TypeVar("Result")
 SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
@@ -45,7 +45,7 @@ class Row:
     figures: dict[str, float | str]
 
 
-def grounded(folder: Path = shipped.FOLDER) -> GroundedForCausalLM:
+def grounded(folder: Path = shipped_weights.FOLDER) -> GroundedForCausalLM:
     """The shipped reader in torch, float32, ready to answer."""
     return open_model(GroundedForCausalLM, folder).eval()
 
@@ -77,7 +77,7 @@ def drawn(data: Path, each: int) -> list[QaRow]:
 
 
 def prepare(rows: Sequence[QaRow], folder: Path) -> Path:
-    """Questions as models.train learns from them. Returns the folder."""
+    """Questions as models.training.train learns from them. Returns the folder."""
     prepare_rows(list(rows), folder)
     return folder
 
@@ -94,7 +94,7 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
 
 
 def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:
-    """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.loop.train."""
+    """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.training.training_loop.train."""
     model.memory.requires_grad_(False)
     config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
     return train(model, epochs(questions, config), writing, config, out, fresh=fresh).eval()

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from bench.systems.common import Row
-from models import convert  # first: it mends torchvision's import
-from models.grounded import GroundedForCausalLM
-from models.memory import Memory
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Memory
+from models.systems import convert  # first: it mends torchvision's import
 from vision.encoder import open_image_embedder
 
 # isort: split

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare
-from models.checkpoint import open_model
-from models.grounded import GroundedForCausalLM
-from models.group import bytes_a_token, group
-from models.layout import CLS
-from models.loop import TrainConfig
-from models.presets import distilled
-from models.qa import QaRow
-from models.train import fit
+from models.common.checkpoint import open_model
+from models.network.grounded import GroundedForCausalLM
+from models.reader.sequences import CLS
+from models.systems.grouped_query import bytes_a_token, group
+from models.training.presets import distilled
+from models.training.question_sets import QaRow
+from models.training.train import fit
+from models.training.training_loop import TrainConfig
 
 EACH, LEARNED = 8, 120  # questions of a set that are answered, that are learned from
 ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences that are written at once, tokens of each, slots of memory that they read

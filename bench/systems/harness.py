@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.systems.common import Row, grounded
-from models.harness import GROUNDED, GroundedLM, evaluate, files, plain
+from models.systems.harness import GROUNDED, GroundedLM, evaluate, files, plain
 
 EACH = 12  # requests of a task
 SYSTEM = "lm-evaluation-harness"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from bench.make_pages import material
-from bench.make_pages import rows as made_pages
 from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught
-from models.grid import Kind
-from models.grounded import GroundedForCausalLM
-from models.mixture import active_weights, loads, modalities
-from models.objective import recall
-from models.questions import QuestionBatch, Questions
-from models.upcycle import upcycled
+from models.network.grounded import GroundedForCausalLM
+from models.reader.coordinates import Kind
+from models.systems.mixture_of_experts import active_weights, loads, modalities
+from models.systems.upcycle import upcycled
+from models.training.objective import recall
+from models.training.question_batches import QuestionBatch, Questions
+from rag.training.make_pages import material
+from rag.training.make_pages import rows as made_pages
 
 FORMS = {"dense": None, "4 experts, 2 a token": (4, 2, 0), "4 experts and 4 null, 2 a token": (4, 2, 4)}
 LEARNED, ASKED, DRAWN = 60, 12, 60  # questions of each set to learn from and to answer; pages made by script, for either

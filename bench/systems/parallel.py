@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from bench.systems.common import Row, development, grounded
-from models import parallel, shipped
-from models.data import prepare_rows
-from models.loop import TrainConfig
-from models.processes import TENSOR, Layout, together
-from models.qa import QaRow, read_qa
+from models.reader import shipped_weights
+from models.systems import parallel
+from models.systems.processes import TENSOR, Layout, together
+from models.training.prepare_data import prepare_rows
+from models.training.question_sets import QaRow, read_qa
+from models.training.training_loop import TrainConfig
 
 STEPS, ACCUMULATE, TOKENS = 2, 4, 256
 ROWS = 60  # of a file of training questions
@@ -52,12 +53,12 @@ def worked(layout: Layout, prepared: Path, out: Path, rows: list[QaRow]) -> Told
     """What one of the processes does."""
     import torch
 
-    from models.presets import embedded
+    from models.training.presets import embedded
 
     torch.set_num_threads(max(1, 2 // layout.processes))
     config = TrainConfig(epochs=1, batches=STEPS * ACCUMULATE, tokens=TOKENS, learning_rate=6e-5, accumulate=ACCUMULATE, precision="fp32")
     with together():
-        trained = parallel.train(embedded(prepared, shipped.FOLDER), layout, config, out)
+        trained = parallel.train(embedded(prepared, shipped_weights.FOLDER), layout, config, out)
         served = layout.processes == layout.tensor
         return Told(trained, said(layout, prepared, rows) if served else None)
 
@@ -65,11 +66,11 @@ def worked(layout: Layout, prepared: Path, out: Path, rows: list[QaRow]) -> Told
 def said(layout: Layout, prepared: Path, rows: list[QaRow]) -> np.ndarray:
     import torch
 
-    from models.answering import GroundedReader
-    from models.objective import recall
-    from models.questions import Questions
-    from models.tensor_parallel import share_heads
-    from models.windows import Passage
+    from models.network.grounded_reader import GroundedReader
+    from models.reader.windows import Passage
+    from models.systems.tensor_parallel import share_heads
+    from models.training.objective import recall
+    from models.training.question_batches import Questions
 
     model = grounded()
     if layout.tensor > 1:

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from bench.systems.common import Row
-from models.config import GroundedConfig, tiny
-from models.grounded import GroundedForCausalLM
-from models.layout import IGNORED
-from models.loop import TrainConfig, train
-from models.positions import SCALINGS, stretch
+from models.network.config import GroundedConfig, tiny
+from models.network.grounded import GroundedForCausalLM
+from models.reader.sequences import IGNORED
+from models.systems.rope_scaling import SCALINGS, stretch
+from models.training.training_loop import TrainConfig, train
 
 VOCABULARY, WIDTH = 256, 64
 TRAINED = 64  # tokens, of both lists

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.systems.common import Row, development, drawn, grounded
-from models.constitution import content, unsupported
-from models.critique import Critic, Said
-from models.grounded import GroundedForCausalLM
-from models.metrics import squad
-from models.prefer import PreferConfig, prefer
-from models.qa import QaRow
+from models.common.metrics import squad
+from models.network.grounded import GroundedForCausalLM
+from models.systems.constitution import content, unsupported
+from models.systems.critique import Critic, Said
+from models.systems.prefer import PreferConfig, prefer
+from models.training.question_sets import QaRow
 
 LEARNED, MEASURED = 24, 12  # questions of each set
 SAMPLES = 2  # of each question

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.systems.common import Row, development, drawn, grounded, prepare
-from models import shipped
-from models.checkpoint import open_model
-from models.evaluate import evaluate_qa
-from models.grounded import GroundedForCausalLM
-from models.meter import Meter
-from models.qa import QaRow
-from models.quantise import METHODS, RECIPE, quantised, trained
-from models.reader import Compute, Reader, sigmoid
-from models.torch_reader import TorchEncoder
+from models.common.checkpoint import open_model
+from models.network.grounded import GroundedForCausalLM
+from models.network.torch_reader import TorchEncoder
+from models.reader import shipped_weights
+from models.reader.extractive_reader import Compute, Reader, sigmoid
+from models.systems.quantise import METHODS, RECIPE, quantised, trained
+from models.training.cost_meter import Meter
+from models.training.evaluate import evaluate_qa
+from models.training.question_sets import QaRow
 
 EACH = 24  # questions of each development file
 LEARNED = 120  # of each training file
@@ -28,8 +28,8 @@ TRAINED = ("int8-dynamic", "int4")
 
 
 def measure(data: Path) -> Iterator[Row]:
-    rows, weights = development(data, EACH), shipped.FOLDER / shipped.WEIGHTS
-    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped.encoder(shipped.describe()), rows), "MB on disk": megabytes(weights)})
+    rows, weights = development(data, EACH), shipped_weights.FOLDER / shipped_weights.WEIGHTS
+    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped_weights.encoder(shipped_weights.describe()), rows), "MB on disk": megabytes(weights)})
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         yield opened("float32", grounded(), made, rows)
@@ -45,7 +45,7 @@ def opened(form: str, model: GroundedForCausalLM, made: Path, rows: Sequence[QaR
     """What a model is worth that was saved and opened again."""
     model.save_pretrained(made / form)
     again = open_model(GroundedForCausalLM, made / form).eval()
-    figures = {**read(TorchEncoder(again), rows), "MB on disk": megabytes(made / form / shipped.WEIGHTS)}
+    figures = {**read(TorchEncoder(again), rows), "MB on disk": megabytes(made / form / shipped_weights.WEIGHTS)}
     return Row("quantisation", form, figures)
 
 

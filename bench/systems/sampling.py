@@ -9,7 +9,7 @@ import torch
 
 from bench.systems._writing import cost, opened
 from bench.systems.common import Row, answered
-from models.write import Manner
+from models.systems.write import Manner
 
 EACH = 4  # questions of a set
 TEMPERATURE = 0.6

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.systems.common import Row, answered, development, drawn, grounded, prepare
-from models.checkpoint import open_model
-from models.distill import fewer_layers
-from models.grounded import GroundedForCausalLM
-from models.loop import TrainConfig
-from models.presets import distilled
-from models.prune import prune
-from models.train import fit
+from models.common.checkpoint import open_model
+from models.network.grounded import GroundedForCausalLM
+from models.systems.distill import fewer_layers
+from models.systems.prune import prune
+from models.training.presets import distilled
+from models.training.train import fit
+from models.training.training_loop import TrainConfig
 
 EACH = 8  # questions of a set that are answered
 LEARNED = 120  # of a set that are learned from

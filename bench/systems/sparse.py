@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from bench.systems.common import Row, document, fresh, grounded, peak
-from models import sparse
-from models.attention import FIRST, NEAR
-from models.grid import PLACES
-from models.grounded import GroundedForCausalLM
+from models.network.grounded import GroundedForCausalLM
+from models.reader.coordinates import PLACES
+from models.systems import sparse_attention
+from models.systems.attention_flags import FIRST, NEAR
 
 LENGTHS = {"sparse": (1, 4, 16, 64), "dense": (1, 4, 16)}  # times 1024 tokens; dense, 64 would take many minutes
 READERS = ("memory encoder", "decoder")
@@ -28,7 +28,7 @@ def cost(data: Path, form: str, length: int) -> dict[str, tuple[float, float]]:
     """Seconds and MiB of each reader."""
     text, model = document(data, length), grounded()
     if form == "sparse":
-        sparse.choose(model.config, NEAR, FIRST)
+        sparse_attention.choose(model.config, NEAR, FIRST)
     found = {}
     for reader, act in zip(READERS, (lambda ids: read(model, ids), lambda ids: model(ids, use_cache=False, logits_to_keep=1)), strict=True):
         with torch.inference_mode():

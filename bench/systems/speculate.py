@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.systems._writing import cost, opened
 from bench.systems.common import Row
-from models.speculate import lower_half
-from models.write import GUESSES, Manner
+from models.systems.speculative_decoding import lower_half
+from models.systems.write import GUESSES, Manner
 
 EACH = 6  # questions of a set
 

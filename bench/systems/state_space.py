@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught
-from models.grounded import GroundedForCausalLM
-from models.questions import Questions
-from models.state_space import mixers, with_state_space
+from models.network.grounded import GroundedForCausalLM
+from models.systems.state_space import mixers, with_state_space
+from models.training.question_batches import Questions
 
 LEARNED, ASKED = 60, 20  # questions of each set
 BATCHES = 16

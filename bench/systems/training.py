@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.systems.common import Row, drawn, fresh, prepare
-from models import shipped
-from models.loop import TrainConfig, resolve_precision, train
-from models.presets import embedded
+from models.reader import shipped_weights
+from models.training.presets import embedded
+from models.training.training_loop import TrainConfig, resolve_precision, train
 
 LEARNED = 60  # questions of a set
 TOKENS, STEPS = 4096, 3
@@ -35,7 +35,7 @@ def measure(data: Path) -> Iterator[Row]:
 
 def steps(prepared: Path, out: Path, flags: dict[str, Any]) -> dict[str, float]:
     """The same batch some times over."""
-    task = embedded(prepared, shipped.FOLDER)
+    task = embedded(prepared, shipped_weights.FOLDER)
     batch = task.examples.batch(task.examples.order(TOKENS, 0, 0)[0])
     begun: list[float] = []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.metrics import squad
-from models.qa import last_turn
+from models.common.metrics import squad
+from models.training.question_sets import last_turn
 
 if TYPE_CHECKING:
     from datasets import Dataset

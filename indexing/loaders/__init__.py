@@ -6,27 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexing.loaders import (
-    delimited,
-    docx,
-    drawing,
-    epub,
-    html,
-    image,
-    json_data,
-    jsonl,
-    mail,
-    markdown,
-    notebook,
-    pdf,
-    pptx,
-    rst,
-    text,
-    xlsx,
-)
-from indexing.loaders.decode import head, looks_like_text
+from indexing.loaders.data import delimited, json_document, jsonl
 from indexing.loaders.detect import detect
+from indexing.loaders.html import epub, page
+from indexing.loaders.images import drawing, picture_file
+from indexing.loaders.mail import message
+from indexing.loaders.office import docx, pptx, xlsx
+from indexing.loaders.pdf import pdf_document
 from indexing.loaders.registry import Alive, Loader
+from indexing.loaders.text import markdown, notebook, plain, rst
+from indexing.loaders.text.decode import head, looks_like_text
 from indexing.types import Document, LoadError
 
 CODE = (
@@ -36,22 +25,22 @@ CODE = (
     ".clj .lisp .el .vim .zig"
 )
 LOADERS = (
-    Loader("text", (".txt", ".text", ".log", ".tex", ".bib", ".org", ".srt", ".vtt", ".adoc"), text.load_text),
-    Loader("code", tuple(CODE.split()), text.load_code),
+    Loader("text", (".txt", ".text", ".log", ".tex", ".bib", ".org", ".srt", ".vtt", ".adoc"), plain.load_text),
+    Loader("code", tuple(CODE.split()), plain.load_code),
     Loader("markdown", (".md", ".markdown", ".mdx", ".mkd", ".qmd", ".rmd"), markdown.load),
     Loader("rst", (".rst", ".rest"), rst.load),
-    Loader("html", (".html", ".htm", ".xhtml"), html.load),
-    Loader("pdf", (".pdf",), pdf.load),
+    Loader("html", (".html", ".htm", ".xhtml"), page.load),
+    Loader("pdf", (".pdf",), pdf_document.load),
     Loader("docx", (".docx", ".docm"), docx.load),
     Loader("pptx", (".pptx", ".pptm", ".ppsx"), pptx.load),
     Loader("xlsx", (".xlsx", ".xlsm"), xlsx.load),
     Loader("csv", (".csv", ".tsv", ".tab"), delimited.load),
-    Loader("json", (".json", ".geojson"), json_data.load),
+    Loader("json", (".json", ".geojson"), json_document.load),
     Loader("jsonl", (".jsonl", ".ndjson"), jsonl.load),
     Loader("ipynb", (".ipynb",), notebook.load),
-    Loader("eml", (".eml",), mail.load),
+    Loader("eml", (".eml",), message.load),
     Loader("epub", (".epub",), epub.load),
-    Loader("image", (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp"), image.load),
+    Loader("image", (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp"), picture_file.load),
     Loader("svg", (".svg",), drawing.load),
 )
 BY_NAME = {loader.name: loader for loader in LOADERS}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexing.loaders.decode import clean
+from indexing.loaders.text.decode import clean
 from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
-from models.cell import CELL
+from models.common.cell_separator import CELL
 
 BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
 TABLE = (BlockKind.HEADER, BlockKind.ROW)

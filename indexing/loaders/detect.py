@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from indexing.loaders import archive
-from indexing.loaders.decode import SNIFF, decode, head, looks_like_text
+from indexing.loaders.office import archive
+from indexing.loaders.text.decode import SNIFF, decode, head, looks_like_text
 from indexing.types import LoadError
 
 HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)

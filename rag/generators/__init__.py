@@ -11,8 +11,8 @@ from rag.config import ConfigError, RagConfig
 
 if TYPE_CHECKING:
     from indexing.embedder import Embedder
-    from indexing.reader import IndexReader
-    from rag.generator import Generator
+    from indexing.index import IndexReader
+    from rag.generators.protocol import Generator
 
 
 def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
@@ -25,32 +25,32 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
     if config.reader and kind != "embedded":
         raise ConfigError(f"a reader goes with the generator embedded, not {config.generator!r}")
     if kind == "embedded" and not rest:
-        from models import kept, shipped
-        from models.reader import Reader
-        from rag.generators.quote import QuoteGenerator, Weights
+        from models.reader import shipped_weights, state_cache
+        from models.reader.extractive_reader import Reader
+        from rag.generators.quote.generator import QuoteGenerator, Weights
 
-        weights = shipped.describe(adapter=Path(config.adapter) if config.adapter else None)
+        weights = shipped_weights.describe(adapter=Path(config.adapter) if config.adapter else None)
         fitted = Weights.beside(weights)
         threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
         if config.reader:
-            from models.torch_reader import open_torch
+            from models.network.torch_reader import open_torch
 
             encoder, decoder = open_torch(Path(config.reader))
         else:
-            encoder, decoder = shipped.encoder(weights), shipped.decoder(weights)
+            encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
 
         def reader_of(index: IndexReader) -> Reader:
-            compute = encoder if config.reader else replace(encoder, kept=kept.Kept(index.directory / kept.FOLDER))
+            compute = encoder if config.reader else replace(encoder, kept=state_cache.Kept(index.directory / state_cache.FOLDER))
             if not config.together:
                 return Reader(compute, decoder)
-            from rag.together import Together
+            from models.reader.batching import Together
 
             return Reader(Together(compute), decoder)
 
         return QuoteGenerator(embedder, reader, fitted, threshold, reader_of, 1e9 * config.budget or math.inf)
     if kind == "quote" and not rest:
         from rag import quote_weights
-        from rag.generators.quote import QuoteGenerator, Weights
+        from rag.generators.quote.generator import QuoteGenerator, Weights
 
         fitted = Weights(quote_weights.SENTENCE, quote_weights.ANSWER, quote_weights.ANSWER_BIAS, quote_weights.THRESHOLD)
         return QuoteGenerator(embedder, reader, fitted, config.threshold)

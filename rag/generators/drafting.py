@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rag.citations import grounded_share, markers, resolve, without_markers
-from rag.generator import ABSTENTION
+from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Draft
 
 _OPEN, _CLOSE = "<think>", "</think>"

@@ -1,6 +1,6 @@
 """What can go wrong between Folio and a language model."""
 
-from models.errors import FolioError
+from models.common.errors import FolioError
 
 
 class GeneratorError(FolioError):

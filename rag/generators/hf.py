@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from models.torchvision_ops import ensure_operators
+from models.common.torchvision_ops import ensure_operators
 from rag.generators.drafting import draft, without_thinking
 from rag.generators.errors import GeneratorError
-from rag.generators.pictures import to_image
+from rag.generators.image_inputs import to_image
 from rag.generators.prompt import Prompt, build_prompt
 from rag.types import Context, Draft
 

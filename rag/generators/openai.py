@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rag.generators.drafting import draft, without_thinking
 from rag.generators.errors import GeneratorError
-from rag.generators.pictures import to_data_url
+from rag.generators.image_inputs import to_data_url
 from rag.generators.prompt import Prompt, build_prompt
 from rag.types import Context, Draft
 

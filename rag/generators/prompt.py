@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rag.generator import ABSTENTION
+from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Evidence
 
 SYSTEM = f"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexing.loaders.ruled import Ruled
+from indexing.loaders.pdf.ruled_tables import Ruled
 from indexing.types import Box
 
 Word = tuple[str, Box]

@@ -11,8 +11,8 @@ from pdf_files import PdfPage, write_pdf
 from placed_words import Word, cells_of, placed
 
 from indexing.chunking import chunk
-from indexing.loaders import pdf
-from indexing.loaders.aligned import aligned, names_nothing
+from indexing.loaders.pdf import pdf_document
+from indexing.loaders.pdf.aligned_tables import aligned, names_nothing
 from indexing.types import BlockKind, Modality
 
 HEADER = ["", "2023", "2022"]
@@ -76,7 +76,7 @@ def test_the_rows_of_a_page_are_found_with_their_boxes(tmp_path: Path) -> None:
         items += line(690 - 14 * at, row)
     items.append((80, 600, 10, "After that the wheel stood still for a long time, and the sea took two of the gates."))
     (tmp_path / "books.pdf").write_bytes(write_pdf([PdfPage(items)]))
-    [document] = pdf.load(tmp_path / "books.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "books.pdf", lambda: None)
     kinds = [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
     assert [text for kind, text in kinds if kind is BlockKind.ROW] == [" | ".join(row) for row in ROWS]
     assert [text for kind, text in kinds if kind is BlockKind.HEADER] == ["| 2023 | 2022"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from placed_words import Word, cells_of, placed
 
 from indexing.chunking import chunk
-from indexing.loaders import pdf
-from indexing.loaders.booktabs import booktabs
+from indexing.loaders.pdf import pdf_document
+from indexing.loaders.pdf.booktabs import booktabs
 from indexing.types import BlockKind, Modality
 
 HEADER = ["Year", "Mill", "Grain ground"]
@@ -97,7 +97,7 @@ def test_rows_of_a_page_with_their_header(tmp_path: Path) -> None:
     page.text(0.1, 0.85, "The mills of the coast ground more every year until the war.", fontsize=11)
     page.text(0.1, 0.6, "After that they stood still for a long time, and the sea took two of them.", fontsize=11)
     FigureCanvasPdf(page).print_pdf(tmp_path / "mills.pdf")
-    [document] = pdf.load(tmp_path / "mills.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "mills.pdf", lambda: None)
     kinds = [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
     assert [text for kind, text in kinds if kind is BlockKind.HEADER] == [" | ".join(HEADER)]
     assert [text for kind, text in kinds if kind is BlockKind.ROW] == [" | ".join(row) for row in ROWS]

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing import ann
-from indexing.build import Summary, build
+from indexing.build.run import Summary, build
+from indexing.build.sources import SourceError
+from indexing.build.upkeep import remove
+from indexing.build.verify import verify
 from indexing.embedder import EmbedderError, open_embedder
 from indexing.filters import Filter, FilterError
-from indexing.reader import IndexReader
-from indexing.sources import SourceError
-from indexing.store import Store, StoreError
-from indexing.upkeep import remove
-from indexing.verify import verify
+from indexing.index import IndexReader
+from indexing.stores import ann
+from indexing.stores.sqlite import Store, StoreError
 
 ROOT = Path(__file__).parents[2]
 
@@ -265,7 +265,7 @@ def test_a_reader_sees_what_is_committed_after_it_opened(sources: Path, index: P
 
 def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build([sources], index)
-    monkeypatch.setattr("indexing.build.update_ann", lambda store: None)  # as if killed before FAISS was written
+    monkeypatch.setattr("indexing.build.run.update_ann", lambda store: None)  # as if killed before FAISS was written
     (sources / "new.txt").write_text("The submarine volcano erupted in May.")
     build([sources], index)
     remove(index, f"{sources}/mill.txt")

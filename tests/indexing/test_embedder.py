@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.build import build
+from indexing.build.run import build
 from indexing.embedder import EmbedderError, SentenceTransformerEmbedder, open_embedder
-from indexing.reader import IndexReader
-from models import base, minilm
+from indexing.index import IndexReader
+from models.common import base_encoder, minilm
 
 TEXTS = [
     "The wheel turns at six revolutions a minute.", "Mackerel is the cat's favourite.", "How fast does the wheel go?", "12 | 4.5 | 0.3",
@@ -27,7 +27,7 @@ def embedder() -> minilm.MiniLM:
 
 
 def test_int8_stays_close_to_torch(embedder: minilm.MiniLM) -> None:
-    reference = SentenceTransformerEmbedder(str(base.folder()))
+    reference = SentenceTransformerEmbedder(str(base_encoder.folder()))
     ours, theirs = embedder.encode_documents(TEXTS), reference.encode_documents(TEXTS)
     assert (ours * theirs).sum(1).min() > 0.975
     assert np.abs(ours @ ours.T - theirs @ theirs.T).max() < 0.05
@@ -63,7 +63,7 @@ def test_without_onnx_runtime_torch_takes_over_in_the_same_space() -> None:
 @pytest.fixture(scope="module")
 def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random model whose questions and documents are prompted differently."""
-    from models.torchvision_ops import ensure_operators
+    from models.common.torchvision_ops import ensure_operators
 
     ensure_operators()
     import torch
@@ -75,7 +75,7 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     BertModel(config).save_pretrained(folder / "bert")
-    AutoTokenizer.from_pretrained(base.folder()).save_pretrained(folder / "bert")
+    AutoTokenizer.from_pretrained(base_encoder.folder()).save_pretrained(folder / "bert")
     transformer = Transformer(str(folder / "bert"), max_seq_length=64)
     model = SentenceTransformer(modules=[transformer, Pooling(32)], prompts={"query": "find: ", "document": "text: "})
     model.save(str(folder / "made"))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import Progress, build
+from indexing.build.run import Progress, build
+from indexing.build.upkeep import remove
+from indexing.build.verify import verify
 from indexing.embedder import open_embedder
 from indexing.filters import Filter
-from indexing.reader import IndexReader
-from indexing.store import Store, StoreError
-from indexing.upkeep import remove
-from indexing.verify import verify
+from indexing.index import IndexReader
+from indexing.stores.sqlite import Store, StoreError
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexing.chunking import chunk
-from indexing.loaders import figures, pdf
-from indexing.loaders.figures import CAPTION, CELL, hanging_together
-from indexing.loaders.layout import Line
+from indexing.loaders.pdf import figures, pdf_document
+from indexing.loaders.pdf.figures import CAPTION, CELL, hanging_together
+from indexing.loaders.pdf.layout import Line
 from indexing.types import BlockKind, Document, Modality
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def with_chart(folder: Path, texts: Sequence[tuple[str, float]], more: Callable[
         page.text(0.2, y, text, fontsize=11)
     more(page)
     FigureCanvasPdf(page).print_pdf(folder / "report.pdf")
-    [document] = pdf.load(folder / "report.pdf", lambda: None)
+    [document] = pdf_document.load(folder / "report.pdf", lambda: None)
     return document
 
 
@@ -118,7 +118,7 @@ def test_a_drawing_on_every_page_is_kept_once(tmp_path: Path) -> None:
     logo = b"".join(b"%d 600 6 120 re f\n" % (300 + 9 * at) for at in range(14))
     path = tmp_path / "report.pdf"
     path.write_bytes(write_pdf([PdfPage([(72, 500 - 10 * at, 11, f"Page {at} of the mill's report says what was ground.")], content=logo) for at in range(3)]))
-    [document] = pdf.load(path, lambda: None)
+    [document] = pdf_document.load(path, lambda: None)
     assert [picture.page for picture in document.pictures] == [1]
 
 
@@ -146,7 +146,7 @@ def test_a_photograph_without_a_caption_is_kept_once_and_a_background_is_none(tm
             page.text(0.2, 0.8, f"The {name} page of the album says little more than this.", fontsize=11)
             FigureCanvasPdf(page)
             album.savefig(page)
-    [document] = pdf.load(tmp_path / "album.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "album.pdf", lambda: None)
     [picture] = document.pictures
     assert picture.page == 1 and picture.box == pytest.approx((0.3, 0.3, 0.7, 0.5), abs=0.01)
     chunks = chunk(document, "album.pdf", lambda texts: [len(text.split()) for text in texts], 256)
@@ -178,7 +178,7 @@ def test_words_on_a_picture_of_a_page_have_their_boxes_there(tmp_path: Path) -> 
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
-    from vision.rendered.sheet import Sheet
+    from vision.training.rendered.sheet import Sheet
 
     sheet = Sheet(800, 400)
     sheet.write("Flour in tonnes", 60, 40, 36)
@@ -189,7 +189,7 @@ def test_words_on_a_picture_of_a_page_have_their_boxes_there(tmp_path: Path) -> 
     axes.imshow(np.asarray(sheet.picture()), aspect="auto")
     page.text(0.2, 0.52, CAPTION_TEXT, fontsize=11)
     FigureCanvasPdf(page).print_pdf(tmp_path / "pasted.pdf")
-    [document] = pdf.load(tmp_path / "pasted.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "pasted.pdf", lambda: None)
     [block] = [block for block in document.blocks if block.kind is BlockKind.FIGURE]
     text = document.text[block.start : block.end]
     assert text.startswith(CAPTION_TEXT + "\n\n") and "Flour in tonnes" in text and "Barley" in text.split()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexing import ann
-from indexing.build import build
+from indexing.build.run import build
+from indexing.build.upkeep import remove
+from indexing.build.verify import verify
 from indexing.embedder import EmbedderError
-from indexing.reader import IndexReader
-from indexing.spaces import IMAGE
-from indexing.upkeep import remove
-from indexing.verify import verify
+from indexing.index import IndexReader
+from indexing.stores import ann
+from indexing.stores.vector_spaces import IMAGE
 from vision.encoder import open_image_embedder
 
 SHAPES = {"disc": ("ellipse", "darkred"), "block": ("rectangle", "navy"), "frame": ("rectangle", None), "ring": ("ellipse", None)}
@@ -66,7 +66,7 @@ def test_a_picture_that_changes_is_found_by_what_it_shows_now(shapes: Path, tmp_
 def test_pictures_newer_than_the_faiss_file_are_searched_too(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = tmp_path / "index"
     build([shapes], index)
-    monkeypatch.setattr("indexing.build.update_ann", lambda store: None)  # as if killed before FAISS was written
+    monkeypatch.setattr("indexing.build.run.update_ann", lambda store: None)  # as if killed before FAISS was written
     draw(shapes / "late.png", "rectangle", "orange")
     build([shapes], index)
     remove(index, f"{shapes}/disc.png")

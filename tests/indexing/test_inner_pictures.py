@@ -159,7 +159,7 @@ def test_a_slide_says_where_its_picture_is(tmp_path: Path) -> None:
 
 
 def test_words_on_a_picture_are_read(tmp_path: Path) -> None:
-    from vision.rendered.sheet import Sheet
+    from vision.training.rendered.sheet import Sheet
 
     sheet = Sheet(500, 200)
     sheet.write("Sluice keeper", 40, 60, 40)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing.loaders import delimited, load
+from indexing.loaders import load
+from indexing.loaders.data import delimited
 from indexing.types import LoadError
 from tests.indexing.checks import check, kinds, parts
 

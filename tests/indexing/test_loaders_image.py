@@ -72,7 +72,7 @@ def test_what_ocr_only_guesses_is_no_text_but_a_picture(tmp_path: Path) -> None:
     import numpy as np
     from PIL import ImageFilter
 
-    from vision.rendered.sheet import Sheet
+    from vision.training.rendered.sheet import Sheet
 
     sheet = Sheet(900, 420, "serif")
     for number in range(5):

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexing.loaders import html, load, markdown, spans
+from indexing.loaders import load
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.html import page
+from indexing.loaders.text import markdown, spans
 from indexing.types import Document, LoadError
 from tests.indexing.checks import check, kinds, parts
 
@@ -185,7 +187,7 @@ def test_rst_structure_and_no_inclusion(tmp_path: Path, capfd: pytest.CaptureFix
 
 def body(markup: str) -> list[tuple[str, str]]:
     builder = DocumentBuilder()
-    html.feed(builder, html.parse(f"<html><body>{markup}</body></html>"))
+    page.feed(builder, page.parse(f"<html><body>{markup}</body></html>"))
     document = builder.build()
     check(document)
     return kinds(document)
@@ -263,7 +265,7 @@ def markup_of(tree: str | tuple) -> str:
 def test_html_says_everything_once(tree: str | tuple) -> None:
     markup = markup_of(tree)
     said = "".join(text for _, text in body(markup))
-    seen = html.parse(f"<html><body>{markup}</body></html>").get_text()
+    seen = page.parse(f"<html><body>{markup}</body></html>").get_text()
     letters = [char for char in said if char in "abcxyz"]
     assert sorted(letters) == sorted(char for char in seen if char in "abcxyz"), markup
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexing.chunking import chunk
-from indexing.loaders import pdf
-from indexing.loaders.ruled import SNAP, tables
+from indexing.loaders.pdf import pdf_document
+from indexing.loaders.pdf.ruled_tables import SNAP, tables
 from indexing.types import BlockKind, Document, Modality
 
 ROWS = [["Pump", "Flow", "Fuse"], ["North pump", "38 m3 an hour", "10 A"], ["South", "71 m3", ""], ["Spare", "", "20 A"]]
@@ -70,7 +70,7 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     page.text(LEFT, 0.5, "Both pumps stand in the cellar.", fontsize=11)
     path = tmp_path_factory.mktemp("ruled") / "pumps.pdf"
     FigureCanvasPdf(page).print_pdf(path)
-    [document] = pdf.load(path, lambda: None)
+    [document] = pdf_document.load(path, lambda: None)
     return document
 
 
@@ -117,7 +117,7 @@ def test_a_turned_page_has_the_same_cells(rotation: int, tmp_path: Path) -> None
     opened = pdfium.PdfDocument(tmp_path / "upright.pdf")
     opened[0].set_rotation(rotation)
     opened.save(tmp_path / "turned.pdf")
-    [document] = pdf.load(tmp_path / "turned.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "turned.pdf", lambda: None)
     assert [block.kind for block in document.blocks] == [BlockKind.HEADER, BlockKind.ROW, BlockKind.ROW]
     assert sorted(document.text.replace("\n", " | ").split(" | ")) == [f"c{number}" for number in range(9)]
 
@@ -135,7 +135,7 @@ def test_a_row_over_the_whole_width_above_the_columns_is_the_tables_title(tmp_pa
     for x, y, text in ((0.25, 0.7, "Tides at the gate"), (0.25, 0.5, "Year"), (0.55, 0.5, "Metres"), (0.25, 0.3, "1786"), (0.55, 0.3, "4.1")):
         figure.text(x, y, text)
     FigureCanvasPdf(figure).print_pdf(tmp_path / "tides.pdf")
-    [document] = pdf.load(tmp_path / "tides.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "tides.pdf", lambda: None)
     [row] = [one for one in chunk(document, "tides.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
     assert row.text == "Year | Metres\n1786 | 4.1" and row.headings[-2:] == ("Tides at the gate", "Year | Metres")
 
@@ -158,6 +158,6 @@ def test_a_larger_heading_between_tables_that_touch_parts_them(size: int, kinds:
         for column, text in enumerate(texts):
             figure.text(0.22 + 0.3 * column, top - 0.06, text, fontsize=size if row == 2 else 10)
     FigureCanvasPdf(figure).print_pdf(tmp_path / "crew.pdf")
-    [document] = pdf.load(tmp_path / "crew.pdf", lambda: None)
+    [document] = pdf_document.load(tmp_path / "crew.pdf", lambda: None)
     assert [block.kind.name for block in document.blocks] == kinds
     assert [document.text[block.start : block.end] for block in document.blocks] == [" | ".join(filter(None, texts)) for texts in said]

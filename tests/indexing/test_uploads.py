@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import Progress, Summary, build
-from indexing.follow import follow
-from indexing.reader import IndexReader
-from indexing.sources import SourceError
-from indexing.store import Store, StoreError
-from indexing.uploads import FOLDER, forget, keep
+from indexing.build.follow import follow
+from indexing.build.run import Progress, Summary, build
+from indexing.build.sources import SourceError
+from indexing.build.uploads import FOLDER, forget, keep
+from indexing.index import IndexReader
+from indexing.stores.sqlite import Store, StoreError
 
 
 def test_the_same_content_is_kept_once_and_another_one_beside_it(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.grid import PLACES
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, PATCH, SEP, Parts
-from models.picture import PATCH_PLACES, PATCHES, WIDTH
-from models.questions import coded_pairs
-from models.reader import kind_of
+from models.network.grounded import GroundedForCausalLM
+from models.network.padding import coded_pairs
+from models.reader.coordinates import PLACES
+from models.reader.extractive_reader import kind_of
+from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH
+from models.reader.sequences import CLS, PATCH, SEP, Parts
 
 
 @torch.inference_mode()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import torch
 
-from models.config import GroundedConfig, tiny
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.memory import Memory
+from models.network.config import GroundedConfig, tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Memory
+from models.reader.sequences import CLS, SEP
 
 WORDS = 110
 

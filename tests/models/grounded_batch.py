@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from models.grid import PLACES, Kind
-from models.grounded import GroundedForCausalLM
-from models.layout import IGNORED
-from models.matches import CODES
-from models.picture import WIDTH
-from models.questions import QuestionBatch
+from models.network.grounded import GroundedForCausalLM
+from models.reader.coordinates import PLACES, Kind
+from models.reader.exact_match import CODES
+from models.reader.image_patches import WIDTH
+from models.reader.sequences import IGNORED
+from models.training.question_batches import QuestionBatch
 
-BEGIN, END = 1, 2  # of models.config.tiny
+BEGIN, END = 1, 2  # of models.network.config.tiny
 
 
 def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> QuestionBatch:

@@ -1,4 +1,4 @@
-"""What models.data wrote, as a test wants to look at it: tokens of each part instead of places in an array."""
+"""What models.training.prepare_data wrote, as a test wants to look at it: tokens of each part instead of places in an array."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from models import base
-from models.batches import Examples
-from models.data import SETS
+from models.common import base_encoder
+from models.training.batches import Examples
+from models.training.prepare_data import SETS
 
-TOKENIZER = Tokenizer.from_file(str(base.folder() / "tokenizer.json"))
+TOKENIZER = Tokenizer.from_file(str(base_encoder.folder() / "tokenizer.json"))
 TOKENIZER.no_padding()
 TOKENIZER.no_truncation()
 

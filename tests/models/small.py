@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from qa_files import row, write_jsonl
 
-from models.config import tiny
-from models.data import prepare_rows
-from models.grid import PLACES, Kind
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.qa import read_qa
-from models.questions import Questions
-from models.windows import open_tokenizer
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.reader.coordinates import PLACES, Kind
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import open_tokenizer
+from models.training.prepare_data import prepare_rows
+from models.training.question_batches import Questions
+from models.training.question_sets import read_qa
 
 
 def grounded(vocabulary: int = 97, begin: int = 1, end: int = 2) -> GroundedForCausalLM:
@@ -35,7 +35,7 @@ def reader() -> GroundedForCausalLM:
 
 @torch.no_grad()
 def said(model: GroundedForCausalLM, code: int = 1) -> list[torch.Tensor]:
-    """Of a block of each kind, without a question and with one, and with that memory of a prompt. code: of each token, models.matches."""
+    """Of a block of each kind, without a question and with one, and with that memory of a prompt. code: of each token, models.reader.exact_match."""
     generator = torch.Generator().manual_seed(1)
     asked, ids = (torch.randint(3, 97, (len(Kind), length), generator=generator) for length in (5, 9))
     ones, kinds = torch.ones_like, torch.arange(len(Kind))

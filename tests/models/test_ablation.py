@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.ablation import Block, Decoder
-from models.config import embedded
-from models.decoder_graph import decoder
-from models.graph import quantised
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
+from models.common.onnx_graph import quantised
+from models.network.config import embedded
+from models.network.grounded import GroundedForCausalLM
+from models.reader.ablation import Block, Decoder
+from models.reader.decoder_graph import decoder
+from models.reader.sequences import CLS, SEP
 
 QUESTION = [2001, 2010, 3000]
 ANSWERS = [[5001, 5002], [5002], [5003, 5004, 5005], []]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from qa_files import row, write_jsonl
 
-from models import aspects as module
-from models.aspects import aspects, balance, joined, read, under, variation
-from models.errors import DataError, WeightsError
-from models.perturb import ROBUSTNESS
-from models.qa import QaRow, read_qa
-from models.reader import Finding
-from models.windows import Passage
+from models.common.errors import DataError, WeightsError
+from models.reader.extractive_reader import Finding
+from models.reader.windows import Passage
+from models.systems import aspects as module
+from models.systems.aspects import aspects, balance, joined, read, under, variation
+from models.systems.perturbations import ROBUSTNESS
+from models.training.question_sets import QaRow, read_qa
 
 CONTEXT = "The man paid 28 pounds to a stupid clerk in May."
 OTHER = "A boiler heats it."

@@ -10,24 +10,25 @@ import pytest
 import torch
 from qa_files import row, write_jsonl
 
-from models import attention, evaluate, train
-from models.config import GroundedConfig, tiny
-from models.data import prepare
-from models.errors import AttentionError, WeightsError
-from models.grid import PLACES
-from models.grounded import GroundedForCausalLM
-from models.layout import WINDOW
-from models.memory import MemoryEncoder
-from models.windows import Passage
+from models.common.errors import AttentionError, WeightsError
+from models.network.config import GroundedConfig, tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import MemoryEncoder
+from models.reader.coordinates import PLACES
+from models.reader.sequences import WINDOW
+from models.reader.windows import Passage
+from models.systems import attention_flags
+from models.training import evaluate, train
+from models.training.prepare_data import prepare
 
 ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
 LONG = " ".join(one["context"] for one in ROWS) * 6
 
 
-def attend(*flags: str) -> attention.Attend | None:
+def attend(*flags: str) -> attention_flags.Attend | None:
     parser = argparse.ArgumentParser()
-    attention.add(parser)
-    return attention.given(parser.parse_args(flags))
+    attention_flags.add(parser)
+    return attention_flags.given(parser.parse_args(flags))
 
 
 def computed(*flags: str) -> tuple[list[torch.Tensor], GroundedForCausalLM]:

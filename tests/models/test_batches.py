@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from prepared import tokens
 from qa_files import row, write_jsonl
 
-from models import data
-from models.batches import Batch, Examples, cut
-from models.data import MIXTURE, is_held, prepare
-from models.errors import DataError
-from models.layout import CLS, PAD, ROUND, SEP
+from models.common.errors import DataError
+from models.reader.sequences import CLS, PAD, ROUND, SEP
+from models.training import prepare_data
+from models.training.batches import Batch, Examples, cut
+from models.training.prepare_data import MIXTURE, is_held, prepare
 
 FILLER = "The mill grinds barley, oats and rye. "
 ROWS = [
@@ -33,7 +33,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("data")
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", [*ROWS, *NOTHING, *FREE])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "OPENED", 0.0)
+        patch.setattr(prepare_data, "OPENED", 0.0)
         prepare(folder, folder / "out")
     return Examples(folder / "out")
 

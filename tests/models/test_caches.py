@@ -6,8 +6,8 @@ import pytest
 import torch
 from copier import by_chance, memory
 
-from models import caches
-from models.grounded import GroundedForCausalLM
+from models.network.grounded import GroundedForCausalLM
+from models.systems import key_value_caches
 
 from transformers import DynamicCache  # isort: skip - after models, which mends torchvision
 
@@ -22,7 +22,7 @@ def model() -> GroundedForCausalLM:
 
 def written(model: GroundedForCausalLM, name: str = "dynamic", **given: int) -> tuple[list[int], torch.Tensor, object]:
     """Tokens, logits of each (NEW, V), and the cache."""
-    options = caches.options(name, model.config, **{"bits": 8, "window": 32, **given})
+    options = key_value_caches.options(name, model.config, **{"bits": 8, "window": 32, **given})
     made = model.generate(
         PROMPT, max_new_tokens=NEW, do_sample=False, eos_token_id=None, return_dict_in_generate=True, output_logits=True, **options,
         **memory(model, list(range(50, 70))).inputs(),
@@ -60,9 +60,9 @@ def test_few_bits_write_nearly_the_same_and_eight_more_nearly_than_four(model: G
 def test_bytes_are_those_of_the_numbers_kept(model: GroundedForCausalLM) -> None:
     config, kept = model.config, PROMPT.shape[1] + NEW - 1
     heads = config.num_hidden_layers * 2 * config.num_key_value_heads * kept  # keys and values
-    assert caches.held(written(model)[2]) == heads * config.head_dim * 4
+    assert key_value_caches.held(written(model)[2]) == heads * config.head_dim * 4
     for bits in (8, 4):
-        assert caches.held(written(model, "quantised", bits=bits)[2]) == heads * (config.head_dim * bits // 8 + 2 * 2)
+        assert key_value_caches.held(written(model, "quantised", bits=bits)[2]) == heads * (config.head_dim * bits // 8 + 2 * 2)
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -70,7 +70,7 @@ def test_what_is_kept_depends_on_the_tokens_alone(bits: int) -> None:
     torch.manual_seed(0)
     keys, values = torch.randn(2, 2, 3, 7, 8).unbind(0)  # (B, G, S, D)
     keys[0, 0, 0] = 5.0  # all alike
-    whole, parts = caches.IntegerLayer(bits), caches.IntegerLayer(bits)
+    whole, parts = key_value_caches.IntegerLayer(bits), key_value_caches.IntegerLayer(bits)
     seen = whole.update(keys, values)
     for at, to in ((0, 3), (3, 4), (4, 7)):
         again = parts.update(keys[:, :, at:to], values[:, :, at:to])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.constitution import CONSTITUTION, LONGEST, Answer, content, critique, revise, unsupported
+from models.systems.constitution import CONSTITUTION, LONGEST, Answer, content, critique, revise, unsupported
 
 TEXT = "the pool is heated to 28 degrees by a boiler . children pay nothing , and the pool is closed in may"
 PASSAGE = tuple(TEXT.split())

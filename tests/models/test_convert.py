@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.systems.conversion import CROSSED, FAMILIES, IDS, SMALL, clip, random, with_memory
-from models import convert
-from models.errors import WeightsError
-from models.grounded import GroundedForCausalLM
-from models.memory import Memory
+from models.common.errors import WeightsError
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Memory
+from models.systems import convert
 
 # isort: split
 from transformers import (

@@ -9,11 +9,11 @@ import pytest
 from prepared import shown, tokens
 from qa_files import row, write_jsonl
 
-from models import data
-from models.batches import Examples
-from models.data import SETS, is_held, prepare
-from models.errors import DataError
-from models.layout import QUESTION, TITLE, WINDOW
+from models.common.errors import DataError
+from models.reader.sequences import QUESTION, TITLE, WINDOW
+from models.training import prepare_data
+from models.training.batches import Examples
+from models.training.prepare_data import SETS, is_held, prepare
 
 FILLER = "The mill grinds barley, oats and rye for the farms along the creek. "
 # contexts of 2 to 50 sentences: some fit into a window, some take several
@@ -31,7 +31,7 @@ def written(folder: Path, rows: list[dict] = ROWS, name: str = "squad2_dev") -> 
 
 
 def negatives(folder: Path, texts: list[str], rows: list[dict] = ROWS, name: str = "squad2_dev") -> Path:
-    """A folder as bench/hard_negatives.py writes it: the same texts for each row."""
+    """A folder as rag/training/hard_negatives.py writes it: the same texts for each row."""
     candidates = [{"text": text, "title": "Roof", "ranks": {}} for text in texts]
     write_jsonl(folder / "train" / f"{name}.jsonl.gz", [{"question": one["question"], "candidates": candidates} for one in rows])
     return folder
@@ -57,8 +57,8 @@ def test_the_marked_tokens_spell_the_answer(folder: Path) -> None:
 
 def test_what_is_held_out_is_never_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither as its question's passage nor as another's that does not answer it, whole or a part."""
-    monkeypatch.setattr(data, "STRANGERS", 1.0)
-    monkeypatch.setattr(data, "NEGATIVES", 1.0)
+    monkeypatch.setattr(prepare_data, "STRANGERS", 1.0)
+    monkeypatch.setattr(prepare_data, "NEGATIVES", 1.0)
     assert len(HELD) >= 2
     mark = {tokens(f"How warm is pool {CONTEXTS.index(context)}?") for context in HELD}
     secret = [f"Pool {CONTEXTS.index(context)} is heated to" for context in HELD]
@@ -82,7 +82,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, folder: Path) -> No
 
 
 def test_a_passage_that_was_found_beside_is_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "NEGATIVES", 1.0)
+    monkeypatch.setattr(prepare_data, "NEGATIVES", 1.0)
     prepare(written(tmp_path), tmp_path / "out", negatives(tmp_path / "negatives", [ELSEWHERE]))
     examples = shown(tmp_path / "out") + shown(tmp_path / "out", "held")
     beside = [one for one in examples if one.context == tokens(ELSEWHERE)]
@@ -91,7 +91,7 @@ def test_a_passage_that_was_found_beside_is_no_evidence(tmp_path: Path, monkeypa
 
 
 def test_without_candidates_a_stranger_of_the_set_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "STRANGERS", 1.0)
+    monkeypatch.setattr(prepare_data, "STRANGERS", 1.0)
     rows = [row(f"How old is mill {i}?", f"Mill {i} is {i + 100} years old.", str(i + 100)) for i in range(60)]
     prepare(written(tmp_path, rows), tmp_path / "out")
     strange = [one for one in shown(tmp_path / "out") if not one.answerable]
@@ -117,7 +117,7 @@ def test_an_answer_that_no_window_can_hold_is_still_one(tmp_path: Path) -> None:
 
 
 def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
-    assert not data.MIXTURE["fetaqa"][1]
+    assert not prepare_data.MIXTURE["fetaqa"][1]
     answered = row("Who won?", "Year | Winner\n2004 | Lang", "Lang", kind="table")
     free = {**answered, "question": "Why?", "answers": [{"text": "He ran.", "start": -1}]}
     written(tmp_path, [answered, free], "fetaqa")
@@ -162,7 +162,7 @@ def test_what_cannot_be_prepared_is_named(tmp_path: Path) -> None:
 
 def test_a_passage_is_read_under_the_opening_of_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never under one that is held out, and the opening itself under its title alone."""
-    monkeypatch.setattr(data, "OPENED", 1.0)
+    monkeypatch.setattr(prepare_data, "OPENED", 1.0)
     texts = [f"Part {i} says that {i + 100} sacks came." for i in range(60)]
     rows = [row(f"How many sacks in part {i}?", text, str(i + 100), title="Sacks") for i, text in enumerate(texts)]
     prepare(written(tmp_path, rows), tmp_path / "out")
@@ -207,12 +207,12 @@ def test_what_is_made_of_held_out_tables_and_prose(tmp_path: Path) -> None:
 def test_the_sheet_beside_the_arrays(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     assert (meta["examples"]["squad2_dev"], meta["held"]) == (len(shown(folder)), len(shown(folder, "held")))
-    assert meta["sets"] == list(data.SETS) and "minilm" in meta["base"]
+    assert meta["sets"] == list(prepare_data.SETS) and "minilm" in meta["base"]
 
 
 def test_pages_keep_their_boxes_and_other_questions_are_put_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a page that is drawn, tokens have places; a question about something else has nothing to look for there."""
-    monkeypatch.setattr("models.data.ON_PAGES", 1.0)
+    monkeypatch.setattr("models.training.prepare_data.ON_PAGES", 1.0)
     write_jsonl(tmp_path / "data" / "qa" / "train" / "squad2_dev.jsonl.gz", [{**row(f"Who built gate {i}?", f"Gate {i} was built by Ann.", "Ann"), "source": "squad2_dev"} for i in range(30)])
     page = {**row("What is the total?", "TOTAL\n126.05", "126.05"), "source": "rendered", "boxes": [[0, 5, 0.1, 0.5, 0.3, 0.6], [6, 12, 0.7, 0.5, 0.9, 0.6]]}
     pages = write_jsonl(tmp_path / "pages.jsonl.gz", [page])

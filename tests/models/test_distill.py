@@ -9,12 +9,12 @@ import pytest
 import small
 import torch
 
-from models import distill
-from models.checkpoint import open_model
-from models.errors import TrainError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.presets import distilled
-from models.prune import prune
+from models.common.checkpoint import open_model
+from models.common.errors import TrainError, WeightsError
+from models.network.grounded import GroundedForCausalLM
+from models.systems import distill
+from models.systems.prune import prune
+from models.training.presets import distilled
 
 RUN = ["--tokens", "200", "--batches", "3", "--precision", "fp32", "--json"]
 

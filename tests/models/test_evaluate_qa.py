@@ -12,14 +12,14 @@ import pytest
 import tiny
 from qa_files import row, write_jsonl
 
-from models import base
-from models.checkpoint import model_type, open_model
-from models.errors import WeightsError
-from models.evaluate import evaluate_qa, named, open_reader, sigmoid
-from models.floor import FloorReader
-from models.qa import QaRow, read_qa
-from models.reader import NOTHING, Finding
-from models.windows import Passage
+from models.common import base_encoder
+from models.common.checkpoint import model_type, open_model
+from models.common.errors import WeightsError
+from models.network.baseline_reader import FloorReader
+from models.reader.extractive_reader import NOTHING, Finding
+from models.reader.windows import Passage
+from models.training.evaluate import evaluate_qa, named, open_reader, sigmoid
+from models.training.question_sets import QaRow, read_qa
 
 CONTEXT = "The pool is heated to 28 degrees by a boiler. Children pay nothing."
 
@@ -107,7 +107,7 @@ def test_a_trained_model_opens(folder: Path) -> None:
 def test_a_folder_without_a_readers_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     """MiniLM itself would open too, under heads of chance."""
     with pytest.raises(WeightsError, match=r"holds no FloorReader: .*(judge|span|pooler)"):
-        open_reader(base.folder())
+        open_reader(base_encoder.folder())
     with pytest.raises(WeightsError, match="nowhere holds no model"):
         open_reader(tmp_path / "nowhere")
     weights = folder / "model.safetensors"

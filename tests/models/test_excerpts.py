@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.excerpts import LONGEST, OPENING, excerpt, openings
-from models.qa import QaRow, Span
+from models.training.excerpts import LONGEST, OPENING, excerpt, openings
+from models.training.question_sets import QaRow, Span
 
 CELLS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=30)
 

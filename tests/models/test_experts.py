@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.config import tiny
-from models.experts import Experts
-from models.grid import PLACES, Kind
-from models.memory import Live, MemoryEncoder
+from models.network.config import tiny
+from models.network.experts import Experts
+from models.network.memory_encoder import Live, MemoryEncoder
+from models.reader.coordinates import PLACES, Kind
 
 
 @pytest.fixture(scope="module")

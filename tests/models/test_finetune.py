@@ -13,15 +13,16 @@ from by_torch import by_torch
 from qa_files import row, write_jsonl
 from safetensors.numpy import load_file, save_file
 
-from models import adapter, evaluate, finetune, shipped
-from models.checkpoint import open_model
-from models.errors import DataError, WeightsError
-from models.grid import Kind
-from models.grounded import GroundedForCausalLM
-from models.layout import collate
-from models.loop import TrainConfig
-from models.qa import read_qa
-from models.windows import Passage, cut, open_tokenizer
+from models.common.checkpoint import open_model
+from models.common.errors import DataError, WeightsError
+from models.network.grounded import GroundedForCausalLM
+from models.reader import adapter, shipped_weights
+from models.reader.coordinates import Kind
+from models.reader.sequences import collate
+from models.reader.windows import Passage, cut, open_tokenizer
+from models.training import evaluate, finetune
+from models.training.question_sets import read_qa
+from models.training.training_loop import TrainConfig
 
 SPAN = "memory.span.weight"
 ROWS = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(24)]
@@ -38,11 +39,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights with every token going through: routed, int8 sends some tokens another way than torch, which hides what is compared here."""
-    own, folder = shipped.describe(), tmp_path_factory.mktemp("open") / "reader"
-    state = {name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values for name, values in shipped.state(own).items()}
-    config = json.loads((shipped.FOLDER / shipped.CONFIG).read_text())
-    del config[shipped.OWN]
-    shipped.save(state, config, folder, own.calibration)
+    own, folder = shipped_weights.describe(), tmp_path_factory.mktemp("open") / "reader"
+    state = {name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values for name, values in shipped_weights.state(own).items()}
+    config = json.loads((shipped_weights.FOLDER / shipped_weights.CONFIG).read_text())
+    del config[shipped_weights.OWN]
+    shipped_weights.save(state, config, folder, own.calibration)
     return folder
 
 
@@ -63,7 +64,7 @@ def test_what_is_answered_is_what_was_trained(made: tuple[Path, dict, GroundedFo
     out, _, model = made
     parts = [one.parts for one in cut(PAIRS, open_tokenizer())]
     rows = collate(parts)
-    plain, adapted = (shipped.encoder(shipped.describe(base, folder))(rows) for folder in (None, out))
+    plain, adapted = (shipped_weights.encoder(shipped_weights.describe(base, folder))(rows) for folder in (None, out))
     before = open_model(GroundedForCausalLM, base).eval()
     for at, one in enumerate(parts):
         seen = [0, *range(one.block, len(one))]
@@ -87,7 +88,7 @@ def test_a_small_share_is_trained_and_only_what_may_be(made: tuple[Path, dict, G
 def test_states_that_are_kept_of_blocks_stay_right(made: tuple[Path, dict, GroundedForCausalLM], base: Path) -> None:
     rows, kept = collate([one.parts for one in cut(PAIRS, open_tokenizer())]), {}
     for folder in (None, made[0]):
-        replace(shipped.encoder(shipped.describe(base, folder)), kept=kept).keep(rows)
+        replace(shipped_weights.encoder(shipped_weights.describe(base, folder)), kept=kept).keep(rows)
     assert len(kept) == len(PAIRS)
 
 
@@ -102,14 +103,14 @@ def test_the_command_tells_before_and_after(data: Path, tmp_path: Path, capsys: 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """An adapter that changes nothing."""
-    weights = {SPAN: torch.from_numpy(shipped.state(shipped.describe())[SPAN])}
-    finetune.save(finetune.Tuned(weights, 0.0), "full", shipped.describe().digest, {}, tmp_path / "plain")
+    weights = {SPAN: torch.from_numpy(shipped_weights.state(shipped_weights.describe())[SPAN])}
+    finetune.save(finetune.Tuned(weights, 0.0), "full", shipped_weights.describe().digest, {}, tmp_path / "plain")
     return tmp_path / "plain"
 
 
 def test_an_adapter_that_changes_nothing_does_not(plain: Path) -> None:
     rows = collate([one.parts for one in cut(PAIRS, open_tokenizer())])
-    mine, theirs = (shipped.encoder(shipped.describe(adapter=folder))(rows) for folder in (plain, None))
+    mine, theirs = (shipped_weights.encoder(shipped_weights.describe(adapter=folder))(rows) for folder in (plain, None))
     assert np.array_equal(mine.spans, theirs.spans)
 
 
@@ -123,15 +124,15 @@ def test_a_wrong_adapter_is_one_clear_line(plain: Path, about: dict, weights: di
     strange = {adapter.PEFT + name: np.zeros(shape, np.float32) for name, shape in weights.items()}
     save_file({**load_file(plain / adapter.WEIGHTS), **strange}, plain / adapter.WEIGHTS)
     with pytest.raises(WeightsError, match=says):
-        shipped.encoder(shipped.describe(adapter=plain)).upper(Kind.TEXT)
+        shipped_weights.encoder(shipped_weights.describe(adapter=plain)).upper(Kind.TEXT)
 
 
 def test_a_torn_adapter_and_none(plain: Path, tmp_path: Path) -> None:
     (plain / adapter.WEIGHTS).write_bytes((plain / adapter.WEIGHTS).read_bytes()[:200])
     with pytest.raises(WeightsError, match="is damaged"):
-        shipped.describe(adapter=plain)
+        shipped_weights.describe(adapter=plain)
     with pytest.raises(WeightsError, match="holds no adapter"):
-        shipped.describe(adapter=tmp_path / "nothing")
+        shipped_weights.describe(adapter=tmp_path / "nothing")
 
 
 def test_a_file_without_an_answer_teaches_nothing(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from models import base
-from models.batches import Batch
-from models.floor import FloorReader, compute, loss
-from models.layout import Parts, collate
+from models.common import base_encoder
+from models.network.baseline_reader import FloorReader, compute, loss
+from models.reader.sequences import Parts, collate
+from models.training.batches import Batch
 
 
 def test_the_loss_by_hand() -> None:
@@ -61,7 +61,7 @@ def test_it_begins_with_minilm() -> None:
     from transformers import BertModel
 
     model, batch = FloorReader.from_base().eval(), tiny.batch(2, 0)
-    reference = BertModel.from_pretrained(base.folder(), add_pooling_layer=False).eval()
+    reference = BertModel.from_pretrained(base_encoder.folder(), add_pooling_layer=False).eval()
     with torch.inference_mode():
         ours, theirs = (encoder(batch.input_ids, batch.attention_mask).last_hidden_state for encoder in (model.encoder, reference))
     torch.testing.assert_close(ours, theirs)

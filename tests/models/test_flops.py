@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models import flops
-from models.config import embedded
-from models.memory import MemoryEncoder
+from models.network.config import embedded
+from models.network.memory_encoder import MemoryEncoder
+from models.reader import flops
 
 
 @torch.no_grad()

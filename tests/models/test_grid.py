@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import TOKENIZER
 
-from models.cell import CELL
-from models.grid import COLUMNS, PLACES, ROWS, SIDES, Kind, coordinates, kind
+from models.common.cell_separator import CELL
+from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, Kind, coordinates, kind
 
 
 def places(text: str) -> list[tuple[str, int, int]]:

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from models.config import GroundedConfig, tiny
-from models.grid import PLACES, Kind
-from models.grounded import GroundedForCausalLM, mixture
-from models.matches import CODES
-from models.memory import Memory
+from models.network.config import GroundedConfig, tiny
+from models.network.grounded import GroundedForCausalLM, mixture
+from models.network.memory_encoder import Memory
+from models.reader.coordinates import PLACES, Kind
+from models.reader.exact_match import CODES
 
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM  # isort: skip - after models.config, which mends torchvision
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM  # isort: skip - after models.network.config, which mends torchvision
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ import pytest
 import torch
 from qa_files import row, write_jsonl
 
-from models import config, harness
-from models.errors import DataError
-from models.grounded import GroundedForCausalLM
-from models.harness import LM, GroundedLM, evaluate, files, plain
-from models.layout import CLS, SEP
-from models.windows import open_tokenizer
+from models.common.errors import DataError
+from models.network import config
+from models.network.grounded import GroundedForCausalLM
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import open_tokenizer
+from models.systems import harness
+from models.systems.harness import LM, GroundedLM, evaluate, files, plain
 
 CONTEXT = "The pool is heated to 28 degrees by a boiler. Children pay nothing."
 QUERY = "Which is it?\nA. one\nB. two\nAnswer: "

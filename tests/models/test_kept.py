@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models import kept
-from models.kept import FOLDER, Kept, forget
+from models.reader import state_cache
+from models.reader.state_cache import FOLDER, Kept, forget
 
 
 def test_another_process_finds_what_is_kept(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_another_process_finds_what_is_kept(tmp_path: Path) -> None:
 
 
 def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "SIZE", 2**20)
+    monkeypatch.setattr(state_cache, "SIZE", 2**20)
     store = Kept(tmp_path)
     for i in range(400):
         store[str(i)] = bytes(50_000)

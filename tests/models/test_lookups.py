@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qa_files import row, write_jsonl
 
-from models.lookups import LONGEST, PER_TABLE, lookups
-from models.tables import Table, read_tables, stands
+from models.training.table_contexts import Table, read_tables, stands
+from models.training.table_questions import LONGEST, PER_TABLE, lookups
 
 MILLS = Table(
     "Mills of the valley", ("Mill", "River", "Built", "Wheels"),

@@ -11,10 +11,10 @@ import tiny
 import torch
 from test_loop import SHORT, Killed, assert_same, batches, killed_at, logged
 
-from models.errors import TrainError
-from models.floor import loss
-from models.loop import train
-from models.plots import draw
+from models.common.errors import TrainError
+from models.network.baseline_reader import loss
+from models.training.plots import draw
+from models.training.training_loop import train
 
 
 def test_the_log_has_no_step_twice(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import base
-from models.grid import coordinates
-from models.matches import ABSENT, ASKED, CODES, MOST, PRESENT, SOME, codes
-from models.windows import open_tokenizer
+from models.common import base_encoder
+from models.reader.coordinates import coordinates
+from models.reader.exact_match import ABSENT, ASKED, CODES, MOST, PRESENT, SOME, codes
+from models.reader.windows import open_tokenizer
 
 TOKENIZER = open_tokenizer()
 
 
 def coded(question: str, text: str) -> tuple[dict[str, int], list[tuple[str, int]]]:
     asked, block = (TOKENIZER.encode(one, add_special_tokens=False) for one in (question, text))
-    first, second = codes(np.array(asked.ids), np.array(block.ids), coordinates(base.encodable(text), block.offsets))
+    first, second = codes(np.array(asked.ids), np.array(block.ids), coordinates(base_encoder.encodable(text), block.offsets))
     return dict(zip(asked.tokens, first.tolist(), strict=True)), list(zip(block.tokens, second.tolist(), strict=True))
 
 

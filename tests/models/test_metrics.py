@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.metrics import (
+from models.common.metrics import (
     Score,
     abstention,
     area_under_roc,

@@ -12,13 +12,22 @@ import torch
 from grounded_batch import batch_of
 from torch.utils.flop_counter import FlopCounterMode
 
-from models import upcycle
-from models.config import tiny
-from models.errors import WeightsError
-from models.grid import Kind
-from models.grounded import GroundedForCausalLM
-from models.mixture import COUNTED, PADDING, Mixture, active_weights, balance, chosen, loads, modalities
-from models.objective import SHARES, loss, recall, writing
+from models.common.errors import WeightsError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.reader.coordinates import Kind
+from models.systems import upcycle
+from models.systems.mixture_of_experts import (
+    COUNTED,
+    PADDING,
+    Mixture,
+    active_weights,
+    balance,
+    chosen,
+    loads,
+    modalities,
+)
+from models.training.objective import SHARES, loss, recall, writing
 
 PROMPT = torch.tensor([[1, 40, 41, 42, 2]])
 MIXED = {"num_local_experts": 4, "num_experts_per_tok": 2}

@@ -10,16 +10,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.answering import GroundedReader
-from models.config import embedded
-from models.data import MIXTURE, prepare
-from models.grid import Kind
-from models.grounded import GroundedForCausalLM
-from models.layout import IGNORED, PATCH
-from models.objective import ALLOWED, loss, recall
-from models.picture import WIDTH
-from models.questions import QuestionBatch, Questions
-from models.windows import Passage
+from models.network.config import embedded
+from models.network.grounded import GroundedForCausalLM
+from models.network.grounded_reader import GroundedReader
+from models.reader.coordinates import Kind
+from models.reader.image_patches import WIDTH
+from models.reader.sequences import IGNORED, PATCH
+from models.reader.windows import Passage
+from models.training.objective import ALLOWED, loss, recall
+from models.training.prepare_data import MIXTURE, prepare
+from models.training.question_batches import QuestionBatch, Questions
 
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [

@@ -19,17 +19,17 @@ import torch
 from qa_files import row, write_jsonl
 from together import run
 
-from models import parallel
-from models.checkpoint import open_model
-from models.data import prepare
-from models.errors import DataError, LayoutError, TrainError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.loop import TrainConfig
-from models.loop import train as train_alone
-from models.presets import tiny
-from models.processes import Layout, together
-from models.questions import QuestionBatch, Questions
-from models.train import Epoch
+from models.common.checkpoint import open_model
+from models.common.errors import DataError, LayoutError, TrainError, WeightsError
+from models.network.grounded import GroundedForCausalLM
+from models.systems import parallel
+from models.systems.processes import Layout, together
+from models.training.prepare_data import prepare
+from models.training.presets import tiny
+from models.training.question_batches import QuestionBatch, Questions
+from models.training.train import Epoch
+from models.training.training_loop import TrainConfig
+from models.training.training_loop import train as train_alone
 
 ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees." + " It is large." * (i % 4), f"{i + 100} degrees") for i in range(40)]
 ROWS += [row("How deep is it?", "The pool is round."), row("Who swims?", "Nobody was there on that day, not even Ann.", "Nobody")]
@@ -61,7 +61,7 @@ def new(prepared: Path) -> parallel.Task:
 
 @pytest.fixture(scope="module")
 def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    """What models.loop makes of the same batches."""
+    """What models.training.training_loop makes of the same batches."""
     task, losses = new(prepared), []
 
     def loss(model: torch.nn.Module, batch: object) -> dict[str, torch.Tensor]:
@@ -211,7 +211,7 @@ def test_a_checkpoint_of_another_run_and_a_torn_one(prepared: Path, runs: Runs, 
 @pytest.mark.slow
 def test_when_one_process_dies_none_is_left(prepared: Path, tmp_path: Path) -> None:
     """As it is typed; what was saved is gone on with."""
-    typed = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "models.parallel", *flags(prepared, tmp_path, "--data-parallel", "2")]
+    typed = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "models.systems.parallel", *flags(prepared, tmp_path, "--data-parallel", "2")]
     started = subprocess.Popen([*typed, "--epochs", "5000"], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "log.jsonl").exists() and started.poll() is None:
         time.sleep(0.1)

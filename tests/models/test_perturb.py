@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.perturb import FAIRNESS, ROBUSTNESS, edit, perturbed
-from models.qa import QaRow, Span
-from models.word_lists import CONTRACTED, DIALECT, FEMALE, NAMES
+from models.systems.perturbations import FAIRNESS, ROBUSTNESS, edit, perturbed
+from models.systems.word_lists import CONTRACTED, DIALECT, FEMALE, NAMES
+from models.training.question_sets import QaRow, Span
 
 CONTEXT = "The king, Roger II, gave his son Andrew 1,154 ducats; he is not in the list of 1786. His brother paid nothing to Nancy."
 ROW = QaRow("7", "squad2_dev", "How many ducats did the king give to his son in 1786?", CONTEXT, "Roger", (Span("1,154 ducats", 40), Span("his son Andrew", 25)), False, "extractive")

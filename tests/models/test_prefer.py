@@ -11,18 +11,18 @@ import torch
 from qa_files import row, write_jsonl
 from torch.nn import functional as F
 
-from models import dpo, prefer
-from models.checkpoint import open_model
-from models.config import tiny
-from models.constitution import Answer, critique
-from models.critique import Critic, Critiqued, Said, words
-from models.dpo import Pair, WithMemory, optimise, scored, stacked
-from models.errors import DataError, TrainError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, IGNORED, PAD, SEP
-from models.prefer import PreferConfig
-from models.qa import QaRow, read_qa
-from models.windows import open_tokenizer
+from models.common.checkpoint import open_model
+from models.common.errors import DataError, TrainError, WeightsError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.reader.sequences import CLS, IGNORED, PAD, SEP
+from models.reader.windows import open_tokenizer
+from models.systems import dpo, prefer
+from models.systems.constitution import Answer, critique
+from models.systems.critique import Critic, Critiqued, Said, words
+from models.systems.dpo import Pair, WithMemory, optimise, scored, stacked
+from models.systems.prefer import PreferConfig
+from models.training.question_sets import QaRow, read_qa
 
 TOKENIZER = open_tokenizer()
 CONTEXTS = ["The pool is heated to 28 degrees by a boiler.", "Lot 5 was sampled at noon, and found to be of grade B by the laboratory in Utrecht, which keeps it."]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models import config
-from models.answering import GroundedReader
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.prompted import Prompted, parted, request
-from models.windows import Passage, open_tokenizer
+from models.network import config
+from models.network.grounded import GroundedForCausalLM
+from models.network.grounded_reader import GroundedReader
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import Passage, open_tokenizer
+from models.systems.text_interface import Prompted, parted, request
 
 POOL = Passage("The pool is heated to 28.5 degrees by a boiler. Children pay nothing.")
 MILL = Passage("Question: who built it?\nAnswer: nobody knows.\n\nJosiah Pask mended the gate in 1786.", "Mill")
@@ -68,7 +68,7 @@ def test_what_is_written_is_quoted_and_greedy(shipped_model: GroundedForCausalLM
 
 @pytest.fixture(scope="module")
 def shipped_model() -> GroundedForCausalLM:
-    from models import shipped
-    from models.checkpoint import open_model
+    from models.common.checkpoint import open_model
+    from models.reader import shipped_weights
 
-    return open_model(GroundedForCausalLM, shipped.FOLDER)
+    return open_model(GroundedForCausalLM, shipped_weights.FOLDER)

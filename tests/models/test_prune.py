@@ -9,12 +9,12 @@ import pytest
 import small
 import torch
 
-from models import prune
-from models.checkpoint import open_model
-from models.config import GroundedConfig
-from models.errors import WeightsError
-from models.grounded import GroundedForCausalLM
-from models.objective import loss
+from models.common.checkpoint import open_model
+from models.common.errors import WeightsError
+from models.network.config import GroundedConfig
+from models.network.grounded import GroundedForCausalLM
+from models.systems import prune
+from models.training.objective import loss
 
 
 def test_where_nothing_goes_nothing_changes() -> None:

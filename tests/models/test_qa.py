@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from qa_files import row, write_jsonl
 
-from models.errors import DataError
-from models.qa import QaRow, Span, read_qa
+from models.common.errors import DataError
+from models.training.question_sets import QaRow, Span, read_qa
 
 POOL = "The pool is heated to 28 degrees. Children pay nothing."
 HEATED = row("How warm is the pool?", POOL, "28 degrees", id="a", source="leaflet", title="Pool", kind="extractive")

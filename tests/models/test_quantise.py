@@ -10,16 +10,16 @@ import pytest
 import torch
 from qa_files import row, write_jsonl
 
-from models.checkpoint import open_model
-from models.config import tiny
-from models.data import prepare_rows
-from models.errors import TrainError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.memory import Live
-from models.qa import read_qa
-from models.quantise import METHODS, PROJECTIONS, RECIPE, main, prepare, quantised, trained
-from models.windows import open_tokenizer
+from models.common.checkpoint import open_model
+from models.common.errors import TrainError, WeightsError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Live
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import open_tokenizer
+from models.systems.quantise import METHODS, PROJECTIONS, RECIPE, main, prepare, quantised, trained
+from models.training.prepare_data import prepare_rows
+from models.training.question_sets import read_qa
 
 GROUP = 16
 IDS = torch.arange(3, 33).view(2, 15)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
-from models import flops
-from models.flops import Spent
-from models.grid import Kind
-from models.layout import TITLE, WINDOW, Sequences
-from models.reader import LONGEST, NOTHING, Computed, Finding, Reader, Window, best, best_spans
-from models.windows import STRIDE, Passage, starts
+from models.reader import flops
+from models.reader.coordinates import Kind
+from models.reader.extractive_reader import LONGEST, NOTHING, Computed, Finding, Reader, Window, best, best_spans
+from models.reader.flops import Spent
+from models.reader.sequences import TITLE, WINDOW, Sequences
+from models.reader.windows import STRIDE, Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qa_files import write_jsonl
 
-from models.errors import DataError
-from models.qa import QaRow
-from models.recurring import EACH, LEFT, MASK, recurring
+from models.common.errors import DataError
+from models.training.question_sets import QaRow
+from models.training.recurring_spans import EACH, LEFT, MASK, recurring
 
 POOL = (
     "The architect Marta Ruiz drew the old harbour museum before the river was widened. "

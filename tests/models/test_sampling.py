@@ -8,12 +8,12 @@ import pytest
 import torch
 from copier import by_chance
 
-from models import sampling
-from models.answering import GroundedReader, Recalled, trace
-from models.config import tiny
-from models.layout import CLS, SEP
-from models.sampling import Sample
-from models.windows import Passage, open_tokenizer
+from models.network.config import tiny
+from models.network.grounded_reader import GroundedReader, Recalled, trace
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import Passage, open_tokenizer
+from models.systems import parallel_sampling
+from models.systems.parallel_sampling import Sample
 
 TEXT = "The mill was built in 1742 by Chandler. Its wheel is of oak."
 
@@ -38,7 +38,7 @@ def test_a_score_is_what_decoder_and_judge_say(reader: GroundedReader, recalled:
     asked = ids[:, : len(prompt)]
     traced = trace(reader.model, asked, torch.ones_like(asked), ids[:, len(prompt) :], recalled.memory)
     slots = torch.tensor([[recalled.width + 1 + at for at in (3, 4, 5, 0, 0)], [recalled.width + 1 + at for at in (len(context) - 2, 3, 4, 5, 0)]])
-    short, scattered = sampling.samples(recalled, answers, replace(traced, slots=slots))
+    short, scattered = parallel_sampling.samples(recalled, answers, replace(traced, slots=slots))
     assert (short.tokens, short.place, short.copied) == (tuple(context[3:6]), (1, 3, 5), 1.0)
     assert (scattered.place, scattered.copied) == ((1, 3, len(context) - 2), 0.75)
     said = reader.model(ids[:1, :-1], **recalled.memory.inputs()).logits[0]
@@ -55,17 +55,17 @@ def test_a_token_that_stands_nowhere_has_no_slot(reader: GroundedReader, recalle
     asked, ids = torch.tensor([recalled.asked[0]] * 2), torch.tensor([[strange, context[2]], [strange, strange]])
     traced = trace(reader.model, asked, torch.ones_like(asked), ids, recalled.memory)
     assert traced.slots.tolist() == [[-1, recalled.width + 1 + 2], [-1, -1]]
-    placed, nowhere = sampling.samples(recalled, ids.tolist(), traced)
+    placed, nowhere = parallel_sampling.samples(recalled, ids.tolist(), traced)
     assert placed.place == (1, 2, 2) and placed.copied == 0.5
     assert (nowhere.place, nowhere.copied, nowhere.score) == (None, 0.0, float("-inf"))
 
 
 def test_the_best_is_grounded_best_and_else_the_likeliest() -> None:
     drawn = [Sample((1,), -3.0, (0, 0, 0), 1.0, 2.0), Sample((2,), -1.0, (0, 1, 1), 1.0, 1.5), Sample((3,), -0.1, None, 0.0, float("-inf"))]
-    assert sampling.best(drawn) is drawn[0]
-    assert sampling.best([drawn[2], Sample((4,), -0.2, None, 0.0, float("-inf"))]) is drawn[2]
+    assert parallel_sampling.best(drawn) is drawn[0]
+    assert parallel_sampling.best([drawn[2], Sample((4,), -0.2, None, 0.0, float("-inf"))]) is drawn[2]
 
 
 @pytest.mark.parametrize(("slots", "longest"), [([], 0), ([-1, -1], 0), ([7], 1), ([3, 4, 5, 9, 10], 3), ([9, 3, 4, -1, 0, 1, 2], 3), ([5, 5, 4], 1)])
 def test_runs_by_hand(slots: list[int], longest: int) -> None:
-    assert sampling.run(slots) == longest
+    assert parallel_sampling.run(slots) == longest

@@ -11,16 +11,16 @@ import pytest
 import torch
 from together import run
 
-from models import serve
-from models.answering import GroundedReader
-from models.config import tiny
-from models.errors import LayoutError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.memory import Memory
-from models.processes import TENSOR, Layout, together
-from models.tensor_parallel import share_heads
-from models.windows import open_tokenizer
+from models.common.errors import LayoutError, WeightsError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.grounded_reader import GroundedReader
+from models.network.memory_encoder import Memory
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import open_tokenizer
+from models.systems import serve
+from models.systems.processes import TENSOR, Layout, together
+from models.systems.tensor_parallel import share_heads
 
 POOL = "The pool is heated to 28 degrees. It is open until nine in the evening."
 LINES = [json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),

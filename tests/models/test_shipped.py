@@ -19,17 +19,17 @@ import torch
 from by_torch import by_torch
 from safetensors.numpy import load_file, save_file
 
-from models import flops, shipped
-from models.config import embedded
-from models.errors import WeightsError
-from models.floor import FloorReader
-from models.grid import PLACES, SIDES, Kind
-from models.grounded import GroundedForCausalLM
-from models.int8 import Encoder
-from models.layout import Parts, collate
-from models.picture import PATCHES, WIDTH, Picture
-from models.reader import NOTHING, Reader, answer, encode_blocks, kind_of
-from models.windows import Passage
+from models.common.errors import WeightsError
+from models.network.baseline_reader import FloorReader
+from models.network.config import embedded
+from models.network.grounded import GroundedForCausalLM
+from models.reader import flops, shipped_weights
+from models.reader.coordinates import PLACES, SIDES, Kind
+from models.reader.extractive_reader import NOTHING, Reader, answer, encode_blocks, kind_of
+from models.reader.image_patches import PATCHES, WIDTH, Picture
+from models.reader.onnx_encoder import Encoder
+from models.reader.sequences import Parts, collate
+from models.reader.windows import Passage
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
@@ -71,7 +71,7 @@ def state(trained: GroundedForCausalLM) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
-    shipped.save(state, trained.config.to_dict(), made, CALIBRATION)
+    shipped_weights.save(state, trained.config.to_dict(), made, CALIBRATION)
     return made
 
 
@@ -85,7 +85,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path, cache: Path) -> Encoder:
-    return shipped.encoder(shipped.describe(folder))
+    return shipped_weights.encoder(shipped_weights.describe(folder))
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def test_int8_stays_close_to_torch(
         for router in model.memory.routers:
             torch.nn.init.zeros_(router.weight)
             torch.nn.init.constant_(router.bias, 9.0)
-        shipped.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), tmp_path / "open", CALIBRATION)
-        encoder = shipped.encoder(shipped.describe(tmp_path / "open"))
+        shipped_weights.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), tmp_path / "open", CALIBRATION)
+        encoder = shipped_weights.encoder(shipped_weights.describe(tmp_path / "open"))
     spans, judged, *_ = encoder(collate(parts()))
     theirs = [by_torch(model, part) for part in parts()]
     for i, (part, (their_spans, *_)) in enumerate(zip(parts(), theirs, strict=True)):
@@ -208,8 +208,8 @@ def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(encoder: Encoder, 
 def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
     """Without the experts of pages only pages are read otherwise."""
     poor = {name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values for name, values in state.items()}
-    shipped.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
-    mine, theirs = encoder(collate(parts())), shipped.encoder(shipped.describe(tmp_path / "poor"))(collate(parts()))
+    shipped_weights.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
+    mine, theirs = encoder(collate(parts())), shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts()))
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
     assert changed == [kind_of(part) is Kind.PAGE for part in parts()]
 
@@ -242,48 +242,48 @@ def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
 @pytest.mark.parametrize("half", ["lower", "upper-text"])
 def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, encoder: Encoder, cache: Path, half: str) -> None:
     assert all(path.suffix == ".onnx" for path in cache.iterdir())  # and no half of one
-    [kept] = [path for path in cache.iterdir() if half in path.name and shipped.describe(folder).digest in path.name]
+    [kept] = [path for path in cache.iterdir() if half in path.name and shipped_weights.describe(folder).digest in path.name]
     before = kept.read_bytes()
     kept.write_bytes(before[: len(before) // 2])
-    Reader(shipped.encoder(shipped.describe(folder))).read_pairs([("Why?", PASSAGES[0])])
+    Reader(shipped_weights.encoder(shipped_weights.describe(folder))).read_pairs([("Why?", PASSAGES[0])])
     assert kept.read_bytes() == before
 
 
 def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
-    names = set(load_file(folder / shipped.WEIGHTS))
+    names = set(load_file(folder / shipped_weights.WEIGHTS))
     assert {"memory.span.weight", "memory.judge.bias", "memory.bert.encoder.layer.5.output.dense.weight", "memory.grid.rows.weight"} < names
     assert not any("embeddings" in name for name in names)
-    assert shipped.describe(folder).calibration == CALIBRATION
+    assert shipped_weights.describe(folder).calibration == CALIBRATION
 
 
 @pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
-        shipped.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
+        shipped_weights.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
 def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
     with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
-        shipped.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
+        shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [shipped.WEIGHTS, shipped.CONFIG])
+@pytest.mark.parametrize("name", [shipped_weights.WEIGHTS, shipped_weights.CONFIG])
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(WeightsError, match=re.escape(str(copy / name))):
-        shipped.describe(copy)
+        shipped_weights.describe(copy)
     with pytest.raises(WeightsError, match="nowhere"):
-        shipped.describe(copy / "nowhere")
+        shipped_weights.describe(copy / "nowhere")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"format": 1}', "\xff"])
 def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
-    (copy / shipped.CONFIG).write_text(text, encoding="latin-1")
-    with pytest.raises(WeightsError, match=re.escape(f"{copy / shipped.CONFIG} is damaged")):
-        shipped.describe(copy)
+    (copy / shipped_weights.CONFIG).write_text(text, encoding="latin-1")
+    with pytest.raises(WeightsError, match=re.escape(f"{copy / shipped_weights.CONFIG} is damaged")):
+        shipped_weights.describe(copy)
 
 
 @pytest.mark.parametrize(
@@ -291,51 +291,51 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
     [({"format": 1}, "is in format 1, this Folio reads 5"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
-    config = json.loads((copy / shipped.CONFIG).read_text())
-    (copy / shipped.CONFIG).write_text(json.dumps({**config, shipped.OWN: {**config[shipped.OWN], **change}}))
+    config = json.loads((copy / shipped_weights.CONFIG).read_text())
+    (copy / shipped_weights.CONFIG).write_text(json.dumps({**config, shipped_weights.OWN: {**config[shipped_weights.OWN], **change}}))
     with pytest.raises(WeightsError, match=said) as raised:
-        shipped.describe(copy)
+        shipped_weights.describe(copy)
     assert str(copy) in str(raised.value)
 
 
 def test_damaged_weights_are_named(copy: Path) -> None:
-    weights = copy / shipped.WEIGHTS
+    weights = copy / shipped_weights.WEIGHTS
     whole = weights.read_bytes()
     for damaged in (whole[:-1], whole[:-9] + bytes(9), b""):
         weights.write_bytes(damaged)
         with pytest.raises(WeightsError, match=re.escape(f"{weights} is damaged")):
-            shipped.describe(copy)
+            shipped_weights.describe(copy)
 
 
-def resealed(folder: Path) -> shipped.Shipped:
+def resealed(folder: Path) -> shipped_weights.Shipped:
     """The folder with the digest that its weights have: what another program might have written."""
-    config = json.loads((folder / shipped.CONFIG).read_text())
-    config[shipped.OWN]["digest"] = shipped.digest_of(folder / shipped.WEIGHTS)
-    (folder / shipped.CONFIG).write_text(json.dumps(config))
-    return shipped.describe(folder)
+    config = json.loads((folder / shipped_weights.CONFIG).read_text())
+    config[shipped_weights.OWN]["digest"] = shipped_weights.digest_of(folder / shipped_weights.WEIGHTS)
+    (folder / shipped_weights.CONFIG).write_text(json.dumps(config))
+    return shipped_weights.describe(folder)
 
 
 def test_weights_of_another_model_are_named(copy: Path) -> None:
-    weights = copy / shipped.WEIGHTS
+    weights = copy / shipped_weights.WEIGHTS
     kept = load_file(weights)
     shape = {**kept, "memory.span.weight": kept["memory.span.weight"][:, :5]}
     fewer = {name: values for name, values in kept.items() if name != "memory.judge.bias"}
     undecided = {name: values for name, values in kept.items() if name != "copy.sentinel.bias"}
     save_file(undecided, weights)
     with pytest.raises(WeightsError, match=r"its decoder lacks .copy\.sentinel\.bias."):
-        shipped.decoder(resealed(copy))
+        shipped_weights.decoder(resealed(copy))
     for other in (fewer, {**kept, "more": np.zeros(1)}, {}, shape):
         save_file({name: np.ascontiguousarray(values) for name, values in other.items()}, weights)
         with pytest.raises(WeightsError, match=re.escape(f"{weights} is not a reader's")):
-            shipped.encoder(resealed(copy))
+            shipped_weights.encoder(resealed(copy))
     weights.write_bytes(b"no safetensors")
     with pytest.raises(WeightsError, match=re.escape(f"{weights} is damaged")):
-        shipped.encoder(resealed(copy))
+        shipped_weights.encoder(resealed(copy))
 
 
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader import Reader\nfrom models.windows import Passage\n"
+        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader.extractive_reader import Reader\nfrom models.reader.windows import Passage\n"
         f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )

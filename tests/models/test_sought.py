@@ -13,20 +13,20 @@ from prepared import tokens
 from qa_files import row, write_jsonl
 from safetensors.numpy import load_file
 
-from models import base
-from models.answering import GroundedReader
-from models.batches import Examples
-from models.data import EXAMPLE, is_held, prepare
-from models.errors import DataError
-from models.grid import Kind
-from models.layout import PATCH, collate
-from models.minilm import MiniLM
-from models.picture import PATCH_PLACES, PATCHES, WIDTH, Picture
-from models.questions import Questions, _twins
-from models.soft_words import begin_as_words
-from models.sought import PATCH_FILE, QUESTION_FILE, Shown, Sought, read_shown
-from models.torch_reader import TorchEncoder
-from models.windows import Passage, cut, open_tokenizer
+from models.common import base_encoder
+from models.common.errors import DataError
+from models.common.minilm import MiniLM
+from models.network.grounded_reader import GroundedReader
+from models.network.torch_reader import TorchEncoder
+from models.reader.coordinates import Kind
+from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH, Picture
+from models.reader.sequences import PATCH, collate
+from models.reader.windows import Passage, cut, open_tokenizer
+from models.training.batches import Examples
+from models.training.image_questions import PATCH_FILE, QUESTION_FILE, Shown, Sought, read_shown
+from models.training.patch_projection import begin_as_words
+from models.training.prepare_data import EXAMPLE, is_held, prepare
+from models.training.question_batches import Questions, _twins
 
 CONTEXT = next(text for at in range(100) if not is_held(text := f"The gate is {at} m wide."))
 SOUGHT = [
@@ -94,8 +94,8 @@ def test_damage_is_one_line(pictures: Path, tmp_path: Path, harm: str) -> None:
 
 
 def test_a_patch_begins_as_the_word_that_it_is_like() -> None:
-    own = torch.from_numpy(load_file(base.folder() / "model.safetensors")["embeddings.word_embeddings.weight"])
-    vocabulary, patches = (base.folder() / "vocab.txt").read_text().splitlines(), torch.nn.Linear(WIDTH, WIDTH)
+    own = torch.from_numpy(load_file(base_encoder.folder() / "model.safetensors")["embeddings.word_embeddings.weight"])
+    vocabulary, patches = (base_encoder.folder() / "vocab.txt").read_text().splitlines(), torch.nn.Linear(WIDTH, WIDTH)
     begin_as_words(patches, own, MiniLM().encode_documents)
     for text, word in (("apple", "apple"), ("a bar chart", "chart"), ("the bridge", "bridge")):
         near = torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(MiniLM().encode_documents([text])))[0]

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import sparse
-from models.config import GroundedConfig, tiny
-from models.errors import AttentionError
-from models.grid import PLACES
-from models.grounded import GroundedForCausalLM
-from models.memory import Memory
-from models.prompts import Prefix
+from models.common.errors import AttentionError
+from models.network.config import GroundedConfig, tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Memory
+from models.network.soft_prompts import Prefix
+from models.reader.coordinates import PLACES
+from models.systems import sparse_attention
 
 COVERING = 1000
 
@@ -65,7 +65,7 @@ def test_it_is_attention_under_a_mask_of_all_pairs(t: int, before: int, window: 
     module = SimpleNamespace(config=SimpleNamespace(attention_window=window, attention_globals=first), is_causal=causal)
     tensors, valid = [one.requires_grad_() for one in (query, key, value)], seen[:, before:]
     expected = F.scaled_dot_product_attention(*tensors, torch.where(allowed, 0.0, -1e30)[:, None], enable_gqa=True).transpose(1, 2)[valid]
-    found = sparse.attend(module, *tensors, None if seen.all() else seen[:, None, None].expand(-1, -1, t, -1))[0][valid]
+    found = sparse_attention.attend(module, *tensors, None if seen.all() else seen[:, None, None].expand(-1, -1, t, -1))[0][valid]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     weights = torch.randn_like(found)
     for mine, theirs in zip(torch.autograd.grad((found * weights).sum(), tensors), torch.autograd.grad((expected * weights).sum(), tensors), strict=True):
@@ -168,4 +168,4 @@ def test_it_is_saved_with_the_model_and_can_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("window", "first"), [(0, 2), (-1, 0), (4, -1)])
 def test_a_window_that_cannot_be(window: int, first: int) -> None:
     with pytest.raises(AttentionError, match="give at least 1 and 0"):
-        sparse.choose(tiny(), window, first)
+        sparse_attention.choose(tiny(), window, first)

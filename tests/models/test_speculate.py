@@ -6,10 +6,10 @@ import pytest
 import torch
 from copier import by_chance, copier, memory
 
-from models import caches, speculate
-from models.config import tiny
-from models.errors import WritingError
-from models.grounded import GroundedForCausalLM
+from models.common.errors import WritingError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.systems import key_value_caches, speculative_decoding
 
 EVIDENCE = [102, 20, 21, 22, 23, 24, 25, 26, 102]
 PROMPT = torch.tensor([[101, 60, 20]])
@@ -18,7 +18,7 @@ GUESSES = ("memory", "prompt", "assistant", "early-exit")
 
 def run(model: GroundedForCausalLM, prompt: torch.Tensor, words: list[int], **options: object) -> tuple[list[int], int]:
     """What is written, and in how many passes."""
-    with speculate.counted(model) as passes:
+    with speculative_decoding.counted(model) as passes:
         written = model.generate(prompt, do_sample=False, **{"max_new_tokens": 12, **options}, **memory(model, words).inputs())
     return written[0, prompt.shape[1] :].tolist(), passes.count
 
@@ -27,11 +27,11 @@ def test_memory_is_copied_in_two_passes_or_in_one() -> None:
     model, ids = copier(), torch.tensor(EVIDENCE)
     answer = [21, 22, 23, 24, 25, 26, 102]
     assert run(model, PROMPT, EVIDENCE) == (answer, 7)
-    assert run(model, PROMPT, EVIDENCE, **speculate.options("memory", model, ids)) == (answer, 2)
-    assert run(model, PROMPT, EVIDENCE, **speculate.options("memory", model, ids, answer)) == (answer, 1)
-    assert run(model, PROMPT, EVIDENCE, **speculate.options("memory", model, ids, [21, 22, 50, 51])) == (answer, 2)
-    assert run(model, PROMPT, EVIDENCE, **speculate.options("memory", model, ids, [60])) == (answer, 2)
-    assert run(model, PROMPT, EVIDENCE, **speculate.options("prompt", model, ids)) == (answer, 7)  # where nothing of it stands
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids)) == (answer, 2)
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, answer)) == (answer, 1)
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, [21, 22, 50, 51])) == (answer, 2)
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, [60])) == (answer, 2)
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("prompt", model, ids)) == (answer, 7)  # where nothing of it stands
 
 
 @pytest.mark.parametrize(("words", "bias", "first"), [
@@ -42,9 +42,9 @@ def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bia
     model = copier()
     inputs = memory(model, words).inputs()
     inputs["memory_bias"][0, 1] = bias
-    candidates = speculate.MemoryCandidates(torch.tensor(words), first)
-    with speculate.counted(model) as passes:
-        written = model.generate(PROMPT, custom_generate=speculate.guided(candidates), max_new_tokens=12, do_sample=False, **inputs)
+    candidates = speculative_decoding.MemoryCandidates(torch.tensor(words), first)
+    with speculative_decoding.counted(model) as passes:
+        written = model.generate(PROMPT, custom_generate=speculative_decoding.guided(candidates), max_new_tokens=12, do_sample=False, **inputs)
     assert written[0, 3:].tolist() == [21, 22, 23, 24, 102] and passes.count == 2
 
 
@@ -55,11 +55,11 @@ def test_the_answer_is_that_of_greedy_search(guess: str, cache: str) -> None:
         model, prompt = by_chance(seed), torch.tensor([[101, 40, 41, 42 + seed, 40, 102]])
         model.copy.sentinel.bias.data.fill_(-1.0)  # much is copied
         words = torch.randint(3, 100, (24,)).tolist()
-        options = speculate.options(guess, model, torch.tensor(words), [5, 6], by_chance(seed + 7) if seed else speculate.lower_half(model))
+        options = speculative_decoding.options(guess, model, torch.tensor(words), [5, 6], by_chance(seed + 7) if seed else speculative_decoding.lower_half(model))
         kept = {"eos_token_id": None, "pad_token_id": 0}
-        plain, passes = run(model, prompt, words, **kept, **caches.options(cache, model.config, 8, 32))
+        plain, passes = run(model, prompt, words, **kept, **key_value_caches.options(cache, model.config, 8, 32))
         assert passes == len(plain) == 12
-        written, fewer = run(model, prompt, words, **kept, **options, **caches.options(cache, model.config, 8, 32))
+        written, fewer = run(model, prompt, words, **kept, **options, **key_value_caches.options(cache, model.config, 8, 32))
         assert written == plain and fewer <= passes
         assert model.config.num_hidden_layers == 3
 
@@ -72,7 +72,7 @@ def test_the_model_itself_guesses_right() -> None:
 
 def test_the_lower_half_says_what_an_early_exit_says() -> None:
     model = by_chance()
-    lower, inputs = speculate.lower_half(model), memory(model, EVIDENCE).inputs()
+    lower, inputs = speculative_decoding.lower_half(model), memory(model, EVIDENCE).inputs()
     with torch.no_grad():
         said = lower(PROMPT, **inputs).logits
         model.config.num_hidden_layers = 1
@@ -84,13 +84,13 @@ def test_an_assistant_that_cannot_read_the_memory_is_one_clear_line() -> None:
     other.pointer_size = 8
     ids = torch.tensor(EVIDENCE)
     with pytest.raises(WritingError, match="its pointer_size is 8, not 16"):
-        speculate.options("assistant", model, ids, assistant=by_chance(config=other))
+        speculative_decoding.options("assistant", model, ids, assistant=by_chance(config=other))
     wider = tiny(110, 101, 102)
     wider.cross_attention_layers = [0, 1, 2]
     with pytest.raises(WritingError, match="more cross layers"):
-        speculate.options("assistant", model, ids, assistant=by_chance(config=wider))
+        speculative_decoding.options("assistant", model, ids, assistant=by_chance(config=wider))
     with pytest.raises(WritingError, match="an assistant is wanted"):
-        speculate.options("assistant", model, ids)
+        speculative_decoding.options("assistant", model, ids)
     model.config.num_hidden_layers = 1
     with pytest.raises(WritingError, match="no lower half"):
-        speculate.options("early-exit", model, ids)
+        speculative_decoding.options("early-exit", model, ids)

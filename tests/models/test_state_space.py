@@ -10,17 +10,17 @@ import torch
 from grounded_batch import batch_of
 from qa_files import row, write_jsonl
 
-from models import presets, train
-from models.config import tiny
-from models.data import prepare_rows
-from models.errors import TrainError, WeightsError
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP
-from models.memory import Memory
-from models.objective import recall, writing
-from models.qa import read_qa
-from models.state_space import StateSpaceMixer, mixers, with_state_space
-from models.windows import open_tokenizer
+from models.common.errors import TrainError, WeightsError
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.memory_encoder import Memory
+from models.reader.sequences import CLS, SEP
+from models.reader.windows import open_tokenizer
+from models.systems.state_space import StateSpaceMixer, mixers, with_state_space
+from models.training import presets, train
+from models.training.objective import recall, writing
+from models.training.prepare_data import prepare_rows
+from models.training.question_sets import read_qa
 
 from transformers import AutoModelForCausalLM, DynamicCache  # isort: skip - after models, which mend torchvision
 from transformers.cache_utils import LinearAttentionLayer  # isort: skip

@@ -7,14 +7,14 @@ import pytest
 import torch
 from by_torch import by_torch
 
-from models.ablation import Block
-from models.config import tiny
-from models.grid import COLUMNS
-from models.grounded import GroundedForCausalLM
-from models.layout import CLS, SEP, Parts, collate
-from models.reader import Reader
-from models.torch_reader import TorchDecoder, TorchEncoder
-from models.windows import Passage, cut, open_tokenizer
+from models.network.config import tiny
+from models.network.grounded import GroundedForCausalLM
+from models.network.torch_reader import TorchDecoder, TorchEncoder
+from models.reader.ablation import Block
+from models.reader.coordinates import COLUMNS
+from models.reader.extractive_reader import Reader
+from models.reader.sequences import CLS, SEP, Parts, collate
+from models.reader.windows import Passage, cut, open_tokenizer
 
 PAIRS = [
     ("Which grade has lot 5?", Passage("Lot 5 was sampled and found to be of grade B. It is kept in the hall.")), ("Who paid?", Passage("Nobody did.", "Tolls")),

@@ -1,4 +1,4 @@
-"""python -m models.train and models.evaluate as they are typed: from question files to a measured model."""
+"""python -m models.training.train and models.training.evaluate as they are typed: from question files to a measured model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 import torch
 from qa_files import row, write_jsonl
 
-from models import evaluate, train
-from models.data import prepare
-from models.errors import DataError, TrainError
-from models.floor import FloorReader
+from models.common.errors import DataError, TrainError
+from models.network.baseline_reader import FloorReader
+from models.training import evaluate, train
+from models.training.prepare_data import prepare
 
 ROOT = Path(__file__).parents[2]
 ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
@@ -42,7 +42,7 @@ def module(*arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    done = module("models.train", *flags(folder, "run"), "--dev", str(folder / "dev.jsonl.gz"))
+    done = module("models.training.train", *flags(folder, "run"), "--dev", str(folder / "dev.jsonl.gz"))
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -82,7 +82,7 @@ def test_what_a_user_can_cause_is_one_line(folder: Path, tmp_path: Path) -> None
         train.main(["--preset", "floor", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
     with pytest.raises(TrainError, match="precision"):
         train.main([*flags(folder, "none"), "--precision", "fp8"])
-    done = module("models.data", str(tmp_path), str(tmp_path / "out"))
+    done = module("models.training.prepare_data", str(tmp_path), str(tmp_path / "out"))
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 

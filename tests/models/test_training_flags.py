@@ -16,14 +16,15 @@ from accelerate.state import AcceleratorState
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from models import distill, finetune, train
-from models.adapter import METHODS
-from models.loop import TrainConfig
-from models.loop import train as run
-from models.objective import loss, reading
-from vision import learner
-from vision import train as vision_train
-from vision.squares import TowerConfig
+from models.reader.adapter import METHODS
+from models.systems import distill
+from models.training import finetune, train
+from models.training.objective import loss, reading
+from models.training.training_loop import TrainConfig
+from models.training.training_loop import train as run
+from vision.tower_input import TowerConfig
+from vision.training import contrastive
+from vision.training import train as vision_train
 
 WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense")
 
@@ -41,7 +42,7 @@ def made(trainer: str, batch: Any) -> tuple[nn.Module, Loss, Any]:
     torch.manual_seed(0)
     if trainer == "vision":
         pictures = torch.randint(0, 255, (4, 128, 128, 4), dtype=torch.uint8)
-        return learner.Learner(TowerConfig(32, 16, 32, 2, 2, 384, 0.0)), learner.loss, vision_train.Batch(pictures, torch.zeros(4, dtype=torch.bool), nn.functional.normalize(torch.randn(4, 384)))
+        return contrastive.Learner(TowerConfig(32, 16, 32, 2, 2, 384, 0.0)), contrastive.loss, vision_train.Batch(pictures, torch.zeros(4, dtype=torch.bool), nn.functional.normalize(torch.randn(4, 384)))
     model = small.reader()
     if trainer == "embedded":
         return model, loss, batch

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from models.qa import QaRow, Span
-from models.tables import stands
-from models.twins import changeable, names, twin
+from models.training.near_misses import changeable, names, twin
+from models.training.question_sets import QaRow, Span
+from models.training.table_contexts import stands
 
 CONTEXT = "Josiah Pask built the south gate in 1786 for 40 pounds. It was opened on 3 May by Anne Bell."
 ROW = QaRow("1", "squad2_dev", "Who paid Josiah Pask 40 pounds in May 1786?", CONTEXT, "Mill", (Span("Anne Bell", 82),), False, "extractive")

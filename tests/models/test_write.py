@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from copier import copier
 
-from models import command, write
-from models.answering import GroundedReader
-from models.errors import DataError, WritingError
-from models.windows import Passage, open_tokenizer
-from models.write import Manner
+from models.common import command_line
+from models.common.errors import DataError, WritingError
+from models.network.grounded_reader import GroundedReader
+from models.reader.windows import Passage, open_tokenizer
+from models.systems import write
+from models.systems.write import Manner
 
 TEXT = "  The Mill was built in 1742 by Chandler."
 WAYS = [[], ["--cache", "static"], ["--cache", "sliding", "--window", "40"], ["--cache", "quantised", "--bits", "4"], ["--speculate", "memory"],
@@ -77,5 +78,5 @@ def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for name, says in (("empty.txt", "is empty"), ("photo.jpg", "cannot be read as UTF-8"), ("none.txt", "cannot be read as UTF-8")):
         with pytest.raises(DataError, match=says):
             write.main(["Who?", str(tmp_path / name)])
-    assert command.run(lambda: write.main(["Who?", str(tmp_path / "none.txt")])) == 2
+    assert command_line.run(lambda: write.main(["Who?", str(tmp_path / "none.txt")])) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.batches import Batch
-from models.floor import FloorReader
-from models.layout import Parts, collate
+from models.network.baseline_reader import FloorReader
+from models.reader.sequences import Parts, collate
+from models.training.batches import Batch
 
 WORDS = 50  # of the vocabulary, from 3 on
 

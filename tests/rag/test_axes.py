@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from bench.make_pages import alike, document
 from bench.pages import drawn
 from indexing.boxes import words_within
-from rag.axes import asked_axis
+from rag.lookups.axes import asked_axis
+from rag.training.make_pages import alike, document
 from tests.rag.test_labels import CHART, placed
 
 

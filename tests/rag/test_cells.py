@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.cell import CELL
-from rag.cells import asked_cell, named_cells
+from models.common.cell_separator import CELL
+from rag.lookups.table_cells import asked_cell, named_cells
 
 HEADER = "Year | Visitors | Flour sold (kg) | Guide"
 ROW = "2022 | 9,120 | 14,300 | Anna Pask"

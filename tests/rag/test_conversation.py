@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import Progress, Summary, build
+from indexing.build.run import Progress, Summary, build
 from indexing.filters import Filter
-from models.errors import FolioError
+from models.common.errors import FolioError
 from rag.config import RagConfig
 from rag.conversation import EMPTY, Conversation, Reply, Turn, ask_about
-from rag.generator import abstention
+from rag.generators.protocol import abstention
 from rag.pipeline import RagPipeline
 from rag.types import Context, Draft, Support
 

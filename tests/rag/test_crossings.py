@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.lookup import asked_of_page
+from rag.lookups.decide import asked_of_page
 from tests.rag.test_labels import BILL, placed
-from vision.rendered.grids import grid
+from vision.training.rendered.grids import grid
 
 HEADER = ["Team", "Score", "Away Team", "Attendance"]
 ROWS = [["Farnborough", "2-0", "Halifax", "863"], ["Margate", "0-2", "Tamworth", "971"], ["Dover", "", "Ashford", "1,204"]]

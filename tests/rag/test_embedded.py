@@ -10,31 +10,34 @@ import pytest
 import torch
 from samples_rag import evidence
 
-from indexing.build import build
-from indexing.reader import IndexReader
+from indexing.build.run import build
+from indexing.index import IndexReader
 from indexing.types import Modality
-from models import finetune, quantise, shipped
-from models.errors import WeightsError
-from models.layout import Sequences
-from models.minilm import MiniLM
-from models.reader import Computed, Reader
-from models.shipped import Shipped
-from models.windows import open_tokenizer
-from rag import shown, support
+from models.common.errors import WeightsError
+from models.common.minilm import MiniLM
+from models.reader import shipped_weights
+from models.reader.extractive_reader import Computed, Reader
+from models.reader.sequences import Sequences
+from models.reader.shipped_weights import Shipped
+from models.reader.windows import open_tokenizer
+from models.systems import quantise
+from models.training import finetune
 from rag.config import ConfigError, RagConfig
-from rag.generator import ABSTENTION
-from rag.generators.quote import QuoteGenerator, Weights, read
+from rag.generators.protocol import ABSTENTION
+from rag.generators.quote import sentence_features
+from rag.generators.quote.generator import QuoteGenerator, Weights, read
+from rag.lookups import picture_lookup
 from rag.pipeline import RagPipeline
 from rag.types import Context, Draft, Evidence
 
 HEADER = "Year | Visitors"
-SENTENCE = len(support.SENTENCE_FEATURES) + len(support.READER_FEATURES) + len(support.ROW_FEATURES)
-ANSWER = len(support.ANSWER_FEATURES) + len(support.READER_FEATURES)
-SHOWN = len(shown.SHOWN_FEATURES)
+SENTENCE = len(sentence_features.SENTENCE_FEATURES) + len(sentence_features.READER_FEATURES) + len(sentence_features.ROW_FEATURES)
+ANSWER = len(sentence_features.ANSWER_FEATURES) + len(sentence_features.READER_FEATURES)
+SHOWN = len(picture_lookup.SHOWN_FEATURES)
 # a sentence's score is the log-odds of its answer, and so is that of the confidence
 BY_SPAN = Weights(
-    tuple(float(i == len(support.SENTENCE_FEATURES)) for i in range(SENTENCE)),
-    tuple(float(i == len(support.ANSWER_FEATURES)) for i in range(ANSWER)), 0.0, 0.5,
+    tuple(float(i == len(sentence_features.SENTENCE_FEATURES)) for i in range(SENTENCE)),
+    tuple(float(i == len(sentence_features.ANSWER_FEATURES)) for i in range(ANSWER)), 0.0, 0.5,
 )  # fmt: skip
 
 
@@ -209,7 +212,7 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
     attempt = read("What was the cause at Seattle?", Context(tuple(pieces)), embedder, index, Reader(compute))
     assert not any("Seattle" in piece.text for piece in pieces)
     judged = {attempt.evidence[owner].document: finding.answerable for owner, finding in zip(attempt.owner, attempt.findings, strict=True)}
-    covered = support.SENTENCE_FEATURES.index("coverage_in_context")
+    covered = sentence_features.SENTENCE_FEATURES.index("coverage_in_context")
     shared = {attempt.evidence[owner].document: row[covered] for owner, row in zip(attempt.owner, attempt.features, strict=True)}
     right, wrong = (str(tmp_path / f"{name[::-1]}.txt") for name in ("Seattle", "Houston"))
     assert (judged[right], judged[wrong]) == (1, 0)
@@ -218,10 +221,10 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
 
 def test_rows_are_compared_with_those_of_their_chunk_and_not_with_the_header() -> None:
     def row(is_row: float, covered: float) -> list[float]:
-        return [is_row * (name == "row") + covered * (name == "coverage") for name in support.SENTENCE_FEATURES]
+        return [is_row * (name == "row") + covered * (name == "coverage") for name in sentence_features.SENTENCE_FEATURES]
 
     rows = [row(1, 0.8), row(1, 0.0), row(1, 0.1), row(1, 0.4), row(0, 0.9), row(1, 0.2)]
-    assert support.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [0.0, 0.0, 0.25, 1.0, 0.0, 1.0]
+    assert sentence_features.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [0.0, 0.0, 0.25, 1.0, 0.0, 1.0]
 
 
 WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "threshold": 0.5, "risks": [[0.1, 0.8], [0.2, 0.6]], "shown": [2] * SHOWN, "shown_bias": -1}
@@ -249,7 +252,7 @@ def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
 def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path) -> None:
     """One that makes the reader sure of everything."""
     weights = {"memory.judge.weight": torch.zeros(2, 384), "memory.judge.bias": torch.full((2,), 9.0)}
-    finetune.save(finetune.Tuned(weights, 0.0), "full", shipped.describe().digest, {}, tmp_path / "own")
+    finetune.save(finetune.Tuned(weights, 0.0), "full", shipped_weights.describe().digest, {}, tmp_path / "own")
     index = parts[1].directory
     plain, own = (RagPipeline.from_index(index, adapter=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "own")))
     assert own.confidence != plain.confidence and own.trace["settings"]["adapter"] == str(tmp_path / "own")

@@ -6,7 +6,7 @@ import pytest
 from samples_rag import evidence
 
 import rag
-from rag.benchmarks import EvaluationError, Question, read_beir, read_questions
+from rag.beir import EvaluationError, Question, read_beir, read_questions
 from rag.evaluate import DEPTH, evaluate_answers, evaluate_retrieval, main, score_answers
 from rag.types import Answer, Citation, Evidence
 

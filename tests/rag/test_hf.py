@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tiny_models import LENGTH, REPLY, TEMPLATE, save_llama, save_llava
 
-from rag.generator import ABSTENTION
 from rag.generators.errors import GeneratorError
 from rag.generators.hf import HfGenerator
+from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Draft
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.make_pages import alike, document
 from bench.pages import drawn
 from indexing.boxes import words_within
-from indexing.build import build
-from rag.labels import WordBox, asked_value
-from rag.lookup import SURE
+from indexing.build.run import build
+from rag.lookups.decide import SURE
+from rag.lookups.labels import WordBox, asked_value
 from rag.pipeline import RagPipeline
-from vision.rendered.sheet import Sheet
+from rag.training.make_pages import alike, document
+from vision.training.rendered.sheet import Sheet
 
 
 def placed(*lines: tuple[str, float, float]) -> tuple[str, list[WordBox]]:

@@ -10,9 +10,9 @@ import pytest
 from fake_server import FakeServer, event, fake_server, stream
 from PIL import Image
 
-from rag.generator import ABSTENTION
 from rag.generators.errors import GeneratorError
 from rag.generators.openai import OpenAIGenerator
+from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Draft
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexing.build import build
+from indexing.build.run import build
 from indexing.filters import Filter
-from rag import RagPipeline, fusion
-from rag.query import NAMED, UNNAMED, picture_share
+from rag import RagPipeline
+from rag.retrieve import fusion
+from rag.understand import NAMED, UNNAMED, picture_share
 from vision.errors import PictureError
-from vision.rendered.sheet import Sheet
+from vision.training.rendered.sheet import Sheet
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import build
+from indexing.build.run import build
 from indexing.embedder import EmbedderError
 from indexing.filters import Filter
-from indexing.store import StoreError
+from indexing.stores.sqlite import StoreError
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
 from rag.types import Answer

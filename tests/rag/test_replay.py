@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from indexing.build import build
+from indexing.build.run import build
 from indexing.filters import Filter
 from rag import RagPipeline
 from rag.__main__ import main

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.build import build
-from rag import RagPipeline, fusion
+from indexing.build.run import build
+from rag import RagPipeline
 from rag.dates import days, years
-from rag.query import LONGEST, match_expression, standalone, words
+from rag.retrieve import fusion
+from rag.understand import LONGEST, match_expression, standalone, words
 
 
 def test_bm25_looks_for_each_word_once_without_stop_words() -> None:

@@ -12,13 +12,15 @@ from PIL import Image
 from samples_rag import evidence
 
 from indexing.types import Modality
-from models.flops import Spent
-from models.grid import Kind
-from models.picture import PATCHES, WIDTH
-from models.reader import Window
-from rag import shown, sight, support
-from rag.query import asks_for_picture, to_be_shown
+from models.reader.coordinates import Kind
+from models.reader.extractive_reader import Window
+from models.reader.flops import Spent
+from models.reader.image_patches import PATCHES, WIDTH
+from rag import image_features
+from rag.generators.quote import sentence_features
+from rag.lookups import picture_lookup
 from rag.types import Context, Evidence
+from rag.understand import asks_for_picture, to_be_shown
 
 
 def picture(text: str) -> Evidence:
@@ -41,52 +43,52 @@ POOL = Context((evidence("The red gate."), picture("The red gate"), picture(""),
 
 def test_a_heading_over_a_figure_of_a_document_does_not_tell_what_it_shows() -> None:
     figure = replace(evidence("A neuron.", "chapter.md", modality=Modality.IMAGE), headings=("Linear regression as a neural network",))
-    [found] = shown.candidates("Which diagram shows a neural network?", Context((figure,)), [])
+    [found] = picture_lookup.candidates("Which diagram shows a neural network?", Context((figure,)), [])
     assert found.words == 0 and found.features[-1] == 1
-    [found] = shown.candidates("Which diagram shows a neural network?", Context((replace(figure, document="neural network.png"),)), [])
+    [found] = picture_lookup.candidates("Which diagram shows a neural network?", Context((replace(figure, document="neural network.png"),)), [])
     assert found.words == 1
 
 
 def test_a_slide_is_shown_by_its_heading_where_one_is_asked_for() -> None:
     slide = replace(evidence("Bakers | 44 %", "talk.pptx"), headings=("Open day", "Where the flour went in 2023"))
     pool = Context((evidence("Flour went to bakers.", "a.txt"), slide))
-    assert [one.at for one in shown.candidates("Which slide shows where the flour went?", pool, [])] == [1]
-    assert shown.candidates("Which chart shows where the flour went?", pool, []) == []
-    assert shown.title("Which slide shows where the flour went?", slide) == ("Where the flour went in 2023", (0, 13))
-    assert shown.title("Which slide shows the bakers?", slide) == ("Bakers | 44 %", (0, 13))
-    assert shown.title("Which slide shows the moon?", replace(slide, text="")) == ("Where the flour went in 2023", (0, 0))
+    assert [one.at for one in picture_lookup.candidates("Which slide shows where the flour went?", pool, [])] == [1]
+    assert picture_lookup.candidates("Which chart shows where the flour went?", pool, []) == []
+    assert picture_lookup.title("Which slide shows where the flour went?", slide) == ("Where the flour went in 2023", (0, 13))
+    assert picture_lookup.title("Which slide shows the bakers?", slide) == ("Bakers | 44 %", (0, 13))
+    assert picture_lookup.title("Which slide shows the moon?", replace(slide, text="")) == ("Where the flour went in 2023", (0, 0))
 
 
 def test_what_is_known_of_each_picture() -> None:
     windows = [window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), window(3, -math.inf, -math.inf, live=False)]
-    found = shown.candidates("photo of the red gate", POOL, windows)
+    found = picture_lookup.candidates("photo of the red gate", POOL, windows)
     assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
-    likeness = sight.likeness("photo of the red gate", RED)
-    assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, likeness, 0], [-support.SUREST, -support.SUREST, 0, 0]] and likeness != 0
-    assert shown.candidates("summer pond", POOL, [])[2].words == 1 and shown.candidates("red", Context(POOL.evidence[:1]), windows) == []
+    likeness = image_features.likeness("photo of the red gate", RED)
+    assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, likeness, 0], [-sentence_features.SUREST, -sentence_features.SUREST, 0, 0]] and likeness != 0
+    assert picture_lookup.candidates("summer pond", POOL, [])[2].words == 1 and picture_lookup.candidates("red", Context(POOL.evidence[:1]), windows) == []
 
 
 def test_words_tell_a_picture_and_else_the_likeliest_is_shown() -> None:
     windows = [window(1, -4, -4), window(2, 4, 4)]
-    found = shown.candidates("the green door", POOL, windows)
-    at, sure = shown.best(found, (0.5, 0.5, 0.0, 1.0), 0.0)
+    found = picture_lookup.candidates("the green door", POOL, windows)
+    at, sure = picture_lookup.best(found, (0.5, 0.5, 0.0, 1.0), 0.0)
     assert at == 2 and sure == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-4)
-    assert shown.best(found, (), 0.0) is None and shown.best([], (1.0,) * 4, 0.0) is None
-    worded = shown.candidates("the red gate", POOL, windows)
-    assert shown.best(worded, (), 0.0) == (1, 0.9) == shown.best(worded, (0.5, 0.5, 0.0, 1.0), 0.0)
+    assert picture_lookup.best(found, (), 0.0) is None and picture_lookup.best([], (1.0,) * 4, 0.0) is None
+    worded = picture_lookup.candidates("the red gate", POOL, windows)
+    assert picture_lookup.best(worded, (), 0.0) == (1, 0.9) == picture_lookup.best(worded, (0.5, 0.5, 0.0, 1.0), 0.0)
 
 
 def test_a_picture_is_called_by_its_line_that_says_what_is_asked() -> None:
     text = "  Employee\n\nOffice of the Director \nOffice of Finance"
-    assert [text[slice(*shown.line(f"Which chart shows {what}?", text))] for what in ("the director", "finance", "a pond")] == ["Office of the Director", "Office of Finance", "Employee"]
-    assert shown.line("Which chart shows a pond?", " \n") == (0, 0)
+    assert [text[slice(*picture_lookup.line(f"Which chart shows {what}?", text))] for what in ("the director", "finance", "a pond")] == ["Office of the Director", "Office of Finance", "Employee"]
+    assert picture_lookup.line("Which chart shows a pond?", " \n") == (0, 0)
 
 
 def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
-    features = sight.seen(RED).features
+    features = image_features.seen(RED).features
     assert features.shape == (PATCHES, WIDTH) and features.dtype == np.float16
     assert np.linalg.norm(features.astype(np.float32).mean(0)) == pytest.approx(1, abs=0.1)
-    assert sight.seen(b"no picture") is None and sight.likeness("red", b"no picture") == 0
+    assert image_features.seen(b"no picture") is None and image_features.likeness("red", b"no picture") == 0
 
 
 @pytest.mark.parametrize(("question", "what"), [

@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing.build import build
-from models import shipped
-from models.layout import PATCH, Parts, Sequences, collate
-from models.picture import PATCHES, WIDTH, Picture
-from models.reader import Computed
-from rag import together
+from indexing.build.run import build
+from models.reader import batching, shipped_weights
+from models.reader.batching import Busy, GivenUp, Together, given_up_by
+from models.reader.extractive_reader import Computed
+from models.reader.image_patches import PATCHES, WIDTH, Picture
+from models.reader.sequences import PATCH, Parts, Sequences, collate
 from rag.config import ConfigError
 from rag.pipeline import RagPipeline
-from rag.together import Busy, GivenUp, Together, given_up_by
 
 
 def rows(count: int, length: int, seed: int = 0) -> Sequences:
@@ -105,7 +104,7 @@ def test_an_asker_who_gives_up_is_dropped_and_the_rest_is_served() -> None:
 
 
 def test_the_queue_is_bounded_and_an_error_is_everyones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "WAITING", 2)
+    monkeypatch.setattr(batching, "WAITING", 2)
     slow = Slow()
     queue = Together(slow)
     with ThreadPoolExecutor(4) as threads:
@@ -136,7 +135,7 @@ def test_a_pipeline_can_be_asked_so_by_many(tmp_path: Path) -> None:
 
 
 def test_the_reader_finds_the_same_together_and_alone() -> None:
-    encoder = shipped.encoder(shipped.describe())
+    encoder = shipped_weights.encoder(shipped_weights.describe())
     asked = [rows(2, length, length) for length in (60, 64, 70)]
     alone = [encoder(one) for one in asked]
     queue = Together(encoder)
@@ -152,6 +151,6 @@ def test_the_reader_finds_the_same_together_and_alone() -> None:
 def test_a_picture_stays_with_its_asker() -> None:
     picture = Picture(np.full((PATCHES, WIDTH), 0.5, np.float16))
     seen = collate([Parts([5], [], [7, 8], picture=picture)])
-    whole = together.joined([rows(2, 200), seen])
+    whole = batching.joined([rows(2, 200), seen])
     assert whole.patches.shape == (3, PATCHES, WIDTH) and not whole.patches[:2].any() and np.array_equal(whole.patches[2], picture.features)
     assert ((whole.input_ids == PATCH).sum(1) == [0, 0, PATCHES]).all()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
-from models.torchvision_ops import ensure_operators
+from models.common.torchvision_ops import ensure_operators
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, PreTrainedTokenizerFast

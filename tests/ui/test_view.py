@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples_rag import evidence
 
-from indexing.build import Progress, Summary, build
-from indexing.reader import FileStatus, IndexReader, Status
+from indexing.build.run import Progress, Summary, build
+from indexing.index import FileStatus, IndexReader, Status
 from indexing.types import Locator, Modality
 from rag.conversation import Reply, Turn
 from rag.types import Answer, Citation, Evidence

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vision.ocr import read_lines
-from vision.rendered import values
-from vision.rendered.charts import chart
-from vision.rendered.fact import Rendered
-from vision.rendered.forms import form
-from vision.rendered.grids import grid
-from vision.rendered.receipts import receipt
-from vision.rendered.sheet import FACES, Sheet
+from vision.training.rendered import values
+from vision.training.rendered.charts import chart
+from vision.training.rendered.fact import Rendered
+from vision.training.rendered.forms import form
+from vision.training.rendered.grids import grid
+from vision.training.rendered.receipts import receipt
+from vision.training.rendered.sheet import FACES, Sheet
 
 GOODS = ["Oatmeal", "Brown bread", "Lamp oil", "Hemp rope", "Nails", "Soap", "Blue ink", "Candles"]
 DRAWN: dict[str, Callable[[random.Random], Rendered]] = {

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from bench.systems.conversion import clip, of_tower, siglip
-from models.errors import WeightsError
+from models.common.errors import WeightsError
 from vision import encoder
 from vision.encoder import EmbeddedTower, open_image_embedder
 from vision.errors import ImageModelError
-from vision.squares import TowerConfig, pixels, square
-from vision.tower import embed, load, make, save
+from vision.tower_input import TowerConfig, pixels, square
+from vision.training.tower import embed, load, make, save
 
 TINY = TowerConfig(size=32, width=32, layers=2, heads=2, output=24)
 
@@ -62,7 +62,7 @@ def test_damaged_weights_are_named(saved: Path, tmp_path: Path) -> None:
 
 
 def test_the_shipped_tower_shares_the_space_of_the_text_embedder() -> None:
-    from models.minilm import MiniLM
+    from models.common.minilm import MiniLM
 
     tower = open_image_embedder()
     assert tower.name == encoder.NAME and tower.dimension == MiniLM.dimension

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import DataError
-from vision import train
-from vision.augment import plain, varied
-from vision.data import SIDE, Prepared
-from vision.evaluate import recalls
-from vision.squares import TowerConfig, pixels
-from vision.tower import load
+from models.common.errors import DataError
+from vision.tower_input import TowerConfig, pixels
+from vision.training import train
+from vision.training.augment import plain, varied
+from vision.training.evaluate import recalls
+from vision.training.prepare import SIDE, Prepared
+from vision.training.tower import load
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "black": (10, 10, 10)}
 
@@ -43,7 +43,7 @@ def prepare(folder: Path) -> Path:
 def test_a_run_learns_colours_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = prepare(tmp_path / "data")
     monkeypatch.setattr(train, "PICTURES", 40)
-    monkeypatch.setattr("vision.squares.TowerConfig", lambda: TowerConfig(32, 16, 32, 1, 2, 384, 0.0))
+    monkeypatch.setattr("vision.tower_input.TowerConfig", lambda: TowerConfig(32, 16, 32, 1, 2, 384, 0.0))
     run = ["--data", str(data), "--out", str(tmp_path / "run"), "--learning-rate", "3e-3", "--precision", "fp32", "--evaluate-every", "20"]
     train.main([*run, "--epochs", "20"])
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]

@@ -1,0 +1,1 @@
+"""Files -> index: which files to read, workers that read them, commits, upkeep."""

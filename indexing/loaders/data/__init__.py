@@ -1,0 +1,1 @@
+"""Records and tables: CSV, TSV, JSON, JSON Lines."""

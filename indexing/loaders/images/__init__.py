@@ -1,0 +1,1 @@
+"""Picture files, drawings, and pictures inside other documents."""

@@ -1,0 +1,1 @@
+"""PDF: words, lines, tables and figures of a page, with their boxes."""

@@ -1,0 +1,1 @@
+"""What an index holds on disk: SQLite is the truth, FAISS files are derived from it."""

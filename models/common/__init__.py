@@ -1,0 +1,1 @@
+"""What every other room of models needs: errors, the base encoder, ONNX graphs and sessions, metrics. Knows none of them."""

@@ -1,0 +1,108 @@
+"""A BERT encoder as an ONNX graph with int8 weights and activations, pooled to one embedding per text.
+
+Knows nothing of tokenizers or files. Shapes: B texts, S tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from models.common.onnx_graph import MS, Graph
+
+HEADS = 12
+EPSILON = 1e-12  # of BERT's layer norms
+TOKENS = TensorProto.INT32, ("batch", "tokens")
+
+
+def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+    """`input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, the mean of the states, unit length.
+
+    weights: the state dict of a transformers BertModel, float32.
+    """
+    graph = Graph()
+    width = weights["embeddings.LayerNorm.weight"].shape[0]
+    segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
+    tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"]
+    names = [graph.constant(f"embeddings.{table}", weights[f"embeddings.{table}.weight"]) for table in tables]
+    names += [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]
+    hidden = graph.node(
+        "EmbedLayerNormalization", ["input_ids", segments, *names], "embed", ["embed", "embed.unused"], domain=MS, epsilon=EPSILON
+    )
+    for layer in range(layer_count(weights)):
+        hidden = transformer_layer(graph, weights, hidden, f"encoder.layer.{layer}")
+    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
+    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
+    masked = graph.node("Mul", [hidden, mask], "masked")
+    # the mean's divisor would cancel in the norm, so the sum is enough
+    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
+    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), TOKENS)
+    return graph.model(inputs, {"embedding": (TensorProto.FLOAT, ["batch", width])})
+
+
+def layer_count(weights: Mapping[str, np.ndarray]) -> int:
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+
+
+def transformer_layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray] | None = None, prefix: Sequence[np.ndarray] = ()) -> str:
+    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). router: weight (width,) and bias () of a models.network.experts.TokenRouter; prefix: keys
+    and values (P, width) of a models.network.soft_prompts.Prefix.
+    """
+    parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
+    weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
+    shift = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
+    qkv = graph.node("Add", [graph.linear(x, weight, f"{layer}.qkv"), shift], f"{layer}.qkv.sum")
+    graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
+    query, *rest = [*parts, "attention_mask"]
+    if prefix:
+        rest = [_in_front(graph, one, values, f"{layer}.prefix.{at}") for at, (one, values) in enumerate(zip(rest, (*prefix, np.ones(len(prefix[0]), np.int32)), strict=True))]
+    attended = graph.node("MultiHeadAttention", [query, *rest[:2], "", rest[2]], f"{layer}.attended", domain=MS, num_heads=HEADS)
+    x = _project(graph, weights, attended, x, f"{layer}.attention.output")
+    if router:
+        return _routed(graph, weights, x, layer, router)
+    return _project(graph, weights, _inner(graph, weights, x, layer), x, f"{layer}.output")
+
+
+def _in_front(graph: Graph, x: str, values: np.ndarray, name: str) -> str:
+    """values (P, ...) in front of each row of x (B, S, ...): (B, P + S, ...)."""
+    batch = graph.node("Shape", [x], f"{name}.batch", start=0, end=1)
+    shape = graph.node("Concat", [batch, graph.constant(f"{name}.ones", np.ones(values.ndim, np.int64))], f"{name}.shape", axis=0)
+    each = graph.node("Expand", [graph.constant(f"{name}.values", values[None]), shape], f"{name}.each")
+    return graph.node("Concat", [each, x], name, axis=1)
+
+
+def _routed(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray]) -> str:
+    """The feed-forward network of the tokens that go through it; the others get nothing added. `{layer}.through` (B, S) tells which ones do."""
+    score = graph.node("MatMul", [x, graph.constant(f"{layer}.router.weight", router["weight"][:, None])], f"{layer}.router.product")
+    score = graph.node("Squeeze", [score, "last_axis"], f"{layer}.router.score")  # (B, S)
+    chosen = graph.node("Greater", [score, graph.constant(f"{layer}.router.least", -router["bias"])], f"{layer}.router.chosen")
+    there = graph.node("Cast", ["attention_mask"], f"{layer}.router.there", to=TensorProto.BOOL)
+    through = graph.node("And", [chosen, there], f"{layer}.through")
+    places = graph.node("Transpose", [graph.node("NonZero", [through], f"{layer}.router.found")], f"{layer}.router.places", perm=[1, 0])  # (tokens, 2)
+    taken = graph.node("GatherND", [x, places], f"{layer}.router.taken")  # (tokens, width)
+    made = graph.linear(_inner(graph, weights, taken, layer), weights[f"{layer}.output.dense.weight"].T, f"{layer}.output.dense")
+    made = graph.node("Add", [made, graph.constant(f"{layer}.output.bias", weights[f"{layer}.output.dense.bias"])], f"{layer}.output.sum")
+    nothing = graph.node("Sub", [x, x], f"{layer}.router.nothing")
+    spread = graph.node("ScatterND", [nothing, places, made], f"{layer}.output.spread")
+    return _add_norm(graph, weights, spread, x, f"{layer}.output")
+
+
+def _inner(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
+    inner = graph.linear(x, weights[f"{layer}.intermediate.dense.weight"].T, f"{layer}.intermediate")
+    shift = graph.constant(f"{layer}.intermediate.bias", weights[f"{layer}.intermediate.dense.bias"])
+    return graph.node("BiasGelu", [inner, shift], f"{layer}.gelu", domain=MS)
+
+
+def _project(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
+    """layer_norm(linear(x) + residual)."""
+    projected = graph.linear(x, weights[f"{name}.dense.weight"].T, f"{name}.dense")
+    return _add_norm(graph, weights, projected, residual, name, graph.constant(f"{name}.bias", weights[f"{name}.dense.bias"]))
+
+
+def _add_norm(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str, *bias: str) -> str:
+    norm = [graph.constant(f"{name}.{short}", weights[f"{name}.LayerNorm.{part}"]) for short, part in (("gamma", "weight"), ("beta", "bias"))]
+    return graph.node("SkipLayerNormalization", [x, residual, *norm, *bias], f"{name}.norm", domain=MS, epsilon=EPSILON)

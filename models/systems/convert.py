@@ -1,0 +1,163 @@
+"""python -m models.systems.convert CHECKPOINT OUT: the weights of a trained language model as the decoder of a GroundedForCausalLM.
+
+CHECKPOINT is a folder as transformers saves it (one file or shards) of a Llama (SmolLM2 among them), Qwen2 or Qwen3 model, or of Mllama's language model, whose
+cross layers come along. What these have not got is new: the memory encoder is MiniLM's as it is (of Mllama one of its width, untrained), and cross layers that were
+not there begin with their gates shut, so that the model says what it said before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from models.common import base_encoder, command_line
+from models.common.checkpoint import new_folder
+from models.common.errors import WeightsError
+from models.common.torchvision_ops import ensure_operators
+from models.network.baseline_reader import FloorReader
+from models.network.config import GroundedConfig
+from models.network.grounded import GroundedForCausalLM
+
+ensure_operators()
+
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModelForCausalLM,
+    BertConfig,
+    MllamaForCausalLM,
+    MllamaForConditionalGeneration,
+    PreTrainedConfig,
+)
+
+State = dict[str, torch.Tensor]
+TOWERS = ("clip", "siglip", "siglip2")  # see vision.encoder
+SEEING = ("model.vision_model.", "model.multi_modal_projector.")
+NEW = ("memory.", "projector.", "copy.")
+SAME = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "hidden_act", "rms_norm_eps", "max_position_embeddings",
+        "rope_parameters", "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "vocab_size", "attention_bias", "mlp_bias")  # fmt: skip
+_LAYER = re.compile(r"model\.layers\.(\d+)\.(.*)")
+
+
+def _settings(config: PreTrainedConfig, layers: int, **more: Any) -> GroundedConfig:
+    same = {name: getattr(config, name) for name in SAME if hasattr(config, name)}
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return GroundedConfig(**same, num_hidden_layers=layers, head_dim=head, **more)
+
+
+def _plain(config: PreTrainedConfig, state: State) -> tuple[GroundedConfig, State]:
+    """Llama and what differs from it in its attention alone."""
+    if getattr(config, "use_sliding_window", False):
+        raise WeightsError("this checkpoint attends in sliding windows, which the decoder does not: it would not say the same")
+    biased = "model.layers.0.self_attn.q_proj.bias" in state
+    normed = "model.layers.0.self_attn.q_norm.weight" in state
+    made = _settings(config, config.num_hidden_layers, cross_gate=0.0, query_key_norm=normed, memory_config=BertConfig.from_pretrained(base_encoder.folder()))
+    made.attention_bias = biased
+    if biased:  # Qwen2 has none behind its attention
+        state = state | {
+            f"model.layers.{at}.self_attn.o_proj.bias": torch.zeros(config.hidden_size)
+            for at in range(config.num_hidden_layers) if f"model.layers.{at}.self_attn.o_proj.bias" not in state
+        }
+    return made, state
+
+
+def _mllama(config: PreTrainedConfig, state: State) -> tuple[GroundedConfig, State]:
+    """Its cross layers stand between the others; here they belong to the layer before them."""
+    crossed = sorted(config.cross_attention_layers)
+    own = [at for at in range(config.num_hidden_layers) if at not in crossed]
+    before = {at: sum(one < at for one in own) - 1 for at in crossed}
+    if min(before.values(), default=0) < 0 or len(set(before.values())) < len(before):
+        raise WeightsError("this Mllama has a cross layer that no other layer stands before")
+    made = _settings(
+        config, len(own), cross_attention_layers=list(before.values()), cross_sink=False,
+        memory_config=BertConfig(hidden_size=config.hidden_size, num_hidden_layers=1, num_attention_heads=config.num_attention_heads, intermediate_size=config.intermediate_size),
+        memory_cached_layers=1,
+    )  # fmt: skip
+    renamed = {
+        "input_layernorm.weight": "norm.weight", "cross_attn.q_proj.weight": "q_proj.weight", "cross_attn.o_proj.weight": "o_proj.weight",
+        "post_attention_layernorm.weight": "mlp_norm.weight", "cross_attn_attn_gate": "attention_gate", "cross_attn_mlp_gate": "mlp_gate",
+    }
+    new: State = {}
+    for name, values in state.items():
+        found = _LAYER.fullmatch(name)
+        if found is None:
+            new[name] = values
+        elif int(found[1]) in before:
+            at, rest = int(found[1]), found[2]
+            if rest in renamed or rest.startswith("mlp."):
+                new[f"model.layers.{before[at]}.cross_attn.{renamed.get(rest, rest)}"] = values
+        else:
+            new[f"model.layers.{own.index(int(found[1]))}.{found[2]}"] = values
+    for at in crossed:  # one norm of the keys serves all layers here: what each scales goes to its queries
+        scales = [state[f"model.layers.{at}.cross_attn.{side}_norm.weight"] for side in "qk"]
+        new[f"model.layers.{before[at]}.cross_attn.query_norm.weight"] = scales[0] * scales[1]
+    new["projector.kv.weight"] = torch.cat([state[f"model.layers.{at}.cross_attn.{side}_proj.weight"] for at in crossed for side in "kv"])
+    new["projector.key_norm.weight"] = torch.ones(made.head_dim)
+    new["model.embed_tokens.weight"] = state["model.embed_tokens.weight"][: config.vocab_size]  # those beyond stand for pictures
+    return made, new
+
+
+FAMILIES: Mapping[str, Callable[[PreTrainedConfig, State], tuple[GroundedConfig, State]]] = {
+    "llama": _plain, "qwen2": _plain, "qwen3": _plain, "mllama": _mllama, "mllama_text_model": _mllama,
+}
+CLASSES = {"mllama": MllamaForConditionalGeneration, "mllama_text_model": MllamaForCausalLM}  # of those that AutoModelForCausalLM does not know
+
+
+def convert(checkpoint: Path) -> GroundedForCausalLM:
+    """Raises WeightsError for a family that is not known, and for weights that are missing or damaged."""
+    config = _config(checkpoint)
+    try:
+        source = CLASSES.get(config.model_type, AutoModelForCausalLM).from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise WeightsError(f"{checkpoint} cannot be read ({str(error).splitlines()[0]})") from error
+    text = config.get_text_config()
+    state = {name.replace("model.language_model.", "model.", 1): values for name, values in source.state_dict().items() if not name.startswith(SEEING)}
+    family = FAMILIES[config.model_type]
+    made, state = family(text, state)
+    model = GroundedForCausalLM(made)
+    if family is _plain:
+        model.begin_with(FloorReader.from_base())
+    missing, left = model.load_state_dict(state, strict=False)
+    lacking = [name for name in missing if not name.startswith(NEW) and ".cross_attn." not in name and name != "lm_head.weight"]
+    if lacking or left:
+        raise WeightsError(f"{checkpoint} is not like others of {config.model_type}: {(lacking or left)[0]} has no counterpart")
+    return model
+
+
+def _config(checkpoint: Path) -> PreTrainedConfig:
+    try:
+        kind = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{checkpoint} holds no checkpoint: its config.json cannot be read ({error})") from error
+    if kind in TOWERS:
+        raise WeightsError(f"{checkpoint} is a tower that sees pictures ({kind}): it is opened as it is, by --image-model {checkpoint}")
+    if kind not in FAMILIES:
+        raise WeightsError(f"{checkpoint} is of the family {kind!r}, which is not known here: there are {', '.join(FAMILIES)}")
+    return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models.systems.convert", description="A trained language model as the decoder of a grounded one.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path, help="the folder to write, which must not be there")
+    parser.add_argument("--shard", default="2GB", metavar="SIZE", help="largest file (2GB)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with new_folder(options.out) as new:
+        model = convert(options.checkpoint)
+        model.save_pretrained(new, max_shard_size=options.shard)
+        for file in options.checkpoint.glob("*token*"):
+            shutil.copy(file, new)
+    told = {"decoder": sum(one.numel() for one in model.model.parameters()), "layers": model.config.num_hidden_layers, "cross_layers": len(model.config.cross_attention_layers)}
+    print(json.dumps(told) if options.json else f"{options.out}: a decoder of {told['layers']} layers, {told['cross_layers']} of which read memory, {told['decoder']:,} weights")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line.run(main))

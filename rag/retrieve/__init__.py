@@ -1,0 +1,1 @@
+"""Question -> ranked chunks: one file per channel, and their fusion."""

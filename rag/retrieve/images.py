@@ -1,0 +1,95 @@
+"""The image channel: pictures of the index by words, or by a picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexing.embedder import Embedder
+from indexing.filters import Filter
+from indexing.index import IndexReader
+from indexing.loaders.images.ocr_lines import inscription
+from indexing.stores.vector_spaces import IMAGE, Hits
+from models.common import minilm
+from models.common.errors import FolioError
+from vision import encoder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vision.encoder import ImageEmbedder
+
+MOST_WORDS = 60  # on a picture that are searched for
+
+
+class PictureSearch:
+    """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
+
+    def __init__(self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
+        """encode: a question to its vector (d,) by the text embedder."""
+        self._reader, self._embedder, self._encode = reader, embedder, encode
+        self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
+
+    def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
+        """The pictures that words describe, best first. [] where the index has none, or its image model is not to be had."""
+        model = self._model()[0]
+        return self._reader.nearest(model.encode_texts([question])[0], depth, only, IMAGE) if model and question.strip() else []
+
+    def by_picture(self, image: Image, depth: int, only: Filter | None) -> Hits:
+        """The pictures like this one."""
+        model = self._model()[0]
+        return self._reader.nearest(model.encode_images([image])[0], depth, only, IMAGE) if model else []
+
+    @property
+    def problem(self) -> str:
+        """Why pictures are not searched, where they should be."""
+        return self._model()[1]
+
+    def _encode_all(self, questions: Sequence[str]) -> np.ndarray:
+        return np.stack([self._encode(question) for question in questions])
+
+    def _model(self) -> tuple[ImageEmbedder | None, str]:
+        fingerprint = self._reader.image_fingerprint
+        if not fingerprint:
+            return None, ""
+        if self._opened[0] != fingerprint:
+            shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
+            model, problem = None, ""
+            try:
+                model = encoder.open_image_embedder(self._reader.image_model, shared)
+                if model.fingerprint != fingerprint:
+                    model, problem = None, f"pictures were embedded with {fingerprint}, here is {model.fingerprint}: index their sources again into a new directory"
+            except FolioError as error:
+                problem = str(error)
+            self._opened = (fingerprint, model, problem)
+        return self._opened[1:]
+
+
+def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
+    """Upright RGB. Raises PictureError, also for a file that is not there."""
+    from vision import svg
+    from vision.errors import PictureError
+    from vision.images import PREVIEW, first_frame, to_rgb
+
+    if isinstance(image, bytes):
+        image = io.BytesIO(image)
+    elif isinstance(image, (str, os.PathLike)):
+        image = Path(image)
+    else:
+        return to_rgb(image)
+    try:
+        if isinstance(image, Path) and image.suffix.lower() == ".svg":
+            return to_rgb(svg.rendered(image.read_bytes(), PREVIEW))
+        return first_frame(image)
+    except (PictureError, OSError) as error:
+        raise PictureError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from error
+
+
+def words_on(image: Image) -> str:
+    """The words that stand on a picture, as far as they can be read."""
+    return " ".join([text for line in inscription(image) for text, _, _ in line][:MOST_WORDS])

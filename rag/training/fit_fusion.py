@@ -1,0 +1,167 @@
+"""Fits and measures the fusion of dense and BM25 on BEIR folders (rag/training/make_collections.py makes some).
+
+    python -m rag.training.fit_fusion COLLECTIONS [--work DIR]
+
+Fits on each qrels/train.tsv, prints nDCG@10 on qrels/test.tsv: both channels, plain RRF, the fused list with the weights
+of rag/retrieve/fusion.py, with those fitted now on all collections, and with those fitted on all others (leave one out). The last lines are for rag/retrieve/fusion.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import pickle
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from indexing.build.run import build
+from rag.pipeline import RagPipeline
+from rag.retrieve import fusion
+from rag.understand import match_expression, words
+
+DEPTH = 100
+CANDIDATES = 60  # documents per query that the loss sees
+QUERIES = 200  # of each split
+PENALTY = 0.003
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question on one collection: its shape, and per candidate document both normalised scores, ranks and relevance."""
+
+    split: str
+    shape: np.ndarray  # (f,)
+    dense: np.ndarray  # (c,)
+    bm25: np.ndarray  # (c,)
+    ranks: np.ndarray  # (2, c)
+    relevant: np.ndarray  # (c,) bool
+    ideal: int  # how many relevant documents there are
+
+
+def best_of_document(hits: list, names: dict[int, str]) -> dict[str, float]:
+    best: dict[str, float] = {}
+    for row, score in hits:
+        best.setdefault(names[row], score)
+    return best
+
+
+def normalised(found: dict[str, float], ids: list[str]) -> np.ndarray:
+    if not found:
+        return np.zeros(len(ids))
+    low, high = min(found.values()), max(found.values())
+    return np.array([(found[id] - low) / max(high - low, 1e-9) if id in found else 0.0 for id in ids])
+
+
+def collect(folder: Path, work: Path) -> list[Query]:
+    cache = work / f"{folder.name}.pickle"
+    if cache.exists():
+        return pickle.loads(cache.read_bytes())
+    build([folder / "corpus.jsonl"], work / folder.name)
+    rag = RagPipeline.from_index(work / folder.name)
+    texts = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}
+    made = []
+    for split in ("train", "test"):
+        relevant: dict[str, set[str]] = {}
+        for line in (folder / "qrels" / f"{split}.tsv").read_text().splitlines()[1:]:
+            query, document, _ = line.split("\t")
+            relevant.setdefault(query, set()).add(document)
+        for query, documents in list(relevant.items())[:QUERIES]:
+            text = texts[query]
+            hits = {
+                "dense": rag.reader.nearest(rag.embedder.encode_queries([text])[0], DEPTH),
+                "bm25": rag.reader.matching(match_expression(text), DEPTH),
+            }
+            if not all(hits.values()):
+                continue
+            chunks = rag.reader.chunks(sorted({row for found in hits.values() for row, _ in found}))
+            names = {row: chunk.locator.document.rpartition("#")[2] for row, chunk in chunks.items()}
+            dense, bm25 = (best_of_document(found, names) for found in hits.values())
+            ids = sorted({*dense, *bm25})
+            ranks = np.array([[list(found).index(id) + 1 if id in found else 10**9 for id in ids] for found in (dense, bm25)])
+            made.append(Query(
+                split, np.array(fusion.shape(len(words(text)), hits)), normalised(dense, ids), normalised(bm25, ids), ranks,
+                np.array([id in documents for id in ids]), len(documents),
+            ))
+    cache.write_bytes(pickle.dumps(made))
+    return made
+
+
+def ndcg(query: Query, scores: np.ndarray) -> float:
+    order = np.argsort(-scores, kind="stable")[:10]
+    gain = sum(1 / math.log2(i + 2) for i, place in enumerate(order) if query.relevant[place])
+    return gain / sum(1 / math.log2(i + 2) for i in range(min(10, query.ideal)))
+
+
+def fit(collections: list[list[Query]]) -> tuple[np.ndarray, float]:
+    """Minimise the softmax cross-entropy of the relevant candidates; every collection weighs the same."""
+    shapes, scores, targets, shares = [], [], [], []
+    for queries in collections:
+        training = [query for query in queries if query.split == "train"]
+        for query in training:
+            kept = np.argsort(-(query.dense + query.bm25))[:CANDIDATES]
+            if query.relevant[kept].any():
+                room = CANDIDATES - len(kept)
+                shapes.append(query.shape)
+                scores.append([np.pad(query.dense[kept], (0, room), constant_values=-9), np.pad(query.bm25[kept], (0, room), constant_values=-9)])
+                targets.append(np.pad(query.relevant[kept], (0, room)))
+                shares.append(1 / len(training))
+    x, s, y = torch.tensor(np.array(shapes)).float(), torch.tensor(np.array(scores)).float(), torch.tensor(np.array(targets))
+    share = torch.tensor(shares).float() / sum(shares)
+    mean, spread = x.mean(0), x.std(0)
+    mean[0], spread[0] = 0, 1  # the constant
+    theta, sharpness = torch.zeros(x.shape[1], requires_grad=True), torch.tensor(2.0, requires_grad=True)
+    optimizer = torch.optim.LBFGS([theta, sharpness], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        w = torch.sigmoid((x - mean) / spread @ theta)[:, None]
+        logs = torch.log_softmax((w * s[:, 0] + (1 - w) * s[:, 1]) * sharpness.exp(), 1)
+        value = -(share * torch.logsumexp(logs.masked_fill(~y, -1e9), 1)).sum() + PENALTY * theta[1:].square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    weights = (theta.detach() / spread).numpy()
+    return weights, float(-(theta.detach() * mean / spread)[1:].sum())
+
+
+def rrf(query: Query) -> np.ndarray:
+    return (1 / (60 + query.ranks)).sum(0)
+
+
+def fused(query: Query, model: tuple[np.ndarray, float]) -> np.ndarray:
+    w = 1 / (1 + np.exp(-(query.shape @ model[0] + model[1])))
+    return w * query.dense + (1 - w) * query.bm25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collections", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("index/fusion"))
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    data = {folder.name: collect(folder, options.work) for folder in sorted(options.collections.iterdir()) if (folder / "corpus.jsonl").exists()}
+    everything = fit(list(data.values()))
+    shipped = np.array(fusion.WEIGHTS), fusion.BIAS
+    print("| collection | queries | BM25 | dense | RRF | shipped | fitted | left out |\n|---|---|---|---|---|---|---|---|")
+    totals = []
+    for name, queries in data.items():
+        test = [query for query in queries if query.split == "test"]
+        others = fit([rows for other, rows in data.items() if other != name])
+        row = [
+            np.mean([ndcg(query, score(query)) for query in test])
+            for score in (lambda q: q.bm25, lambda q: q.dense, rrf, *(partial(fused, model=model) for model in (shipped, everything, others)))
+        ]
+        totals.append(row)
+        print(f"| {name} | {len(test)} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    print("| mean | | " + " | ".join(f"{value:.3f}" for value in np.mean(totals, 0)) + " |")
+    print(f"\nWEIGHTS = ({', '.join(f'{w:.4f}' for w in everything[0])})\nBIAS = {everything[1]:.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Fits how sure it is that a picture shows what is asked for (rag.lookups.picture_lookup), on pictures that neither the tower nor the reader was trained on; a part of rag/training/fit_reader.py.
+
+Pictures of the development split of vision.training.image_text_pairs are indexed, some figures with their caption, and each is asked for as in
+rag/training/make_pictures.py, once with itself among what is found and once without; of what is found without a word, or asks for a picture, one is shown. Those whose name has an even hash are fitted on, figures are of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from indexing.build.run import build
+from models.common.metrics import area_under_roc, calibration_error, mean
+from models.reader.extractive_reader import Reader
+from rag import context
+from rag.generators.quote.generator import read
+from rag.lookups.picture_lookup import SHOWN, Candidate, best, candidates
+from rag.pipeline import RagPipeline
+from rag.training.fit_quote import fit
+from rag.training.make_pictures import asked
+from rag.understand import asks_for_picture
+from vision.training.image_text_pairs import Pair, pairs
+
+MOST = 120  # pictures of a kind
+FOUND = 8  # of which one is to be chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question with what was found for it; right: of each candidate whether it shows what is asked for."""
+
+    held: bool
+    there: bool
+    found: list[Candidate]
+    right: list[bool]
+
+
+def collection(data: Path, work: Path) -> tuple[Path, list[tuple[Pair, str, str]]]:
+    """An index, and of each picture in it the pair, its question and the words that stand with it."""
+    rng, count, chosen = random.Random(0), Counter(), []
+    folder = work / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair in pairs(data, made=False):
+        if pair.split == "dev" and pair.texts and count[pair.kind] < MOST:
+            count[pair.kind] += 1
+            name, (question, beside) = f"p{len(chosen)}", asked(pair, rng)
+            pair.image.convert("RGBA").save(folder / f"{name}.png")
+            if beside:
+                (folder / f"{name}.html").write_text(f'<p></p><img src="{name}.png" alt="{escape(beside)}">')
+            chosen.append((pair, question, f"{name}.html" if beside else f"{name}.png"))
+    build([folder / file for _, _, file in chosen], work / "pictures-index")
+    return work / "pictures-index", chosen
+
+
+def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
+    folder, chosen = collection(data, work)
+    rag, made = RagPipeline.from_index(folder, generator="quote"), []
+    texts = {file: {text.casefold() for text in pair.texts} for pair, _, file in chosen}
+    for pair, question, file in tqdm(chosen, desc="pictures", mininterval=20):
+        hits = rag.search(question, FOUND + 1)
+        showing = {other for other, named in texts.items() if named & texts[file]}
+        for there in (True, False):
+            evidence = tuple(hit for hit in hits if there or Path(hit.document).name not in showing)[:FOUND]
+            packed = context.pack(evidence, rag.config.context_tokens, rag.reader)
+            tried = read(question, packed, rag.embedder, rag.reader, reader)
+            if asks_for_picture(question) or not tried.spans:
+                found = candidates(question, replace(packed, evidence=tried.evidence), tried.windows)
+                right = [Path(tried.evidence[one.at].document).name in showing for one in found]
+                made.append(Case(hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1, there, found, right))
+    return made
+
+
+def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
+    """Weights and bias of rag.lookups.picture_lookup."""
+    known = [(one.features, right) for case in made if not case.held for one, right in zip(case.found, case.right, strict=True) if one.words < SHOWN]
+    weights, bias = fit(*map(np.array, zip(*known, strict=True)))
+    return tuple(np.round(weights, 4).tolist()), round(float(bias), 4)
+
+
+def report(made: list[Case], weights: tuple[float, ...], bias: float) -> None:
+    asked = [case for case in made if case.held]
+    print("picture: the right one among the evidence", mean(np.array([any(case.right) for case in asked if case.there])))
+    held = [case for case in asked if case.found]
+    chosen = [best(case.found, weights, bias) for case in held]
+    first = np.array([case.right[[one.at for one in case.found].index(at)] for case, (at, _) in zip(held, chosen, strict=True)])
+    most, there = np.array([sure for _, sure in chosen]), np.array([case.there for case in held])
+    among = np.array([any(case.right) for case in held])
+    print("picture: it is the one shown, where it is there", mean(first[there & among]))
+    for at, name in ((2, "likeness alone"), (1, "the reader's evidence alone"), (3, "words alone")):
+        alone = np.array([case.right[int(np.argmax([one.features[at] for one in case.found]))] for case in held])
+        print(f"picture: the same by {name}", mean(alone[there & among]))
+    print("picture: AUROC of confidence, right", area_under_roc(most, first), " ECE", calibration_error(most, first))
+    print("picture: AUROC, there against taken out", area_under_roc(most, there & among))
+    for least in (0.2, 0.5):
+        shown = most >= least
+        print(f"picture: from {least} on shown {shown[there].mean():.3f} of those there, {shown[~there].mean():.3f} of those taken out, right {first[shown].mean():.3f}")

@@ -1,0 +1,1 @@
+"""Trains the image tower, and makes pictures and pages to train on."""
