@@ -84,9 +84,9 @@ def _index(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from indexing.index import IndexReader
+    from indexing.index import Index
 
-    status = IndexReader(options.index).status()
+    status = Index(options.index).status()
     if options.json:
         print(json.dumps(status.to_json(), ensure_ascii=False))
         return 0

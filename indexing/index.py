@@ -59,7 +59,7 @@ class Status:
         return asdict(self)
 
 
-class IndexReader:
+class Index:
     """Raises StoreError when `directory` holds no index, or one of another format."""
 
     def __init__(self, directory: Path) -> None:

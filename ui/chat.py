@@ -71,7 +71,7 @@ class Chat:
         self._rag = rag
 
     def examples(self) -> gr.Chatbot:
-        names = {Path(file.name).name for file in self._rag.reader.files()}
+        names = {Path(file.name).name for file in self._rag.index.files()}
         return gr.Chatbot(examples=[{"text": question} for name, question in EXAMPLES.items() if name in names])
 
     def ask(self, message: dict[str, Any] | None, conversation: Conversation | None) -> Iterator[list]:

@@ -55,7 +55,7 @@ class Shelf:
     """The handlers of the tab. `wanted` is what the filter says."""
 
     def __init__(self, rag: RagPipeline) -> None:
-        self._reader = rag.reader
+        self._reader = rag.index
 
     def show(self, wanted: str | None) -> str:
         return library_html(self._reader.status(), wanted or "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Box
 from rag.types import Evidence
 
@@ -24,7 +24,7 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
+def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
     """The picture that a chunk belongs to, or its page as one; a line that says why there is none; None for formats whose pages have no looks.
 
     A PDF page is drawn from its file, while that is the file that was indexed; of other pictures the index keeps a preview.

@@ -287,11 +287,11 @@ def vanished(records: Iterator[FileRecord], found: list[Source], sources: Sequen
 
 def _rehearse(directory: Path, found: list[Source], sources: Sequence[str | os.PathLike[str]], prune: bool) -> Summary:
     """What build would do, told by size and times alone; opens no file and writes nothing."""
-    from indexing.index import IndexReader
+    from indexing.index import Index
 
     summary, files = Summary(), {}
     if (directory / "store.sqlite").exists():
-        reader = IndexReader(directory)
+        reader = Index(directory)
         files, summary.chunks = reader.records(), reader.count()
     for source in found:
         record = files.get(source.path)

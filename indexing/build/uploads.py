@@ -10,7 +10,7 @@ from pathlib import Path
 
 from indexing.build.sources import SourceError
 from indexing.build.upkeep import remove
-from indexing.index import IndexReader
+from indexing.index import Index
 
 FOLDER = "uploads"  # below the index directory
 
@@ -42,7 +42,7 @@ def _keep(file: Path, folder: Path) -> Path:
 
 def forget(index_dir: Path, name: str) -> int:
     """`remove` a document or file from an index, and the copy of it that `keep` made there. Raises StoreError."""
-    files = [Path(file.path) for file in IndexReader(index_dir).files() if name in (file.name, file.path)]
+    files = [Path(file.path) for file in Index(index_dir).files() if name in (file.name, file.path)]
     count = remove(index_dir, name)
     for path in files:
         if path.parent == (index_dir / FOLDER).absolute():

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores import ann
 from indexing.stores.schema import FILE, meta
 from indexing.stores.sqlite import StoreError, connect
@@ -16,7 +16,7 @@ from indexing.stores.vector_spaces import SPACES
 def verify(index_dir: str | os.PathLike[str]) -> list[str]:
     """What is wrong, a line each; empty for a sound index. Raises StoreError when there is no index."""
     try:
-        return _problems(IndexReader(Path(index_dir)))
+        return _problems(Index(Path(index_dir)))
     except sqlite3.DatabaseError as error:
         return [f"database: {error}"]
     except StoreError as error:
@@ -25,7 +25,7 @@ def verify(index_dir: str | os.PathLike[str]) -> list[str]:
         raise
 
 
-def _problems(reader: IndexReader) -> list[str]:
+def _problems(reader: Index) -> list[str]:
     db = connect(reader.directory / FILE, read_only=True)
     problems = [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
 

@@ -73,12 +73,12 @@ def collect(folder: Path, work: Path) -> list[Query]:
         for query, documents in list(relevant.items())[:QUERIES]:
             text = texts[query]
             hits = {
-                "dense": rag.reader.nearest(rag.embedder.encode_queries([text])[0], DEPTH),
-                "bm25": rag.reader.matching(match_expression(text), DEPTH),
+                "dense": rag.index.nearest(rag.embedder.encode_queries([text])[0], DEPTH),
+                "bm25": rag.index.matching(match_expression(text), DEPTH),
             }
             if not all(hits.values()):
                 continue
-            chunks = rag.reader.chunks(sorted({row for found in hits.values() for row, _ in found}))
+            chunks = rag.index.chunks(sorted({row for found in hits.values() for row, _ in found}))
             names = {row: chunk.locator.document.rpartition("#")[2] for row, chunk in chunks.items()}
             dense, bm25 = (best_of_document(found, names) for found in hits.values())
             ids = sorted({*dense, *bm25})

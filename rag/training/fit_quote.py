@@ -62,8 +62,8 @@ def key(text: str) -> str:
 
 def attempt(rag: RagPipeline, question: str, without: str = "") -> object:
     evidence = [piece for piece in rag.search(question, rag.config.top_k) if not without or not piece.document.endswith(without)]
-    packed = context.pack(evidence, rag.config.context_tokens, rag.reader)
-    return read(question, packed, rag.embedder, rag.reader)
+    packed = context.pack(evidence, rag.config.context_tokens, rag.index)
+    return read(question, packed, rag.embedder, rag.index)
 
 
 def correct(tried, row: dict) -> np.ndarray:
