@@ -16,7 +16,6 @@ import gzip
 import hashlib
 import json
 import math
-import pickle
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,15 +193,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--cache", type=Path)
     parser.add_argument("--write", action="store_true", help="write rag/quote_weights.py")
     options = parser.parse_args()
-    if options.cache and options.cache.exists():
-        everything = pickle.loads(options.cache.read_bytes())
-    else:
-        everything = cases(options.data, options.work)
-        if options.cache:
-            options.cache.write_bytes(pickle.dumps(everything))
+    everything = cases(options.data, options.work)
     rng = random.Random(3)
     everything += [few(case, rng) for case in everything if rng.random() < 0.4]
     train, dev = ([case for case in everything if case.split == split] for split in ("train", "dev"))
