@@ -1,6 +1,6 @@
 """Fits and measures the quoting generator on question sets; writes rag/quote_weights.py.
 
-    python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--cache FILE] [--write]
+    python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--write]
 
 COLLECTIONS_WORK holds the indexes that rag/training/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
 where each question is asked of its own collection, whole and cut down to SMALL passages, and to a few. The regression of confidence is
