@@ -20,6 +20,7 @@ from indexing.filters import Filter
 from indexing.index import Index
 from indexing.loaders import is_picture
 from models.common.errors import FolioError
+from models.reader import state_cache
 from rag.pipeline import RagPipeline
 from rag.types import Answer, Evidence
 
@@ -140,6 +141,7 @@ class Conversation:
     def close(self) -> None:
         """Forget the conversation's own files and index."""
         if self._folder is not None:
+            state_cache.forget(Path(self._folder.name) / "index")
             self._folder.cleanup()
         self._folder = self._own = None
         self.turns.clear()
@@ -157,6 +159,7 @@ def ask_about(
         for failure in build(files, folder, embedder=library.index.embedder_name).failures:
             raise FolioError(f"{failure.path} cannot be read: {failure.reason}")
         ours, theirs = library.over(folder).ask(question), library.ask(question, only=only)
+        state_cache.forget(Path(folder))
         if not _better(ours, theirs):
             return theirs
         return replace(ours, trace={**ours.trace, "files": [os.fspath(file) for file in files]})
