@@ -17,7 +17,7 @@ from indexing.build.follow import follow
 from indexing.build.run import Progress, Summary, build
 from indexing.build.uploads import keep
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.loaders import is_picture
 from models.common.errors import FolioError
 from rag.pipeline import RagPipeline
@@ -31,7 +31,7 @@ class Reply:
     """An answer and the index that it came from; `dropped`: the conversation's own."""
 
     answer: Answer
-    reader: IndexReader
+    reader: Index
     dropped: bool
     seconds: float
 
@@ -41,7 +41,7 @@ class Similar:
     """What of the library is like the pictures that were dropped without a question, or about the words on them."""
 
     evidence: tuple[Evidence, ...]
-    reader: IndexReader
+    reader: Index
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexing.embedder import Embedder, check_fingerprint, open_embedder, other_embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from models.common import minilm
 from rag import context
 from rag.citations import cite
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class RagPipeline:
     """Answers questions from one index. Thread-safe; sees what an indexer commits meanwhile."""
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, generator: Generator, config: RagConfig) -> None:
+    def __init__(self, reader: Index, embedder: Embedder, generator: Generator, config: RagConfig) -> None:
         self.reader, self.config = reader, config
         self.embedder, self._generator = embedder, generator
         self._retriever = Retriever(reader, embedder, config.depth)
@@ -41,7 +41,7 @@ class RagPipeline:
     def from_index(cls, index_dir: str | os.PathLike[str], **settings: Any) -> RagPipeline:
         """Open an index. settings: fields of RagConfig. Raises StoreError, EmbedderError, ConfigError, GeneratorError."""
         config = RagConfig.load(**settings)
-        reader = IndexReader(Path(index_dir))
+        reader = Index(Path(index_dir))
         embedder = _embedder_of(reader, config.embedder)
         return cls(reader, embedder, open_generator(config, reader, embedder), config)
 
@@ -49,7 +49,7 @@ class RagPipeline:
         """The same models and settings over another index, of the same embedder. Raises StoreError, EmbedderError."""
         from rag.generators.quote.generator import QuoteGenerator
 
-        reader = IndexReader(Path(index_dir))
+        reader = Index(Path(index_dir))
         check_fingerprint(reader.directory, reader.fingerprint, self.embedder)
         generator = self._generator  # a model is not loaded twice; the quoting one counts words in its index
         if isinstance(generator, QuoteGenerator):
@@ -101,7 +101,7 @@ class RagPipeline:
         yield Answer(draft.text, draft.abstained, draft.confidence, citations, retrieved.evidence, trace)
 
 
-def _embedder_of(reader: IndexReader, asked: str) -> Embedder:
+def _embedder_of(reader: Index, asked: str) -> Embedder:
     """The embedder of the index; refuses another one."""
     if asked and asked != reader.embedder_name:
         raise other_embedder(reader.directory, reader.embedder_name, asked)

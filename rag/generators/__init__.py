@@ -11,11 +11,11 @@ from rag.config import ConfigError, RagConfig
 
 if TYPE_CHECKING:
     from indexing.embedder import Embedder
-    from indexing.index import IndexReader
+    from indexing.index import Index
     from rag.generators.protocol import Generator
 
 
-def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
+def open_generator(config: RagConfig, reader: Index, embedder: Embedder) -> Generator:
     """The generator that `config.generator` names. Raises ConfigError for a name that is none, WeightsError."""
     kind, _, rest = config.generator.partition(":")
     if config.risk >= 0 and kind != "embedded":
@@ -39,7 +39,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
         else:
             encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
 
-        def reader_of(index: IndexReader) -> Reader:
+        def reader_of(index: Index) -> Reader:
             compute = encoder if config.reader else replace(encoder, kept=state_cache.Kept(index.directory / state_cache.FOLDER))
             if not config.together:
                 return Reader(compute, decoder)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from statistics import median
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Modality
 from rag.generators.quote import quotable_spans
 from rag.lookups.axes import asked_axis
@@ -31,7 +31,7 @@ class Found:
     quote: Span | None = None
 
 
-def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
+def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: Index) -> Found | None:
     """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
     for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
         if piece.modality is Modality.TABLE:
@@ -56,12 +56,12 @@ def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]])
     return found[0] if len(found) == 1 else None
 
 
-def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[Span | None, Span] | None:
+def _value(question: str, piece: Evidence, index: Index) -> tuple[Span | None, Span] | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
     if not lines or median(lines) > LABELS:
         return None
-    seen = index.word_boxes(piece.locator, recognised=True)
-    boxes = [box for box in seen or index.word_boxes(piece.locator) if box[0] >= 0 and box[1] <= len(piece.text)]
+    seen = index.documents.word_boxes(piece.locator, recognised=True)
+    boxes = [box for box in seen or index.documents.word_boxes(piece.locator) if box[0] >= 0 and box[1] <= len(piece.text)]
     return asked_of_page(question, piece.text, boxes, _around(piece), picture=piece.modality is Modality.IMAGE or bool(seen))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from indexing.embedder import Embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.loaders.images.ocr_lines import inscription
 from indexing.stores.vector_spaces import IMAGE, Hits
 from models.common import minilm
@@ -30,7 +30,7 @@ MOST_WORDS = 60  # on a picture that are searched for
 class PictureSearch:
     """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
+    def __init__(self, reader: Index, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
         """encode: a question to its vector (d,) by the text embedder."""
         self._reader, self._embedder, self._encode = reader, embedder, encode
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")

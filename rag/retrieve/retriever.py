@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexing.embedder import Embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores.vector_spaces import Hits
 from indexing.types import Chunk
 from rag.retrieve import fusion
@@ -40,7 +40,7 @@ class Retrieved:
 class Retriever:
     """Over one index. Thread-safe for reading, as the reader and the embedder are."""
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
+    def __init__(self, reader: Index, embedder: Embedder, depth: int) -> None:
         self._reader, self._depth = reader, depth
         self._encode = lru_cache(maxsize=64)(lambda question: embedder.encode_queries([question])[0])  # for two channels
         self._pictures = PictureSearch(reader, embedder, self._encode)

@@ -19,7 +19,8 @@ from indexing.build.upkeep import remove
 from indexing.build.verify import verify
 from indexing.embedder import EmbedderError, open_embedder
 from indexing.filters import Filter, FilterError
-from indexing.index import IndexReader
+from indexing.index import Index
+from indexing.status import file_list
 from indexing.stores import ann
 from indexing.stores.sqlite import Store, StoreError
 
@@ -32,14 +33,14 @@ def counts(summary: Summary) -> tuple[int, int, int, int, int]:
 
 def found(index: Path, question: str, k: int = 3, only: Filter | None = None) -> list[str]:
     """The documents of the nearest chunks."""
-    reader = IndexReader(index)
+    reader = Index(index)
     hits = reader.nearest(open_embedder().encode_queries([question])[0], k, only)
     chunks = reader.chunks([row for row, _ in hits])
     return [chunks[row].locator.document for row, _ in hits]
 
 
 def words(index: Path, expression: str, only: Filter | None = None) -> set[str]:
-    reader = IndexReader(index)
+    reader = Index(index)
     hits = reader.matching(expression, 10, only)
     return {chunk.locator.document for chunk in reader.chunks([row for row, _ in hits]).values()}
 
@@ -76,7 +77,7 @@ def test_a_second_run_changes_nothing(sources: Path, index: Path) -> None:
 
 def test_a_changed_file_replaces_its_chunks_and_keeps_the_others(sources: Path, index: Path) -> None:
     build([sources], index)
-    reader = IndexReader(index)
+    reader = Index(index)
     rows = {chunk.text: row for row, chunk in reader.chunks(range(1, 20)).items()}
     (sources / "mill.txt").write_text("The wheel turns at six revolutions a minute.\n\nThe pond was drained.")
     (sources / "deep" / "cats.md").write_text("# Cats\n\nThe mill cat is called Thistle.\n\n## Food\n\nShe eats herring now.\n")
@@ -98,7 +99,7 @@ def test_a_chunk_is_found_by_the_beginning_of_its_document(sources: Path, index:
     build([file], index)
     assert words(index, '"madill" AND "flared"') == {str(file)}
     assert words(index, 'text : ("madill" AND "flared")') == set()
-    assert IndexReader(index).word_counts(["madill"]) == {"madill": 1}, "how rare a word is does not depend on what documents open with"
+    assert Index(index).word_counts(["madill"]) == {"madill": 1}, "how rare a word is does not depend on what documents open with"
 
 
 def test_a_chunk_that_stays_follows_the_new_beginning_of_its_document(sources: Path, index: Path) -> None:
@@ -117,7 +118,7 @@ def test_an_index_of_another_format_is_refused_for_reading_and_writing(sources: 
     build([sources], index)
     with Store(index) as store:
         store.set_meta("version", "1")
-    for door in (lambda: IndexReader(index), lambda: build([sources], index)):
+    for door in (lambda: Index(index), lambda: build([sources], index)):
         with pytest.raises(StoreError, match=r"format 1, this Folio reads format 3: index its sources again into a new directory"):
             door()
 
@@ -138,7 +139,7 @@ def test_a_line_that_goes_takes_its_document_along(sources: Path, index: Path) -
     lines = (sources / "records.jsonl").read_text().splitlines()
     (sources / "records.jsonl").write_text("\n".join([*lines[1:], json.dumps({"_id": "new", "text": "Gas light."})]))
     assert counts(build([sources], index)) == (1, 0, 6, 1, 0)
-    assert IndexReader(index).text(f"{sources}/records.jsonl#r0") == ""
+    assert Index(index).documents.text(f"{sources}/records.jsonl#r0") == ""
 
 
 def test_vanished_files_go_only_when_asked_and_only_below_the_sources(sources: Path, index: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_bad_files_are_a_line_each_and_the_rest_is_indexed(sources: Path, index:
         "broken.pdf", "empty.txt", "gone.txt", "loop.txt", "pipe.txt", "sparse.txt",
     ]
     assert all(failure.reason and "\n" not in failure.reason for failure in summary.failures)
-    assert {file.name for file in IndexReader(index).files() if file.status == "failed"} == {failure.path for failure in summary.failures}
+    assert {file.name for file in file_list(Index(index)) if file.status == "failed"} == {failure.path for failure in summary.failures}
     again = build([sources], index)
     assert len(again.failures) == 6
     assert counts(again)[2] == 7
@@ -223,7 +224,7 @@ def test_remove_forgets_a_file_or_one_record(sources: Path, index: Path) -> None
     assert remove(index, f"{sources}/mill.txt") == 1
     with pytest.raises(StoreError, match="status"):
         remove(index, f"{sources}/mill.txt")
-    reader = IndexReader(index)
+    reader = Index(index)
     assert reader.count() == 8 - 1 - 1
     assert verify(index) == []
     assert words(index, '"wheel"') == set()
@@ -247,7 +248,7 @@ def test_a_damaged_or_missing_faiss_file_is_made_anew(sources: Path, index: Path
 
 def test_a_reader_sees_what_is_committed_after_it_opened(sources: Path, index: Path) -> None:
     build([sources], index)
-    reader = IndexReader(index)
+    reader = Index(index)
     embedder = open_embedder()
     query = embedder.encode_queries(["a submarine volcano erupts"])[0]
 
@@ -269,7 +270,7 @@ def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: P
     (sources / "new.txt").write_text("The submarine volcano erupted in May.")
     build([sources], index)
     remove(index, f"{sources}/mill.txt")
-    assert ann.newest(index, "text")[0] < IndexReader(index).count() + 2
+    assert ann.newest(index, "text")[0] < Index(index).count() + 2
     assert found(index, "an erupting volcano", 1) == [f"{sources}/new.txt"]
     assert f"{sources}/mill.txt" not in found(index, "the wheel turns", 20)
 
@@ -277,11 +278,11 @@ def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: P
 def test_an_index_of_a_folder_with_nothing_is_empty_and_says_so(tmp_path: Path, index: Path) -> None:
     (tmp_path / "nothing").mkdir()
     assert build([tmp_path / "nothing"], index).chunks == 0
-    reader = IndexReader(index)
+    reader = Index(index)
     assert reader.count() == 0
     assert reader.nearest(np.ones(384, np.float32), 5) == reader.matching('"a"', 5) == []
     with pytest.raises(StoreError, match="python -m indexing"):
-        IndexReader(tmp_path / "elsewhere")
+        Index(tmp_path / "elsewhere")
 
 
 def test_filters_narrow_by_path_type_and_date(sources: Path, index: Path) -> None:
@@ -342,7 +343,7 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
         wait += 0.3
         if (index / "store.sqlite").exists() and (index / "store.sqlite").stat().st_size:
             assert verify(index) == []
-            reader = IndexReader(index)
+            reader = Index(index)
             if reader.fingerprint and reader.count():
                 hits = reader.nearest(open_embedder().encode_queries(["buoy adrift"])[0], 5)
                 assert len(reader.chunks([row for row, _ in hits])) == min(5, reader.count())
@@ -350,6 +351,6 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
     last = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert json.loads(last.stdout)["documents"]["failed"] == 0
     build([folder], whole)
-    texts = [sorted(chunk.id for chunk in IndexReader(path).chunks(range(1, 5000)).values()) for path in (index, whole)]
+    texts = [sorted(chunk.id for chunk in Index(path).chunks(range(1, 5000)).values()) for path in (index, whole)]
     assert texts[0] == texts[1]
     assert verify(index) == []

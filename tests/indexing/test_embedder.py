@@ -11,7 +11,7 @@ import pytest
 
 from indexing.build.run import build
 from indexing.embedder import EmbedderError, SentenceTransformerEmbedder, open_embedder
-from indexing.index import IndexReader
+from indexing.index import Index
 from models.common import base_encoder, minilm
 
 TEXTS = [
@@ -95,7 +95,7 @@ def test_an_index_remembers_its_embedder(prompted: Path, tmp_path: Path) -> None
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("The tide mill stands on the creek. " * 30)
     build([tmp_path / "docs"], tmp_path / "index", embedder=str(prompted))
-    reader = IndexReader(tmp_path / "index")
+    reader = Index(tmp_path / "index")
     assert reader.embedder_name == str(prompted) and reader.fingerprint.endswith("/32/l2")
     assert reader.count() > 1  # its window is shorter than the default's
     (tmp_path / "docs" / "b.txt").write_text("Another page.")

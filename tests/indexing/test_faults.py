@@ -16,7 +16,7 @@ from indexing.build.upkeep import remove
 from indexing.build.verify import verify
 from indexing.embedder import open_embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores.sqlite import Store, StoreError
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
@@ -48,7 +48,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> N
     build([source], tmp_path / "index", progress=change)
     assert changed
     build([source], tmp_path / "index")
-    assert "NEW" in IndexReader(tmp_path / "index").text(f"{source}#7")
+    assert "NEW" in Index(tmp_path / "index").documents.text(f"{source}#7")
     assert build([source], tmp_path / "index").unchanged == 300
 
 
@@ -82,7 +82,7 @@ def test_a_hash_in_a_name_takes_no_other_document_away(tmp_path: Path) -> None:
         build([tmp_path / "docs"], tmp_path / "index")
     found = {hit.text for hit in RagPipeline.from_index(tmp_path / "index").search("how much does it hold?")}
     assert found == {"The cup holds one litre.", "The jug holds nine litres."}
-    assert IndexReader(tmp_path / "index").matching('"d"', 5), "a file is found by its name, whatever stands in it"
+    assert Index(tmp_path / "index").matching('"d"', 5), "a file is found by its name, whatever stands in it"
 
 
 def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
     (failure,) = build([source], tmp_path / "index").failures
     assert failure.reason.startswith("line 2 is not JSON")
     assert failure.reason.endswith("the other lines are indexed")
-    assert IndexReader(tmp_path / "index").text(f"{source}#3") == "Three."
+    assert Index(tmp_path / "index").documents.text(f"{source}#3") == "Three."
 
 
 def test_one_file_is_one_document_however_its_path_is_spelled(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_not_written(tmp_path: Path,
     (tmp_path / "a.txt").write_text("The tide mill.")
     build([tmp_path / "a.txt"], tmp_path / "index")
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere, so this is as near as a test gets
-    reader = IndexReader(tmp_path / "index")
+    reader = Index(tmp_path / "index")
     assert reader.nearest(open_embedder().encode_queries(["mill"])[0], 1)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write an index in"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexing.embedder import Embedder
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.reader import shipped_weights
@@ -111,13 +111,13 @@ class Attempt:
 
 
 def read(
-    question: str, context: Context, embedder: Embedder, index: IndexReader, reader: Reader | None = None, budget: float = math.inf
+    question: str, context: Context, embedder: Embedder, index: Index, reader: Reader | None = None, budget: float = math.inf
 ) -> Attempt:
     """Compare the question with each sentence of the context. budget: of the reader, see models.reader.extractive_reader.Reader.study."""
     evidence = context.evidence[:CHUNKS]
     counts = index.word_counts(words(question))
     asked = sentence_features.asked(question, embedder.encode_queries([question])[0], counts, index.count())
-    openings = tuple(index.opening(piece.document)[: piece.locator.char_start] for piece in evidence)
+    openings = tuple(index.documents.opening(piece.document)[: piece.locator.char_start] for piece in evidence)
     spans = [quotable_spans.candidates(piece.text) for piece in evidence]
     texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(evidence, spans, strict=True)]
     under = [f"{piece.headings[-1]}\n{text}" if piece.headings else text for piece, found in zip(evidence, texts, strict=True) for text in found]
@@ -140,7 +140,7 @@ def read(
 
 def _findings(
     question: str, context: Context, evidence: tuple[Evidence, ...], openings: tuple[str, ...], spans: list[list[tuple[int, int]]], reader: Reader,
-    index: IndexReader, budget: float,
+    index: Index, budget: float,
 ) -> tuple[list[Finding], list[Window], list[int]]:
     """The reader's best answer within each candidate of each chunk, counted in the chunk's text; and what it read.
 
@@ -152,7 +152,7 @@ def _findings(
         " - ".join([*(heading for heading in piece.headings if heading != quotable_spans.table_header(piece)), *([opening] if opening else [])])
         for piece, opening in zip(evidence, openings, strict=True)
     ]
-    boxes = [index.word_boxes(piece.locator, recognised=True) if piece.modality is Modality.IMAGE else () for piece in evidence]
+    boxes = [index.documents.word_boxes(piece.locator, recognised=True) if piece.modality is Modality.IMAGE else () for piece in evidence]
     wanted = asks_for_picture(question)
     pictures = [image_features.seen(context.pictures[at]) if at in context.pictures and (wanted or not piece.text.strip()) else None for at, piece in enumerate(evidence)]
     passages = [Passage(head + piece.text, *rest) for piece, head, *rest in zip(evidence, before, titles, boxes, pictures, strict=True)]
@@ -177,15 +177,15 @@ class QuoteGenerator:
     """reader_of: the reader for an index, which makes it `embedded`; budget: its operations for an answer. threshold: the least confidence of an answer; negative = the fitted one."""
 
     def __init__(
-        self, embedder: Embedder, index: IndexReader, weights: Weights, threshold: float = -1.0,
-        reader_of: Callable[[IndexReader], Reader] | None = None, budget: float = math.inf,
+        self, embedder: Embedder, index: Index, weights: Weights, threshold: float = -1.0,
+        reader_of: Callable[[Index], Reader] | None = None, budget: float = math.inf,
     ) -> None:  # fmt: skip
         self.name = "embedded" if reader_of else "quote"
         self._embedder, self._index, self._weights, self._reader_of, self._budget = embedder, index, weights, reader_of, budget
         self._reader = reader_of(index) if reader_of else None
         self._threshold = threshold if threshold >= 0 else weights.threshold
 
-    def over(self, index: IndexReader) -> QuoteGenerator:
+    def over(self, index: Index) -> QuoteGenerator:
         """The same over another index, whose words it counts."""
         return QuoteGenerator(self._embedder, index, self._weights, self._threshold, self._reader_of, self._budget)
 
