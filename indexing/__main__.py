@@ -102,7 +102,8 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(status.to_json(), ensure_ascii=False))
         return 0
-    counts = f"{status.documents} documents of {len(status.files)} files, {status.chunks} chunks, {status.failed} failed"
+    documents = f"{status.documents} documents of {len(status.files)} files"
+    counts = f"{documents}, {status.chunks} chunks, {status.failed} failed"
     print(f"{status.index}: {counts}; embedder {status.embedder}")
     if not status.chunks:
         print("the index is empty")

@@ -84,7 +84,7 @@ class Documents:
         return Path(row[0]) if status and (status.st_size, status.st_mtime) == row[1:] else None
 
     def _source(self, document: str) -> tuple[str, int, float] | None:
-        sql = "SELECT path, size, modified FROM files JOIN documents ON documents.file = files.id WHERE documents.name = ?"
+        sql = "SELECT path, size, modified FROM files JOIN documents ON file = files.id WHERE documents.name = ?"
         return self._row(sql, document)
 
     def _row(self, sql: str, *values: object) -> tuple | None:

@@ -10,7 +10,7 @@ from indexing.build.sources import Source
 from indexing.build.summary import Summary
 from indexing.build.text_embedding import TextEmbedding
 from indexing.chunking import chunk
-from indexing.loaders.text.decode import clean
+from indexing.loaders.decode import clean
 from indexing.stores.sqlite import FileRecord, Store
 from indexing.types import Chunk, Document
 
@@ -59,7 +59,8 @@ class Receiver:
         self._summary.changed += known is not None
         self._summary.added += known is None
         embedder = self._texts.open()
-        return PendingDocument(task, name, document, hash, chunk(document, name, embedder.count_tokens, embedder.max_tokens))
+        chunks = chunk(document, name, embedder.count_tokens, embedder.max_tokens)
+        return PendingDocument(task, name, document, hash, chunks)
 
     def committed(self) -> None:
         """All that was received is in the store now, which knows the owners of names."""

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexing.chunking import chunk
+from indexing.loaders.layout import Line
 from indexing.loaders.pdf import figures, pdf_document
 from indexing.loaders.pdf.figures import CAPTION, CELL, hanging_together
-from indexing.loaders.pdf.layout import Line
 from indexing.types import BlockKind, Document, Modality
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from indexing.loaders.pdf.layout import Line
+from indexing.loaders.layout import Line
 from indexing.types import Box
 
 CAPTION = re.compile(

@@ -8,12 +8,12 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.pdf import layout
+from indexing.loaders.layout import Inset, Line, Style
 from indexing.loaders.pdf.aligned_tables import aligned, names_nothing
 from indexing.loaders.pdf.booktabs import booktabs
 from indexing.loaders.pdf.figures import CAPTION, STROKES, Region, around, regions, uncaptioned_drawings
-from indexing.loaders.pdf.layout import Inset, Line, Style
 from indexing.loaders.pdf.pictures import Shown, meet, picture, pictures_of, read, uncaptioned, unit
 from indexing.loaders.pdf.ruled_tables import Ruled, tables
 from indexing.loaders.pdf.rules import objects_of, rules

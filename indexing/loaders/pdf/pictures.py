@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from indexing.loaders.images.ocr_lines import inscription
+from indexing.loaders.layout import Line
+from indexing.loaders.loader import Alive
 from indexing.loaders.pdf.figures import MOST_SHARE
-from indexing.loaders.pdf.layout import Line
 from indexing.loaders.pdf.words import displayed
-from indexing.loaders.registry import Alive
 from indexing.types import Box, Picture
 from vision.images import THUMBNAIL, encode
 from vision.pages import crop, render
