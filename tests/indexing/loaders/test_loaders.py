@@ -68,7 +68,8 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     ".html": lambda: b"<html><body><table><tr><th>a<th>b<tr><td>1<td>2</table></body></html>",
     ".eml": lambda: b"From: a@b.c\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n",
     ".ipynb": lambda: (
-        b'{"cells":[{"cell_type":"code","source":"1","outputs":[],"metadata":{}}],"metadata":{},"nbformat":4,"nbformat_minor":2}'
+        b'{"cells":[{"cell_type":"code","source":"1","outputs":[],"metadata":{}}],"metadata":{},'
+        b'"nbformat":4,"nbformat_minor":2}'
     ),
     ".json": lambda: b'{"a": [1, {"b": "c"}]}',
     ".jsonl": lambda: b'{"_id": "1", "text": "t"}\n{"k": 2}\n',

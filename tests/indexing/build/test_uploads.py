@@ -1,4 +1,4 @@
-"""Files that were handed over: kept once, never overwritten, forgotten with their documents. And a build that is watched."""
+"""Uploaded files: copied once, never overwritten, removed with their documents. And a build with progress."""
 
 from __future__ import annotations
 
