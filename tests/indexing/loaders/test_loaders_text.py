@@ -47,8 +47,8 @@ def test_newlines_and_blocks_of_prose(tmp_path: Path) -> None:
 
 
 def test_code_is_split_before_definitions_and_kept_whole(tmp_path: Path) -> None:
-    function, method = "def f():\n    a = 1\n\n    return a\n", "class C:\n    x = 1\n\n    def g(self):\n        pass\n"
-    source = f"import os\n\n\n{function}\n\n{method}"
+    definitions = "def f():\n    a = 1\n\n    return a\n\n\nclass C:\n    x = 1\n\n    def g(self):\n        pass\n"
+    source = f"import os\n\n\n{definitions}"
     document = read(tmp_path / "a.py", source)
     assert document.text == source
     assert parts(document) == [
