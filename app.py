@@ -44,6 +44,7 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     from indexing.build.run import build
     from indexing.build.uploads import forget
+    from indexing.status import status_of
 
     directory = rag.index.directory
 
@@ -69,7 +70,7 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     def status() -> dict[str, Any]:
         """What is indexed: totals, the embedder, and every file with its status."""
-        return _renamed(rag.index.status().to_json())
+        return _renamed(status_of(rag.index).to_json())
 
     def kindly(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:

@@ -27,7 +27,7 @@ def gather(
     """
     pictures, patches = {}, {}
     for number, piece in enumerate(evidence):
-        if piece.modality is Modality.IMAGE and (picture := index.picture(piece.chunk_id)):
+        if piece.modality is Modality.IMAGE and (picture := index.documents.picture(piece.chunk_id)):
             pictures[number] = picture.preview or picture.thumbnail
             looked_at = query.wants_picture or not piece.text.strip()
             if looked_at and (features := images.patches(pictures[number])):
@@ -57,6 +57,6 @@ def fit(context: Context, count: int, tokens: int) -> Context:
 
 def _around(piece: Evidence, index: Index) -> Surroundings:
     at = piece.locator
-    recognised = index.word_boxes(at, recognised=True)
-    boxes = recognised or index.word_boxes(at)
-    return Surroundings(index.opening(piece.document)[: at.char_start], tuple(boxes), bool(recognised))
+    recognised = index.documents.word_boxes(at, recognised=True)
+    boxes = recognised or index.documents.word_boxes(at)
+    return Surroundings(index.documents.opening(piece.document)[: at.char_start], tuple(boxes), bool(recognised))

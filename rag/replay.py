@@ -92,7 +92,7 @@ def _reasons(before: Json, now: Json, reader: Index) -> list[str]:
     pairs += [(f"generation {name}", old["generation"].get(name), value) for name, value in new["generation"].items()]
     lines = [f"{name}: {_short(was)} before, {_short(is_now)} now" for name, was, is_now in pairs if was != is_now]
     for document in dict.fromkeys(piece["document"] for piece in before["evidence"]):
-        if reader.source(document) is None:
+        if reader.documents.source(document) is None:
             lines.append(f"document: {document} is no longer in the index")
         elif not all(_stands(piece, reader) for piece in before["evidence"] if piece["document"] == document):
             lines.append(f"document: {document} has changed")
@@ -104,7 +104,7 @@ def _reasons(before: Json, now: Json, reader: Index) -> list[str]:
 def _stands(piece: Json, reader: Index) -> bool:
     """Whether a chunk's text still is the text at its place."""
     at = piece["locator"]
-    return reader.text(piece["document"])[at["char_start"] : at["char_end"]] == piece["text"]
+    return reader.documents.text(piece["document"])[at["char_start"] : at["char_end"]] == piece["text"]
 
 
 def _cited(citation: Json) -> str:

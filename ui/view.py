@@ -200,7 +200,7 @@ def _closest(reader: Index, piece: Evidence, dropped: bool) -> str:
 
 def _thumbnail(reader: Index, piece: Evidence) -> str:
     """The picture that a passage belongs to, small."""
-    picture = reader.picture(piece.chunk_id) if piece.modality is Modality.IMAGE else None
+    picture = reader.documents.picture(piece.chunk_id) if piece.modality is Modality.IMAGE else None
     if picture is None:
         return ""
     return f'<img class="thumbnail" src="data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}" alt="">'
@@ -230,12 +230,12 @@ def _title(reader: Index, piece: Evidence, dropped: bool, number: str = "") -> s
 
 def place(reader: Index, item: Evidence) -> tuple[str, str]:
     """(file name, place in it) as people say it: a sheet by its name, a slide, a page. A picture of one page has none."""
-    path = reader.source(item.document)
+    path = reader.documents.source(item.document)
     file = path.name if path else PurePath(item.document).name
     name = file + item.document.rpartition(file)[2]  # a record of a file is named file#id
     if item.page is None or (item.modality is Modality.IMAGE and item.page == 1):
         return name, ""
-    found = reader.page(item.document, item.page)
+    found = reader.documents.page(item.document, item.page)
     if found and found[0].label:
         return name, found[0].label
     return name, f"{'slide' if file.lower().endswith(('.pptx', '.pptm', '.ppsx')) else 'page'} {item.page}"

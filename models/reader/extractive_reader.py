@@ -110,64 +110,6 @@ class Reader:
         own = by_passage(windows)
         return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 
-    def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]: ...
-
-
-NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was nothing to read
-
-
-class Computed(NamedTuple):
-    """states: what a decoder reads, where one can. spent: on each row, where it is counted."""
-
-    spans: np.ndarray  # (B, S, 2): logits of start and end
-    judged: np.ndarray  # (B, 2): of answerable and evidence
-    states: np.ndarray | None = None  # (B, S, W) float16
-    spent: Sequence[Spent] = ()  # (B,)
-
-
-Compute = Callable[[Sequences], Computed]
-
-
-@runtime_checkable
-class Keeps(Protocol):
-    """A Compute that can be told before any question what it will read."""
-
-    def keep(self, rows: Sequences) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What was made of a part of a passage; a decoder can read its block."""
-
-    passage: int
-    offsets: Sequence[tuple[int, int]]  # characters of each token
-    ids: Sequence[int]
-    spans: np.ndarray  # (tokens, 2), against "not here"
-    judged: np.ndarray  # (2,)
-    block: Block | None
-    live: bool  # whether it was read: there was budget for it
-    kind: Kind
-    spent: Spent
-
-
-class Reader:
-    """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one."""
-
-    def __init__(self, compute: Compute, decoder: Tells | None = None) -> None:
-        self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
-
-    def study(
-        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]], budget: float = math.inf
-    ) -> tuple[list[list[Finding]], list[Window]]:
-        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `ablation` needs.
-
-        budget: floating point operations, counted as if nothing were kept and no token went to a null expert, so that what is read depends on
-        the passages alone. They are read in their order while it lasts, the first one always. A unit without a token gives NOTHING, and so does what is not read.
-        """
-        windows = self._windows([(question, passage) for passage in passages], budget)
-        own = by_passage(windows)
-        return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
-
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """The best answer to each question anywhere in its own passage."""
         own = by_passage(self._windows(pairs))

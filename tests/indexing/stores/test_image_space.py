@@ -17,7 +17,10 @@ from indexing.stores import ann
 from indexing.stores.vector_spaces import IMAGE
 from vision.encoder import open_image_embedder
 
-SHAPES = {"disc": ("ellipse", "darkred"), "block": ("rectangle", "navy"), "frame": ("rectangle", None), "ring": ("ellipse", None)}
+SHAPES = {
+    "disc": ("ellipse", "darkred"), "block": ("rectangle", "navy"), "frame": ("rectangle", None),
+    "ring": ("ellipse", None),
+}
 
 
 def draw(path: Path, kind: str, colour: str | None) -> None:
@@ -63,7 +66,9 @@ def test_a_picture_that_changes_is_found_by_what_it_shows_now(shapes: Path, tmp_
     assert verify(index) == []
 
 
-def test_pictures_newer_than_the_faiss_file_are_searched_too(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_newer_than_the_faiss_file_are_searched_too(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index = tmp_path / "index"
     build([shapes], index)
     monkeypatch.setattr("indexing.build.run.update_ann", lambda store: None)  # as if killed before FAISS was written
@@ -89,7 +94,9 @@ def test_an_image_model_that_cannot_be_had_is_a_note_and_the_embedded_one(shapes
         build([shapes], tmp_path / "index", image_model="ViT-L-14/openai")
 
 
-def test_pictures_embedded_by_other_weights_are_refused(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_embedded_by_other_weights_are_refused(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build([shapes], tmp_path / "index")
     monkeypatch.setattr("vision.encoder._hash", lambda files: "another")
     draw(shapes / "late.png", "rectangle", "orange")
