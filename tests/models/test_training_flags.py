@@ -24,6 +24,7 @@ from models.training.training_loop import TrainConfig
 from models.training.training_loop import train as run
 from vision.tower_input import TowerConfig
 from vision.training import contrastive
+from vision.training import train as vision_train
 from vision.training.batches import Batch
 
 WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense")
