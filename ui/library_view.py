@@ -7,8 +7,8 @@ from datetime import datetime
 from html import escape
 from pathlib import PurePath
 
-from indexing.build.run import Failure, Progress, Summary
-from indexing.index import FileStatus, Status
+from indexing.build.summary import Failure, Progress, Summary
+from indexing.status import FileStatus, Status
 
 ROWS = 500  # files shown at once; a filter finds the others
 

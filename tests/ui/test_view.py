@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples_rag import evidence
 
-from indexing.build.run import Progress, Summary, build
-from indexing.index import FileStatus, IndexReader, Status
+from indexing.build.run import build
+from indexing.build.summary import Progress, Summary
+from indexing.index import Index
+from indexing.status import FileStatus, Status
 from indexing.types import Locator, Modality
 from rag.conversation import Reply, Turn
 from rag.types import Answer, Citation, Evidence
@@ -214,8 +216,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chunk(shelf: Path, name: str, words: str = "") -> Evidence:
-    reader = IndexReader(shelf / "index")
-    for found in reader.chunks(range(1, reader.count() + 1)).values():
+    index = Index(shelf / "index")
+    for found in index.chunks(range(1, index.count() + 1)).values():
         at = found.locator
         if at.document.rpartition("/")[2].startswith(name) and words in found.text:
             located = (at.document, at.page, found.text, 1.0, {}, at)
@@ -232,16 +234,16 @@ def chunk(shelf: Path, name: str, words: str = "") -> Evidence:
     ("C# notes.txt", "", ("C# notes.txt", "")),
 ])
 def test_a_place_is_named_as_people_name_it(shelf: Path, name: str, words: str, where: tuple[str, str]) -> None:
-    assert place(IndexReader(shelf / "index"), chunk(shelf, name, words)) == where
+    assert place(Index(shelf / "index"), chunk(shelf, name, words)) == where
 
 
 def test_the_evidence_of_an_answer(shelf: Path) -> None:
-    reader, sentence = IndexReader(shelf / "index"), "The middle gate weighs 610 kg."
+    index, sentence = Index(shelf / "index"), "The middle gate weighs 610 kg."
     piece, other = chunk(shelf, "restoration-report.pdf", "610 kg"), chunk(shelf, "C# notes.txt")
     told = answer(sentence, [(piece, sentence, sentence)], read=(piece, other))
-    box = reader.boxes(piece.document, 3, told.citations[0].char_start, told.citations[0].char_end)
+    box = index.documents.boxes(piece.document, 3, told.citations[0].char_start, told.citations[0].char_end)
     told = replace(told, citations=(replace(told.citations[0], boxes=box),))
-    html = evidence_html(Reply(told, reader, False, 0.1), 2)
+    html = evidence_html(Reply(told, index, False, 0.1), 2)
     assert 'id="t2s1"' in html and "<mark>The middle gate weighs 610 kg.</mark>" in html and "confidence 0.90" in html
     assert html.count('class="box"') == len(box) == 1 and "data:image/webp;base64," in html
     assert "1 more passage was read" in html and "<script" not in html and "<img src=x" not in html
@@ -250,7 +252,7 @@ def test_the_evidence_of_an_answer(shelf: Path) -> None:
 def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
     pieces = (chunk(shelf, "C# notes.txt"), chunk(shelf, "mill-books.xlsx", "868"))
     told = Answer("Not in these sources.", True, 0.1, (), pieces, {})
-    html = evidence_html(Reply(told, IndexReader(shelf / "index"), False, 0.1), 0)
+    html = evidence_html(Reply(told, Index(shelf / "index"), False, 0.1), 0)
     assert "None of them supports an answer." in html and "<mark>" not in html and "<script" not in html
     assert html.count("<tr>") == 5
 
@@ -258,38 +260,38 @@ def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
 def test_a_page_is_drawn_from_its_file_while_that_is_what_was_indexed(shelf: Path) -> None:
     from PIL import Image
 
-    reader, piece = IndexReader(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
-    picture = page_picture(reader, piece)
+    index, piece = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
+    picture = page_picture(index, piece)
     assert isinstance(picture, PagePicture) and not picture.note
     assert Image.open(io.BytesIO(picture.webp)).size == (picture.width, picture.height)
-    path = reader.source(piece.document)
+    path = index.documents.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        assert "gone or has changed" in page_picture(reader, piece)
+        assert "gone or has changed" in page_picture(index, piece)
         path.write_bytes(b"another file")
-        assert "gone or has changed" in page_picture(reader, piece)
+        assert "gone or has changed" in page_picture(index, piece)
     finally:
         kept.rename(path)
-    assert isinstance(page_picture(reader, piece), PagePicture)
+    assert isinstance(page_picture(index, piece), PagePicture)
 
 
 def test_a_picture_is_shown_when_its_file_is_gone(shelf: Path) -> None:
-    reader, piece = IndexReader(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
-    assert page_picture(reader, piece).note == ""
-    path = reader.source(piece.document)
+    index, piece = Index(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
+    assert page_picture(index, piece).note == ""
+    path = index.documents.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        picture = page_picture(reader, piece)
+        picture = page_picture(index, piece)
     finally:
         kept.rename(path)
     assert isinstance(picture, PagePicture) and "as it was indexed" in picture.note
 
 
 def test_formats_without_looks_have_no_picture_and_no_excuse(shelf: Path) -> None:
-    reader = IndexReader(shelf / "index")
+    index = Index(shelf / "index")
     for name in ("mill-books.xlsx", "open-day-talk.pptx", "C# notes.txt"):
         piece = chunk(shelf, name)
-        assert page_picture(reader, piece) is None
+        assert page_picture(index, piece) is None
 
 
 def test_boxes_are_drawn_in_shares_of_the_page() -> None:
