@@ -156,7 +156,8 @@ def test_a_preview_of_a_picture_inside_a_document_is_shown(tmp_path: Path) -> No
 
 def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipeline, tmp_path: Path) -> None:
     from rag.conversation import Conversation
-    from ui.view import similar_html, turn_html
+    from ui.conversation_view import turn_html
+    from ui.evidence_view import similar_html
 
     scene("red").save(tmp_path / "query.png")
     conversation = Conversation(rag)
