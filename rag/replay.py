@@ -18,6 +18,7 @@ from rag.pipeline import RagPipeline
 from rag.types import Citation, Evidence
 
 Json = Mapping[str, Any]
+RETIRED = {"together": 0}  # settings that no longer exist, at the defaults that saved answers record
 
 
 class ReplayError(FolioError):
@@ -44,7 +45,8 @@ def read(path: Path) -> Saved:
         if trace.get("files"):
             raise ReplayError(f"{path} is an answer from files of its own ({', '.join(trace['files'])}), which no index holds: ask again with --file")
         only = {name: tuple(value) if isinstance(value, list) else value for name, value in (trace["filter"] or {}).items()}
-        config = RagConfig.load({}, **{**trace["settings"], "generator": trace["generator"], "embedder": ""})
+        settings = {name: value for name, value in trace["settings"].items() if (name, value) not in RETIRED.items()}
+        config = RagConfig.load({}, **{**settings, "generator": trace["generator"], "embedder": ""})
         return Saved(answer, trace["question"], tuple(trace["history"]), Filter(**only) if only else None, config)
     except OSError as error:
         raise ReplayError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

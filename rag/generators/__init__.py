@@ -41,11 +41,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
 
         def reader_of(index: IndexReader) -> Reader:
             compute = encoder if config.reader else replace(encoder, kept=state_cache.Kept(index.directory / state_cache.FOLDER))
-            if not config.together:
-                return Reader(compute, decoder)
-            from models.reader.batching import Together
-
-            return Reader(Together(compute), decoder)
+            return Reader(compute, decoder)
 
         return QuoteGenerator(embedder, reader, fitted, threshold, reader_of, 1e9 * config.budget or math.inf)
     if kind == "quote" and not rest:

@@ -67,6 +67,17 @@ def test_it_is_asked_as_it_was_asked(index: str, tmp_path: Path, monkeypatch: py
         assert main(["replay", str(tmp_path / "b.json"), "--index", index]) == 1, kept
 
 
+def test_a_retired_setting_is_dropped_at_its_default_alone(saved: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = json.loads(saved.read_text())
+    answer["trace"]["settings"]["together"] = 0  # as answers were saved before dynamic batching left the product
+    saved.write_text(json.dumps(answer))
+    assert main(["replay", str(saved), "--index", index]) == 0
+    answer["trace"]["settings"]["together"] = 1
+    saved.write_text(json.dumps(answer))
+    assert main(["replay", str(saved), "--index", index]) == 2
+    assert "unknown setting 'together'" in capsys.readouterr().err
+
+
 def test_a_changed_document_is_named(saved: Path, docs: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
     (docs / "pond.txt").write_text("The pond holds four thousand cubic metres of water.")
     build([docs], index)
