@@ -1,4 +1,7 @@
-"""Checkpoints of other families, of random weights and written to disk: how far what Folio makes of them is from transformers' own class."""
+"""Converted checkpoints of other families against transformers' own classes: the largest difference of outputs.
+
+The checkpoints have random weights and are written to disk first.
+"""
 
 from __future__ import annotations
 
@@ -41,24 +44,36 @@ from transformers import (
 )
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig
 
-SMALL = {"vocab_size": 101, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0}
-LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+SMALL = {
+    "vocab_size": 101, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "pad_token_id": 0,
+}  # fmt: skip
+LLAMA3 = {  # Llama 3's scaling of positions
+    "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}  # fmt: skip
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=LLAMA3)),
     "smollm2": lambda: LlamaForCausalLM(LlamaConfig(**SMALL, tie_word_embeddings=True)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL, tie_word_embeddings=True)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL, head_dim=16)),
 }
-CROSSED = MllamaTextConfig(**{**SMALL, "num_hidden_layers": 5}, cross_attention_layers=[1, 3], bos_token_id=1, eos_token_id=2)
+CROSSED = MllamaTextConfig(
+    **{**SMALL, "num_hidden_layers": 5}, cross_attention_layers=[1, 3], bos_token_id=1, eos_token_id=2
+)
 TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-TEXT = TOWER | {"vocab_size": 300, "max_position_embeddings": 24, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+VISION = TOWER | {"image_size": 32, "patch_size": 8}
+TEXT = TOWER | {
+    "vocab_size": 300, "max_position_embeddings": 24, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1
+}
 SIDE = {"height": 32, "width": 32}
 IDS = torch.arange(3, 33).view(2, 15)
 TEXTS = ["a red door", "x"]
+SYSTEM = "real checkpoints"
 
 
 def random(make: Callable[[], PreTrainedModel]) -> PreTrainedModel:
-    """Every weight drawn, biases and norms among them."""
+    """A model with every weight random, biases and norms too."""
     torch.manual_seed(0)
     model = make().eval()
     for weight in model.parameters():
@@ -67,18 +82,20 @@ def random(make: Callable[[], PreTrainedModel]) -> PreTrainedModel:
 
 
 def clip(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model = random(lambda: CLIPModel(CLIPConfig(text_config=TEXT, vision_config=TOWER | {"image_size": 32, "patch_size": 8}, projection_dim=24)))
-    return _saved(model, CLIPProcessor(CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SIDE), _letters(folder)), folder)
+    model = random(lambda: CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=24)))
+    images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SIDE)
+    return _saved(model, CLIPProcessor(images, _letters(folder)), folder)
 
 
 def siglip(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model = random(lambda: SiglipModel(SiglipConfig(text_config=TEXT, vision_config=TOWER | {"image_size": 32, "patch_size": 8})))
+    model = random(lambda: SiglipModel(SiglipConfig(text_config=TEXT, vision_config=VISION)))
     return _saved(model, SiglipProcessor(SiglipImageProcessor(size=SIDE), _letters(folder)), folder)
 
 
 def _letters(folder: Path) -> CLIPTokenizer:
     """A tokenizer of single letters."""
-    words = ["<|startoftext|>", "<|endoftext|>", *string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
+    letters = string.ascii_lowercase
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
     (folder / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
@@ -99,17 +116,19 @@ def of_decoder(source: PreTrainedModel, folder: Path) -> float:
 
 @torch.no_grad()
 def with_memory(source: PreTrainedModel, model: GroundedForCausalLM) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of an Mllama and of what was made of it, both over seven states that their cross layers read."""
-    seen = torch.randn(2, 7, 32)
-    kv, keys = model.projector(seen, torch.zeros_like(seen))
+    """Log-probabilities of an Mllama and of the converted model, with the same seven states to cross-attend to."""
+    states = torch.randn(2, 7, 32)
+    kv, keys = model.projector(states, torch.zeros_like(states))
     model.copy.sentinel.bias.fill_(1e4)  # nothing is copied
-    mine = model(IDS, **Memory(kv, keys, IDS[:, :7], torch.ones(2, 7, dtype=torch.bool)).inputs()).logits
-    open_to_all = torch.zeros(2, 1, IDS.shape[1], 7)  # without a mask transformers reads causally
-    return source(IDS, cross_attention_states=seen, cross_attention_mask=open_to_all).logits.log_softmax(-1), mine
+    memory = Memory(kv, keys, IDS[:, :7], torch.ones(2, 7, dtype=torch.bool))
+    mine = model(IDS, **memory.inputs()).logits
+    unmasked = torch.zeros(2, 1, IDS.shape[1], 7)  # without a mask transformers attends causally
+    theirs = source(IDS, cross_attention_states=states, cross_attention_mask=unmasked).logits.log_softmax(-1)
+    return theirs, mine
 
 
 def of_mllama(folder: Path) -> float:
-    """The largest difference between log-probabilities, cross layers among what says them."""
+    """The largest difference between log-probabilities, with cross-attention."""
     source = random(lambda: MllamaForCausalLM(CROSSED))
     source.save_pretrained(folder)
     theirs, mine = with_memory(source, convert.convert(folder).eval())
@@ -118,21 +137,29 @@ def of_mllama(folder: Path) -> float:
 
 @torch.no_grad()
 def of_tower(make: Callable[[Path], tuple[PreTrainedModel, ProcessorMixin]], folder: Path) -> float:
-    """The largest difference between unit vectors of pictures and of texts."""
+    """The largest difference between unit vectors of images and of texts."""
     model, processor = make(folder)
-    pictures = [Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 50, 3), dtype=np.uint8)) for seed in range(2)]
+    pixels = [np.random.default_rng(seed).integers(0, 255, (40, 50, 3), dtype=np.uint8) for seed in range(2)]
+    images = [Image.fromarray(one) for one in pixels]
     opened = open_image_embedder(str(folder))
-    seen = model.get_image_features(**processor(images=pictures, return_tensors="pt")).pooler_output
-    said = model.get_text_features(**processor(text=TEXTS, padding="max_length", max_length=24, return_tensors="pt")).pooler_output
-    pairs = ((opened.encode_images(pictures), seen), (opened.encode_texts(TEXTS), said))
-    return max(float(np.abs(mine - torch.nn.functional.normalize(theirs, dim=-1).numpy()).max()) for mine, theirs in pairs)
+    of_images = processor(images=images, return_tensors="pt")
+    of_texts = processor(text=TEXTS, padding="max_length", max_length=24, return_tensors="pt")
+    pairs = (
+        (opened.encode_images(images), model.get_image_features(**of_images).pooler_output),
+        (opened.encode_texts(TEXTS), model.get_text_features(**of_texts).pooler_output),
+    )
+    units = [(mine, torch.nn.functional.normalize(theirs, dim=-1).numpy()) for mine, theirs in pairs]
+    return max(float(np.abs(mine - theirs).max()) for mine, theirs in units)
 
 
 def measure(_: Path) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         for family, make in FAMILIES.items():
-            yield Row("real checkpoints", family, {"largest difference of logits": of_decoder(random(make), Path(name) / family)})
-        yield Row("real checkpoints", "mllama, its cross layers too", {"largest difference of logits": of_mllama(Path(name) / "mllama")})
+            difference = of_decoder(random(make), folder / family)
+            yield Row(SYSTEM, family, {"largest difference of logits": difference})
+        difference = of_mllama(folder / "mllama")
+        yield Row(SYSTEM, "mllama, its cross layers too", {"largest difference of logits": difference})
         for make in (clip, siglip):
-            (folder := Path(name) / make.__name__).mkdir()
-            yield Row("real checkpoints", make.__name__, {"largest difference of vectors": of_tower(make, folder)})
+            (own := folder / make.__name__).mkdir()
+            yield Row(SYSTEM, make.__name__, {"largest difference of vectors": of_tower(make, own)})
