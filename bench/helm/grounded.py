@@ -39,7 +39,7 @@ ANSWER = "\nAnswer:"  # HELM appends it to each input
 
 class GroundedScenario(Scenario):
     name = "grounded"
-    description = "Questions whose answer stands in their passage."
+    description = "Questions whose answer is a span of their passage."
     tags = ["question_answering"]  # noqa: RUF012 - HELM's own form
 
     def __init__(self, file: str) -> None:

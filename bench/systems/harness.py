@@ -1,6 +1,6 @@
 """lm-evaluation-harness: grounded tasks with their passage as memory, and BIG-bench as memory and as a prompt.
 
-Each figure is beside what guessing reaches.
+Each figure is given with its chance level.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ FORMS = {"dense": None, "4 experts, 2 a token": (4, 2, 0), "4 experts and 4 null
 LEARNED, ASKED = 60, 12  # questions of each set to train on, and to answer
 DRAWN = 60  # further questions about pages made by a script, for either
 BATCHES = 12
-TOKENS = 2048  # in a batch to measure the speed of the decoder with
+TOKENS = 2048  # in a batch to measure balance and speed with
 LENGTH = 128  # tokens of each text of that batch
 
 
@@ -33,8 +33,8 @@ def measure(data: Path) -> Iterator[Row]:
     rows, pages = development(data, ASKED), material(data)
     with tempfile.TemporaryDirectory() as folder:
         learned = Questions(prepare(drawn(data, LEARNED) + made_pages(pages, DRAWN, seed=0), Path(folder) / "train"))
-        seen = Questions(prepare(rows + made_pages(pages, DRAWN, seed=1), Path(folder) / "dev"))
-        batches = [seen.batch(order) for order in seen.order(2048, 0, 0)]
+        unseen = Questions(prepare(rows + made_pages(pages, DRAWN, seed=1), Path(folder) / "dev"))
+        batches = [unseen.batch(order) for order in unseen.order(TOKENS, 0, 0)]
         for form, asked in FORMS.items():
             torch.manual_seed(0)
             model = grounded() if asked is None else upcycled(grounded(), *asked)
@@ -51,8 +51,8 @@ def speed(model: GroundedForCausalLM, batch: QuestionBatch) -> int:
     """Tokens a second that the decoder reads, each text with the first memory of a batch."""
     memory, _ = recall(model, batch)
     ids = torch.randint(1000, model.config.vocab_size, (TOKENS // LENGTH, LENGTH))
-    beside = {name: values[:1].expand(len(ids), *values.shape[1:]) for name, values in memory.inputs().items()}
-    return round(TOKENS / fastest(lambda: model(ids, logits_to_keep=1, use_cache=False, **beside)))
+    inputs = {name: values[:1].expand(len(ids), *values.shape[1:]) for name, values in memory.inputs().items()}
+    return round(TOKENS / fastest(lambda: model(ids, logits_to_keep=1, use_cache=False, **inputs)))
 
 
 @torch.inference_mode()

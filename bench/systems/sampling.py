@@ -18,7 +18,7 @@ SYSTEM = "parallel sampling"
 
 
 def measure(data: Path) -> Iterator[Row]:
-    """Gain and cost are against greedy search; F1 of verified drafts, which write nothing, is beside them."""
+    """Gain and cost are against greedy search; verified drafts, which write nothing, are given for their F1."""
     reader, lengths = opened(data, EACH)
     for length, questions in lengths.items():
         greedy = cost(reader, questions, Decoding())

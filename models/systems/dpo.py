@@ -121,7 +121,7 @@ def token_scores(
 
 @dataclass
 class MemoryCollator(DataCollatorForPreference):
-    """TRL's batch of P chosen answers, then P rejected ones, with the memory of their question beside each.
+    """TRL's batch of P chosen answers, then P rejected ones, each with the memory of its question.
 
     `pair` of an example is its number in `memories`. Prompts are padded on the left, so that all answers begin at one
     position and logits are computed for answers alone; rotary positions are relative, and padding shifts nothing.
@@ -143,10 +143,10 @@ def stacked(memories: Sequence[Memory]) -> Memory:
     """P memories of one question each as a batch, padded to the most slots; the padding is masked."""
     width = max(memory.memory_ids.shape[1] for memory in memories)
 
-    def joined(name: str, behind: int) -> torch.Tensor:  # behind: number of dimensions after that of the slots
+    def joined(name: str, after: int) -> torch.Tensor:  # after: number of dimensions after that of the slots
         parts = [getattr(memory, name) for memory in memories]
-        missing = [width - values.shape[-1 - behind] for values in parts]
-        return torch.cat([F.pad(one, (*(0, 0) * behind, 0, more)) for one, more in zip(parts, missing, strict=True)])
+        missing = [width - values.shape[-1 - after] for values in parts]
+        return torch.cat([F.pad(one, (*(0, 0) * after, 0, more)) for one, more in zip(parts, missing, strict=True)])
 
     return Memory(joined("memory_kv", 1), joined("memory_keys", 1), joined("memory_ids", 0), joined("memory_mask", 0))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TASKS = Path(__file__).parents[2] / "bench" / "tasks"
 GROUNDED = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
 BIGBENCH = "bigbench_"
-KINDS = {"choice": "choices", "free": "continuation", "grounded": "question"}  # the field that tells a kind of task
+KINDS = {"choice": "choices", "free": "continuation", "grounded": "question"}  # kind of task -> a field of its rows
 Figures = dict[str, float]
 
 
@@ -197,8 +197,8 @@ def _line(report: TaskReport, figure: str) -> str:
     """One figure with its standard error and its baselines."""
     error = f" ± {report.errors[figure]:.3f}" if figure in report.errors else ""
     named = {"chance": report.chance, "constant": report.constant}
-    beside = "".join(f", {name} {values[figure]:.3f}" for name, values in named.items() if figure in values)
-    return f"{figure} {report.figures[figure]:.3f}{error}{beside}"
+    levels = "".join(f", {name} {values[figure]:.3f}" for name, values in named.items() if figure in values)
+    return f"{figure} {report.figures[figure]:.3f}{error}{levels}"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,10 @@ class PreferConfig:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Token ids of `[CLS] question [SEP]` and of two answers, each with its [SEP]; the question's memory, on the CPU."""
+    """Token ids of `[CLS] question [SEP]` and of two answers, each with its [SEP].
+
+    memory: of the question alone, on the CPU.
+    """
 
     prompt: Sequence[int]
     chosen: Sequence[int]

@@ -102,7 +102,7 @@ def device() -> torch.device:
 
 
 def reported_once(check: Callable[[], Checked]) -> Checked:
-    """The result of a check that is the same in every process. Of a FolioError only rank 0 tells; the others exit."""
+    """The result of a check that is the same in every process. Only rank 0 raises its FolioError; the others exit."""
     try:
         return check()
     except FolioError:
