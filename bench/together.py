@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.sample import QUESTIONS
-from indexing.index import IndexReader
-from models.reader import shipped_weights, state_cache
+from models.reader import shipped_weights
 from models.reader.extractive_reader import Reader
+from models.reader.state_cache import StateCache
 from models.systems.dynamic_batching import DynamicBatcher
-from rag.generators.quote.generator import QuoteGenerator, Weights
+from rag.calibration import calibration
+from rag.generators import open_generator
 from rag.pipeline import RagPipeline
 
 IN_FLIGHT = (1, 4, 16)  # questions at the same time
@@ -42,16 +43,11 @@ def sample_questions() -> list[str]:
 
 def batched(index: Path) -> RagPipeline:
     """The default pipeline over an index, with a reader whose forward passes are batched across threads."""
-    plain, weights = RagPipeline.from_index(index), shipped_weights.describe()
-    encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
-
-    def reader_of(of: IndexReader) -> Reader:
-        cache = state_cache.Kept(of.directory / state_cache.FOLDER)
-        return Reader(DynamicBatcher(replace(encoder, kept=cache)), decoder)
-
-    fitted = Weights.beside(weights)
-    generator = QuoteGenerator(plain.embedder, plain.reader, fitted, fitted.threshold, reader_of)
-    return RagPipeline(plain.reader, plain.embedder, generator, plain.config)
+    plain, weights, fitted = RagPipeline.from_index(index), shipped_weights.describe(), calibration()
+    encoder = replace(shipped_weights.encoder(weights), kept=StateCache(index))
+    reader = Reader(DynamicBatcher(encoder), shipped_weights.decoder(weights))
+    generator = open_generator(plain.config, plain.embedder, fitted, reader)
+    return RagPipeline(plain.index, plain.embedder, generator, plain.config, fitted, lambda _: reader)
 
 
 def timed(rag: RagPipeline, questions: list[str], in_flight: int) -> Run:

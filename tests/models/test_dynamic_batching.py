@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from indexing.build.run import build
-from indexing.index import IndexReader
 from models.reader import shipped_weights
 from models.reader.extractive_reader import Computed, Reader
 from models.reader.image_patches import PATCHES, WIDTH, Picture
 from models.reader.sequences import PATCH, Parts, Sequences, collate
 from models.systems import dynamic_batching
 from models.systems.dynamic_batching import Cancelled, DynamicBatcher, QueueFull, cancelled_by
-from rag.generators.quote.generator import QuoteGenerator, Weights
+from rag.calibration import calibration
+from rag.generators import open_generator
 from rag.pipeline import RagPipeline
 
 
@@ -132,19 +132,16 @@ def test_a_pipeline_may_read_through_it(tmp_path: Path) -> None:
     )
     build([tmp_path / "mill.txt"], tmp_path / "index")
     questions = ["Who keeps the sluice?", "How often does the wheel turn?", "What does the pond hold?"] * 3
-    plain, weights = RagPipeline.from_index(tmp_path / "index"), shipped_weights.describe()
-    sizes = []
+    plain, weights, fitted = RagPipeline.from_index(tmp_path / "index"), shipped_weights.describe(), calibration()
+    encoder, sizes = shipped_weights.encoder(weights), []
 
     def compute(rows: Sequences) -> Computed:
         sizes.append(len(rows.input_ids))
         return encoder(rows)
 
-    def reader_of(_: IndexReader) -> Reader:
-        return Reader(DynamicBatcher(compute), shipped_weights.decoder(weights))
-
-    encoder, fitted = shipped_weights.encoder(weights), Weights.beside(weights)
-    generator = QuoteGenerator(plain.embedder, plain.reader, fitted, fitted.threshold, reader_of)
-    batched = RagPipeline(plain.reader, plain.embedder, generator, plain.config)
+    reader = Reader(DynamicBatcher(compute), shipped_weights.decoder(weights))
+    generator = open_generator(plain.config, plain.embedder, fitted, reader)
+    batched = RagPipeline(plain.index, plain.embedder, generator, plain.config, fitted, lambda _: reader)
     expected = [plain.ask(question).text for question in questions]
     with ThreadPoolExecutor(9) as threads:
         assert [answer.text for answer in threads.map(batched.ask, questions)] == expected

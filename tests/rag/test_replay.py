@@ -67,9 +67,11 @@ def test_it_is_asked_as_it_was_asked(index: str, tmp_path: Path, monkeypatch: py
         assert main(["replay", str(tmp_path / "b.json"), "--index", index]) == 1, kept
 
 
-def test_a_retired_setting_is_dropped_at_its_default_alone(saved: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_of_earlier_versions_are_dropped_at_their_defaults_alone(
+    saved: Path, index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = json.loads(saved.read_text())
-    answer["trace"]["settings"]["together"] = 0  # as answers were saved before dynamic batching left the product
+    answer["trace"]["settings"] |= {"together": 0, "risk": -1.0, "budget": 0.0}
     saved.write_text(json.dumps(answer))
     assert main(["replay", str(saved), "--index", index]) == 0
     answer["trace"]["settings"]["together"] = 1
