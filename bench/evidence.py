@@ -18,7 +18,7 @@ import numpy as np
 from models.common.metrics import mean
 from models.reader.windows import Passage
 from models.training.evaluate import open_reader
-from models.training.question_sets import ANSWERED_SETS, read_qa
+from models.training.question_sets import STANDALONE_SETS, read_qa
 
 CHANNELS = ("bm25", "dense", "fused")
 CANDIDATES = 19
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     reader = open_reader(options.model)
     first: dict[str, list[bool]] = {name: [] for name in (*CHANNELS, "evidence head", "both heads and the span")}
-    for name in ANSWERED_SETS:
+    for name in STANDALONE_SETS:
         path = options.negatives / "dev" / f"{name}.jsonl.gz"
         if not path.exists():
             continue

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from models.common import base_encoder
 from models.training.batches import Examples
-from models.training.prepare_data import SETS
+from models.training.training_sets import SETS
 
 TOKENIZER = Tokenizer.from_file(str(base_encoder.folder() / "tokenizer.json"))
 TOKENIZER.no_padding()

@@ -17,7 +17,8 @@ from models.common.errors import DataError
 from models.reader.sequences import CLS, PAD, ROUND, SEP
 from models.training import prepare_data
 from models.training.batches import Batch, Examples, cut
-from models.training.prepare_data import MIXTURE, is_held, prepare
+from models.training.prepare_data import prepare
+from models.training.training_sets import MIXTURE, is_held_out
 
 FILLER = "The mill grinds barley, oats and rye. "
 ROWS = [
@@ -33,7 +34,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("data")
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", [*ROWS, *NOTHING, *FREE])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare_data, "OPENED", 0.0)
+        patch.setattr(prepare_data, "WITH_OPENING", 0.0)
         prepare(folder, folder / "out")
     return Examples(folder / "out")
 
@@ -83,7 +84,7 @@ def batch_of(examples: Examples, rows: list[dict]) -> tuple[Batch, list[dict]]:
 
 def test_start_and_end_are_the_answers_tokens(examples: Examples) -> None:
     batch, rows = batch_of(examples, ROWS[:30])
-    assert len(rows) == sum(not is_held(one["context"]) for one in ROWS[:30])
+    assert len(rows) == sum(not is_held_out(one["context"]) for one in ROWS[:30])
     for i, one in enumerate(rows):
         start, end = int(batch.start[i]), int(batch.end[i])
         assert tuple(batch.input_ids[i, start : end + 1].tolist()) == tokens(one["answers"][0]["text"])
@@ -128,5 +129,5 @@ def test_what_was_not_prepared_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prepared for another@1.*prepare it again"):
         Examples(tmp_path)
     (tmp_path / "meta.json").write_text("[]")
-    with pytest.raises(DataError, match=r"models\.data"):
+    with pytest.raises(DataError, match=r"models\.training\.prepare_data"):
         Examples(tmp_path)

@@ -13,12 +13,13 @@ from models.common.errors import DataError
 from models.reader.sequences import QUESTION, TITLE, WINDOW
 from models.training import prepare_data
 from models.training.batches import Examples
-from models.training.prepare_data import SETS, is_held, prepare
+from models.training.prepare_data import prepare
+from models.training.training_sets import MIXTURE, SETS, is_held_out
 
 FILLER = "The mill grinds barley, oats and rye for the farms along the creek. "
 # contexts of 2 to 50 sentences: some fit into a window, some take several
 CONTEXTS = [FILLER * (i % 25) + f"Pool {i} is heated to {i + 100} degrees. " + FILLER * (1 + i % 26) for i in range(80)]
-HELD = [context for context in CONTEXTS if is_held(context)]
+HELD = [context for context in CONTEXTS if is_held_out(context)]
 ROWS = [row(f"How warm is pool {i}?", context, f"{i + 100} degrees", title=f"Pool {i}") for i, context in enumerate(CONTEXTS)]
 ANSWERS = {tokens(one["question"]): tokens(one["answers"][0]["text"]) for one in ROWS}
 ELSEWHERE = "The roof was mended in 2005."
@@ -57,7 +58,7 @@ def test_the_marked_tokens_spell_the_answer(folder: Path) -> None:
 
 def test_what_is_held_out_is_never_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither as its question's passage nor as another's that does not answer it, whole or a part."""
-    monkeypatch.setattr(prepare_data, "STRANGERS", 1.0)
+    monkeypatch.setattr(prepare_data, "RANDOM_PASSAGES", 1.0)
     monkeypatch.setattr(prepare_data, "NEGATIVES", 1.0)
     assert len(HELD) >= 2
     mark = {tokens(f"How warm is pool {CONTEXTS.index(context)}?") for context in HELD}
@@ -91,7 +92,7 @@ def test_a_passage_that_was_found_beside_is_no_evidence(tmp_path: Path, monkeypa
 
 
 def test_without_candidates_a_stranger_of_the_set_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare_data, "STRANGERS", 1.0)
+    monkeypatch.setattr(prepare_data, "RANDOM_PASSAGES", 1.0)
     rows = [row(f"How old is mill {i}?", f"Mill {i} is {i + 100} years old.", str(i + 100)) for i in range(60)]
     prepare(written(tmp_path, rows), tmp_path / "out")
     strange = [one for one in shown(tmp_path / "out") if not one.answerable]
@@ -104,7 +105,7 @@ def test_an_unanswerable_question_judges_no_evidence(tmp_path: Path) -> None:
     rows = [row("How deep is it?", f"Pool {i} is heated.") for i in range(20)]
     prepare(written(tmp_path, rows), tmp_path / "out")
     own = [one for one in shown(tmp_path / "out") if one.evidence == -1]
-    assert len(own) == sum(not is_held(one["context"]) for one in rows)
+    assert len(own) == sum(not is_held_out(one["context"]) for one in rows)
     assert all((one.answer, one.answerable) == (None, False) for one in own)
 
 
@@ -117,7 +118,7 @@ def test_an_answer_that_no_window_can_hold_is_still_one(tmp_path: Path) -> None:
 
 
 def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
-    assert not prepare_data.MIXTURE["fetaqa"][1]
+    assert not MIXTURE["fetaqa"][1]
     answered = row("Who won?", "Year | Winner\n2004 | Lang", "Lang", kind="table")
     free = {**answered, "question": "Why?", "answers": [{"text": "He ran.", "start": -1}]}
     written(tmp_path, [answered, free], "fetaqa")
@@ -131,7 +132,7 @@ def test_sets_that_are_read_but_not_word_for_word(tmp_path: Path) -> None:
 def test_long_questions_and_titles_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
     context = "The pool is heated."
     rows = [row("why " * 90, context, "heated", title="pool " * 190), row("", context, "heated"), row("Why?", ""), row("Who?", "\ud800 " + context, "heated")]
-    assert not is_held(context)
+    assert not is_held_out(context)
     prepare(written(tmp_path, rows), tmp_path / "out")
     examples = {one.question[:1]: one for one in shown(tmp_path / "out") if one.answerable}
     assert set(examples) == {tokens("why"), tokens("who")}
@@ -162,11 +163,11 @@ def test_what_cannot_be_prepared_is_named(tmp_path: Path) -> None:
 
 def test_a_passage_is_read_under_the_opening_of_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never under one that is held out, and the opening itself under its title alone."""
-    monkeypatch.setattr(prepare_data, "OPENED", 1.0)
+    monkeypatch.setattr(prepare_data, "WITH_OPENING", 1.0)
     texts = [f"Part {i} says that {i + 100} sacks came." for i in range(60)]
     rows = [row(f"How many sacks in part {i}?", text, str(i + 100), title="Sacks") for i, text in enumerate(texts)]
     prepare(written(tmp_path, rows), tmp_path / "out")
-    opening = next(text for text in texts if not is_held(text))
+    opening = next(text for text in texts if not is_held_out(text))
     for one in shown(tmp_path / "out"):
         if one.answerable:
             assert one.title == (tokens("Sacks") if one.context == tokens(opening) else tokens(f"Sacks - {opening}"))
@@ -197,9 +198,9 @@ def test_what_is_made_of_held_out_tables_and_prose(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "text" / "wikipedia.jsonl.gz", [{"title": f"Mill {i}", "paragraphs": [text * 2]} for i, text in enumerate(prose)])
     counts = prepare(tmp_path, tmp_path / "out")
     assert counts["lookups"] > 50 and counts["tabfact"] > 50
-    held = [set(tokens(table.split("\n")[1].split(" | ")[0])) for table in tables if is_held(table)]
+    held = [set(tokens(table.split("\n")[1].split(" | ")[0])) for table in tables if is_held_out(table)]
     assert held
-    names = [" ".join(map(str, tokens(line.split(" | ")[0]))) for table in tables if is_held(table) for line in table.split("\n")[1:]]
+    names = [" ".join(map(str, tokens(line.split(" | ")[0]))) for table in tables if is_held_out(table) for line in table.split("\n")[1:]]
     made = [" ".join(map(str, one.context)) for one in shown(tmp_path / "out") if one.set == "lookups"]
     assert not any(name in context for name in names for context in made)
 
@@ -207,7 +208,7 @@ def test_what_is_made_of_held_out_tables_and_prose(tmp_path: Path) -> None:
 def test_the_sheet_beside_the_arrays(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     assert (meta["examples"]["squad2_dev"], meta["held"]) == (len(shown(folder)), len(shown(folder, "held")))
-    assert meta["sets"] == list(prepare_data.SETS) and "minilm" in meta["base"]
+    assert meta["sets"] == list(SETS) and "minilm" in meta["base"]
 
 
 def test_pages_keep_their_boxes_and_other_questions_are_put_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prepared import TOKENIZER
 
 from models.reader.sequences import WINDOW
-from models.training.prepare_data import token_span, windows
+from models.training.example_arrays import token_span, windows
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=8), st.integers(0, 40), st.integers(1, 20))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qa_files import row, write_jsonl
 
-from models.training.table_contexts import Table, read_tables, stands
+from models.training.table_contexts import Table, has_words, read_tables
 from models.training.table_questions import LONGEST, PER_TABLE, lookups
 
 MILLS = Table(
@@ -72,11 +72,11 @@ def test_what_is_unanswerable_does_not_hold_the_cell_under_its_name(table: Table
             if not made.question.count(cells[0]):
                 continue
             parts = made.context.split("\n") if made.kind == "table" else [f"{part} {made.title}" for part in made.context.split("\n\n")]
-            under = [part for part in parts if stands(cells[0], part)]
-            named = [cell for name, cell in zip(table.header, cells, strict=True) if stands(name, made.question)]
-            asked = [cell for cell in named if not stands(cell, made.question)]
+            under = [part for part in parts if has_words(part, cells[0])]
+            named = [cell for name, cell in zip(table.header, cells, strict=True) if has_words(made.question, name)]
+            asked = [cell for cell in named if not has_words(made.question, cell)]
             if len(asked) == 1 and asked[0].strip("- "):
-                assert not any(stands(asked[0], part) for part in under), made
+                assert not any(has_words(part, asked[0]) for part in under), made
 
 
 def test_the_answer_is_the_one_that_a_reader_of_the_table_would_give() -> None:
@@ -107,7 +107,7 @@ def test_unanswerable_is_made_in_each_way() -> None:
     for made in many(FERRIES, 2, 320):
         ferry = next((cells for cells in FERRIES.rows if cells[0] in made.question), None)
         if ferry and made.unanswerable and "captain" in made.question.lower():
-            ways[made.kind, "captain" in made.context, stands(ferry[0], f"{made.context} {made.title}")] += 1
+            ways[made.kind, "captain" in made.context, has_words(f"{made.context} {made.title}", ferry[0])] += 1
     left_out, another = (False, True), (True, False)
     assert all(ways[kind, *way] > 1 for kind in ("table", "extractive") for way in (left_out, another))
 

@@ -18,8 +18,9 @@ from models.reader.image_patches import WIDTH
 from models.reader.sequences import IGNORED, PATCH
 from models.reader.windows import Passage
 from models.training.objective import ALLOWED, loss, recall
-from models.training.prepare_data import MIXTURE, prepare
+from models.training.prepare_data import prepare
 from models.training.question_batches import QuestionBatch, Questions
+from models.training.training_sets import MIXTURE
 
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [

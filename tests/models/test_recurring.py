@@ -14,7 +14,7 @@ from qa_files import write_jsonl
 
 from models.common.errors import DataError
 from models.training.question_sets import QaRow
-from models.training.recurring_spans import EACH, LEFT, MASK, recurring
+from models.training.recurring_spans import MASK, PER_DOCUMENT, REMAINING, recurring
 
 POOL = (
     "The architect Marta Ruiz drew the old harbour museum before the river was widened. "
@@ -49,7 +49,7 @@ def test_what_every_question_keeps(tmp_path_factory: pytest.TempPathFactory, par
         for answer in row.answers:
             assert row.context[answer.start : answer.start + len(answer.text)] == answer.text != ""
             assert answer.text.lower() not in row.question.lower()
-    assert len({row.id for row in rows}) == len(rows) <= EACH
+    assert len({row.id for row in rows}) == len(rows) <= PER_DOCUMENT
 
 
 def test_of_a_known_text_a_span_of_two_sentences_is_asked(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_unanswerable_lose_every_sentence_that_says_it(tmp_path: Path) -> No
     hidden = [row for row in rows if row.unanswerable]
     assert 0.1 < len(hidden) / len(rows) < 0.35
     for row in hidden:
-        assert len(row.context.split()) >= LEFT
+        assert len(row.context.split()) >= REMAINING
         if MASK in row.question:
             [span] = [span for span in SAID_TWICE if row.question.replace(MASK, span) in POOL]
             assert not any(re.search(rf"\b{word}\b", row.context, re.IGNORECASE) for word in span.split())
@@ -118,7 +118,7 @@ def test_what_a_gap_must_not_cut(tmp_path: Path) -> None:
 
 def test_no_more_than_asked_for_nor_than_a_document_gives(tmp_path: Path) -> None:
     long = {"title": "x", "paragraphs": [POOL] * 20}
-    assert len(made(tmp_path, long, long)) == 2 * EACH
+    assert len(made(tmp_path, long, long)) == 2 * PER_DOCUMENT
     assert len(made(tmp_path, long, long, count=4)) == 4
     assert made(tmp_path, {"title": "x", "paragraphs": ["Nothing is said twice here."]}) == []
 

@@ -8,8 +8,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.training.prepare_data import TABLES, is_held
-from models.training.table_contexts import Table, key_columns, read_tables, said
+from models.training.table_contexts import Table, has_value, key_columns, read_tables
+from models.training.training_sets import TABLE_SETS, is_held_out
 from vision.training.rendered.charts import chart
 from vision.training.rendered.fact import Rendered
 from vision.training.rendered.forms import form
@@ -34,7 +34,7 @@ def material(data: Path) -> Material:
     for path in sorted((data / "images").glob("photos-*.tar")):
         with tarfile.open(path) as tar:
             goods |= {json.load(tar.extractfile(member))["label"] for member in tar if member.name.endswith(".json")}  # type: ignore[arg-type]
-    tables = [table for table in read_tables([data / "qa" / "train" / f"{name}.jsonl.gz" for name in TABLES]) if not is_held(table.context)]
+    tables = [table for table in read_tables([data / "qa" / "train" / f"{name}.jsonl.gz" for name in TABLE_SETS]) if not is_held_out(table.context)]
     return Material(sorted(name.replace("-", " ").replace("_", " ") for name in goods), tables)
 
 
@@ -47,7 +47,7 @@ def drawn(kind: str, given: Material, rng: random.Random) -> Rendered | None:
     table = rng.choice(given.tables)
     if kind == "form":
         row = rng.choice(table.rows)
-        fields = [(name, cell) for name, cell in zip(table.header, row, strict=True) if said(cell) and len(cell) <= CELL_LENGTH]
+        fields = [(name, cell) for name, cell in zip(table.header, row, strict=True) if has_value(cell) and len(cell) <= CELL_LENGTH]
         return form(fields, table.title, rng) if len(fields) > 2 else None
     keys = key_columns(table)
     if not keys:
