@@ -16,7 +16,13 @@ from models.reader.sequences import CLS, PATCH, SEP, Parts
 @torch.inference_mode()
 def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of an answer's ends at [CLS] and at each token of the block, the two judgements, and what each token went through."""
-    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP, *[PATCH] * (PATCHES if part.picture else 0)]))
+    question, block = (
+        torch.tensor([ids])
+        for ids in (
+            [CLS, *part.question, SEP],
+            [*part.title, SEP, *part.context, SEP, *[PATCH] * (PATCHES if part.picture else 0)],
+        )
+    )
     grid = torch.zeros(*block.shape, PLACES, dtype=torch.long)
     context = slice(len(part.title) + 1, len(part.title) + 1 + len(part.context))
     grid[0, context][: len(part.context_grid)] = torch.from_numpy(part.context_grid.astype(np.int64))

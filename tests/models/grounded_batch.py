@@ -15,11 +15,16 @@ BEGIN, END = 1, 2  # of models.network.config.tiny
 
 
 def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> QuestionBatch:
-    """Questions of one word that stands in their block of eight: the answer is the two words after it. The last block is a table's, the first question is padded."""
+    """Questions of one word that stands in their block of eight: the answer is the two words after it.
+
+    The last block is a table's, the first question is padded.
+    """
     made = torch.Generator().manual_seed(seed)
-    words = torch.stack([torch.randperm(model.config.vocab_size - 3, generator=made)[:8] + 3 for _ in range(size)])  # (N, 8)
+    # (N, 8)
+    words = torch.stack([torch.randperm(model.config.vocab_size - 3, generator=made)[:8] + 3 for _ in range(size)])
     at = torch.randint(0, 6, (size,), generator=made)
-    asked, answers = (words.gather(1, (at[:, None] + torch.arange(first, last))) for first, last in ((0, 1), (1, 3)))  # (N, 1), (N, 2)
+    # (N, 1), (N, 2)
+    asked, answers = (words.gather(1, (at[:, None] + torch.arange(first, last))) for first, last in ((0, 1), (1, 3)))
     begin, end = torch.full((size, 1), BEGIN), torch.full((size, 1), END)
     question = torch.cat((begin, asked, end), 1)  # (N, 3)
     decoder = torch.cat((question, answers, end, torch.zeros_like(end)), 1)  # (N, 7)

@@ -45,4 +45,6 @@ def _shown(array: Sequence[int], row: dict) -> Shown:
 
     context, start = part("context"), int(row["start"])
     answer = None if start < 0 else context[start : int(row["end"]) + 1]
-    return Shown(SETS[row["set"]], part("question"), part("title"), context, answer, row["answerable"] == 1, int(row["evidence"]))
+    return Shown(
+        SETS[row["set"]], part("question"), part("title"), context, answer, row["answerable"] == 1, int(row["evidence"])
+    )

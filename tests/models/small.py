@@ -35,7 +35,10 @@ def reader() -> GroundedForCausalLM:
 
 @torch.no_grad()
 def said(model: GroundedForCausalLM, code: int = 1) -> list[torch.Tensor]:
-    """Of a block of each kind, without a question and with one, and with that memory of a prompt. code: of each token, models.reader.exact_match."""
+    """Of a block of each kind, without a question and with one, and with that memory of a prompt.
+
+    code: of each token, models.reader.exact_match.
+    """
     generator = torch.Generator().manual_seed(1)
     asked, ids = (torch.randint(3, 97, (len(Kind), length), generator=generator) for length in (5, 9))
     ones, kinds = torch.ones_like, torch.arange(len(Kind))

@@ -22,11 +22,18 @@ from models.training.training_sets import MIXTURE, is_held_out
 
 FILLER = "The mill grinds barley, oats and rye. "
 ROWS = [
-    row(f"How warm is pool {i}?", FILLER * (i % 40) + f"Pool {i} has {i + 100} degrees.", f"{i + 100} degrees", title="Pools" * (i % 2))
+    row(
+        f"How warm is pool {i}?",
+        FILLER * (i % 40) + f"Pool {i} has {i + 100} degrees.",
+        f"{i + 100} degrees",
+        title="Pools" * (i % 2),
+    )
     for i in range(120)
 ]
 NOTHING = [row(f"How deep is pool {i}?", f"Pool {i} is round.") for i in range(4)]
-FREE = [{**row(f"Why pool {i}?", f"Pool {i} is old.", "old"), "answers": [{"text": "Age.", "start": -1}]} for i in range(4)]
+FREE = [
+    {**row(f"Why pool {i}?", f"Pool {i} is old.", "old"), "answers": [{"text": "Age.", "start": -1}]} for i in range(4)
+]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,9 @@ def batch_of(examples: Examples, rows: list[dict]) -> tuple[Batch, list[dict]]:
     asked = {tokens(one["question"]): one for one in rows}
     found = []
     for at, line in enumerate(examples.rows):
-        question = tuple(int(token) for token in examples.tokens[int(line["question"]) :][: int(line["question_length"])])
+        question = tuple(
+            int(token) for token in examples.tokens[int(line["question"]) :][: int(line["question_length"])]
+        )
         if question in asked and line["evidence"] != 0:
             found.append((at, asked[question]))
     return examples.batch(np.array([at for at, _ in found])), [one for _, one in found]

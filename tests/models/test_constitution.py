@@ -60,7 +60,9 @@ def test_a_revision_keeps_what_it_must(words: tuple[str, ...], passage: tuple[st
 
 @given(WORDS, WORDS)
 def test_words_that_stand_together_are_supported(words: tuple[str, ...], passage: tuple[str, ...]) -> None:
-    assert not unsupported(passage[1:4], passage) and set(unsupported(words, passage)) == set(content(words)) - set(passage)
+    assert not unsupported(passage[1:4], passage) and set(unsupported(words, passage)) == set(content(words)) - set(
+        passage
+    )
     broken = critique(Answer(words, passage, bool(words), 1.0))
     assert "supported" not in broken or "together" in broken
 

@@ -19,7 +19,9 @@ def test_the_tokens_of_a_span_are_all_that_touch_it(steps: list[tuple[int, int]]
     for gap, width in steps:
         offsets.append((at + gap, at + gap + width))
         at += gap + width
-    touched = [i for i, (left, right) in enumerate(offsets) if set(range(left, right)) & set(range(start, start + length))]
+    touched = [
+        i for i, (left, right) in enumerate(offsets) if set(range(left, right)) & set(range(start, start + length))
+    ]
     span = token_span(offsets, start, start + length)
     assert span == ((touched[0], touched[-1]) if touched else None)
 
@@ -44,7 +46,8 @@ def contexts(draw: st.DrawFn) -> tuple[int, tuple[int, int] | None]:
     if draw(st.booleans()):
         return length, None
     first = draw(st.integers(0, length - 1))
-    more = draw(st.integers(0, 2 * WINDOW) | st.integers(WINDOW - 3, WINDOW + 1))  # just fitting spans leave one place to a window
+    # just fitting spans leave one place to a window
+    more = draw(st.integers(0, 2 * WINDOW) | st.integers(WINDOW - 3, WINDOW + 1))
     return length, (first, min(length - 1, first + more))
 
 

@@ -30,12 +30,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, out: str, *more: str) -> Path:
-    distill.main(["--teacher", str(folder / "teacher"), "--data", str(folder / "data"), "--out", str(folder / out), *RUN, *more])
+    distill.main(
+        ["--teacher", str(folder / "teacher"), "--data", str(folder / "data"), "--out", str(folder / out), *RUN, *more]
+    )
     return folder / out
 
 
 def test_layers_are_taken_evenly_and_the_last_one_stays() -> None:
-    assert distill.spread(6, 3) == [1, 3, 5] and distill.spread(6, 4) == [0, 2, 3, 5] and distill.spread(4, 1) == [3] and distill.spread(4, 4) == [0, 1, 2, 3]
+    assert (
+        distill.spread(6, 3) == [1, 3, 5]
+        and distill.spread(6, 4) == [0, 2, 3, 5]
+        and distill.spread(4, 1) == [3]
+        and distill.spread(4, 4) == [0, 1, 2, 3]
+    )
 
 
 def test_layers_that_do_nothing_may_go() -> None:
@@ -54,7 +61,11 @@ def test_layers_that_do_nothing_may_go() -> None:
             model.model.layers[at].self_attn.o_proj.weight.zero_(), model.model.layers[at].mlp.down_proj.weight.zero_()
         model.model.layers[0].cross_attn.attention_gate.zero_(), model.model.layers[0].cross_attn.mlp_gate.zero_()
     student = distill.fewer_layers(model, 1, 2)
-    assert (student.config.cross_attention_layers, student.config.memory_cached_layers, len(student.memory.experts)) == ([0], 1, 1)
+    assert (
+        student.config.cross_attention_layers,
+        student.config.memory_cached_layers,
+        len(student.memory.experts),
+    ) == ([0], 1, 1)
     small.assert_same(small.said(student, code=0), small.said(model, code=0))
 
 
@@ -62,7 +73,9 @@ def lost(folder: Path, student: Path) -> dict[str, torch.Tensor]:
     """What a student has still to learn of its examples and of the teacher."""
     questions = small.Questions(folder / "data")
     batch = questions.batch(questions.order(10_000, 0, 0)[0])
-    task = distilled(open_model(GroundedForCausalLM, student), open_model(GroundedForCausalLM, folder / "teacher"), folder / "data")
+    task = distilled(
+        open_model(GroundedForCausalLM, student), open_model(GroundedForCausalLM, folder / "teacher"), folder / "data"
+    )
     with torch.no_grad():
         return task.loss(task.model.eval(), batch)
 
@@ -73,7 +86,11 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
     out = run(folder, "pruned", *flags)
     sizes = json.loads(capsys.readouterr().out)
     assert open_model(GroundedForCausalLM, out / "model").num_parameters() == sizes["student"] < sizes["teacher"]
-    itself, before, after = lost(folder, folder / "teacher"), lost(folder, folder / "student"), lost(folder, out / "model")
+    itself, before, after = (
+        lost(folder, folder / "teacher"),
+        lost(folder, folder / "student"),
+        lost(folder, out / "model"),
+    )
     assert itself["taught"] < before["taught"] and after["loss"] < before["loss"]
     log = (out / "log.jsonl").read_text()
     assert "taught" in json.loads(log.splitlines()[-1])
@@ -85,7 +102,12 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
 def test_fewer_layers_by_the_command(folder: Path) -> None:
     out = run(folder, "layers", "--layers", "2", "--memory-layers", "3")
     config = open_model(GroundedForCausalLM, out / "model").config
-    assert (config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers) == (2, [0, 1], 3, 2)
+    assert (
+        config.num_hidden_layers,
+        config.cross_attention_layers,
+        config.memory_config.num_hidden_layers,
+        config.memory_cached_layers,
+    ) == (2, [0, 1], 3, 2)
     with pytest.raises(TrainError, match="of another model"):
         run(folder, "layers", "--layers", "1", "--memory-layers", "3")
 

@@ -68,7 +68,9 @@ def test_every_figure_by_hand(rows: list[QaRow]) -> None:
 
 
 def test_the_threshold_is_the_least_confidence(rows: list[QaRow]) -> None:
-    reader = Knows({question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")})
+    reader = Knows(
+        {question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")}
+    )
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.5).abstention.recall.value == 0.0
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.51).abstention.recall.value == 1.0
 

@@ -26,7 +26,10 @@ from models.training.training_loop import TrainConfig
 
 SPAN = "memory.span.weight"
 ROWS = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(24)]
-PAIRS = [("Which grade has lot 5?", Passage("Lot 5 was sampled and found to be of grade B. It is kept in the hall.")), ("Who paid?", Passage("Nobody did.", "Tolls"))]
+PAIRS = [
+    ("Which grade has lot 5?", Passage("Lot 5 was sampled and found to be of grade B. It is kept in the hall.")),
+    ("Who paid?", Passage("Nobody did.", "Tolls")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights with every token going through: routed, int8 sends some tokens another way than torch, which hides what is compared here."""
     own, folder = shipped_weights.describe(), tmp_path_factory.mktemp("open") / "reader"
-    state = {name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values for name, values in shipped_weights.state(own).items()}
+    state = {
+        name: np.full_like(values, 9.0 * name.endswith("bias")) if name.startswith("memory.routers.") else values
+        for name, values in shipped_weights.state(own).items()
+    }
     config = json.loads((shipped_weights.FOLDER / shipped_weights.CONFIG).read_text())
     del config[shipped_weights.OWN]
     shipped_weights.save(state, config, folder, own.calibration)
@@ -48,11 +54,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=adapter.METHODS)
-def made(request: pytest.FixtureRequest, data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, GroundedForCausalLM]:
+def made(
+    request: pytest.FixtureRequest, data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict, GroundedForCausalLM]:
     """An adapter's folder, what was said of it, and a model that was adapted in the same way."""
     out, models = tmp_path_factory.mktemp("adapter") / request.param, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetune, "train", lambda model, *rest, **options: models.append(TRAIN(model, *rest, **options)) or models[0])
+        patch.setattr(
+            finetune,
+            "train",
+            lambda model, *rest, **options: models.append(TRAIN(model, *rest, **options)) or models[0],
+        )
         report = finetune.finetune(data, out, request.param, TrainConfig(epochs=3, tokens=600, learning_rate=5e-4 if request.param == "full" else 5e-3, precision="fp32"), base)
     return out, report, models[0].eval()
 
@@ -68,20 +80,29 @@ def test_what_is_answered_is_what_was_trained(made: tuple[Path, dict, GroundedFo
     before = open_model(GroundedForCausalLM, base).eval()
     for at, one in enumerate(parts):
         seen = [0, *range(one.block, len(one))]
-        moved, theirs = adapted.spans[at, seen] - plain.spans[at, seen], by_torch(model, one)[0] - by_torch(before, one)[0]
+        moved, theirs = (
+            adapted.spans[at, seen] - plain.spans[at, seen],
+            by_torch(model, one)[0] - by_torch(before, one)[0],
+        )
         assert np.abs(theirs).mean() > 0.3 and np.corrcoef(moved.ravel(), theirs.ravel())[0, 1] > 0.9
     assert adapted.spans.shape[:2] == adapted.states.shape[:2] == rows.input_ids.shape
     assert adapted.spent[0].routed >= plain.spent[0].routed
 
 
-def test_a_small_share_is_trained_and_only_what_may_be(made: tuple[Path, dict, GroundedForCausalLM], data: Path, base: Path) -> None:
+def test_a_small_share_is_trained_and_only_what_may_be(
+    made: tuple[Path, dict, GroundedForCausalLM], data: Path, base: Path
+) -> None:
     out, report, model = made
     assert report["share"] < 0.01 or report["method"] == "full"
     held = {one.context for one in read_qa(data) if finetune.held(one.context)}
     assert report["held"] == len(held) > 0 and report["questions"] == len(ROWS) - len(held)
     assert not (out / "run").exists() and {path.name for path in out.iterdir()} == {adapter.ABOUT, adapter.WEIGHTS}
     before = open_model(GroundedForCausalLM, base).state_dict()
-    after = {name.replace(".base_layer.", "."): weight for name, weight in model.named_parameters() if not weight.requires_grad}
+    after = {
+        name.replace(".base_layer.", "."): weight
+        for name, weight in model.named_parameters()
+        if not weight.requires_grad
+    }
     assert len(after) > 100 and all(torch.equal(before[name], weight) for name, weight in after.items())
 
 

@@ -12,7 +12,10 @@ from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, Kind, coordi
 
 def places(text: str) -> list[tuple[str, int, int]]:
     encoding = TOKENIZER.encode(text, add_special_tokens=False)
-    return [(token, *map(int, place)) for token, place in zip(encoding.tokens, coordinates(text, encoding.offsets)[:, :2], strict=True)]
+    return [
+        (token, *map(int, place))
+        for token, place in zip(encoding.tokens, coordinates(text, encoding.offsets)[:, :2], strict=True)
+    ]
 
 
 def test_two_tables_and_what_stands_between() -> None:
@@ -22,7 +25,10 @@ def test_two_tables_and_what_stands_between() -> None:
     ]  # fmt: skip
 
 
-@given(st.lists(st.lists(st.text("abz ", max_size=4).map(str.strip), min_size=2, max_size=40), min_size=1, max_size=80), st.booleans())
+@given(
+    st.lists(st.lists(st.text("abz ", max_size=4).map(str.strip), min_size=2, max_size=40), min_size=1, max_size=80),
+    st.booleans(),
+)
 def test_each_cells_tokens_have_its_row_and_column(rows: list[list[str]], before: bool) -> None:
     text = "Before it\n" * before + "\n".join(CELL.join(row) for row in rows)
     found = [place for place in places(text) if place[0] != "|"][2 * before :]
@@ -39,7 +45,13 @@ def test_any_text_has_places(text: str) -> None:
     assert all(row < ROWS and column < COLUMNS for _, row, column in places(text))
 
 
-@given(st.lists(st.tuples(st.text("abz", min_size=1, max_size=9), st.booleans(), st.tuples(*[st.floats(-0.5, 1.5)] * 4)), min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.text("abz", min_size=1, max_size=9), st.booleans(), st.tuples(*[st.floats(-0.5, 1.5)] * 4)),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_each_words_tokens_have_its_box(words: list[tuple[str, bool, tuple[float, float, float, float]]]) -> None:
     """Words of a page beside others that have no box."""
     text, boxes, expected = "", [], []

@@ -32,10 +32,14 @@ from models.training.training_loop import TrainConfig
 from models.training.training_loop import train as train_alone
 
 ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees." + " It is large." * (i % 4), f"{i + 100} degrees") for i in range(40)]
-ROWS += [row("How deep is it?", "The pool is round."), row("Who swims?", "Nobody was there on that day, not even Ann.", "Nobody")]
+ROWS += [
+    row("How deep is it?", "The pool is round."),
+    row("Who swims?", "Nobody was there on that day, not even Ann.", "Nobody"),
+]
 CONFIG = TrainConfig(epochs=1, tokens=110, learning_rate=2e-3, accumulate=4, precision="fp32", clip=0.5)
 CLOSE = 1e-4
-NO_GRADIENT = "memory.span.bias"  # one number for all places of a softmax: what is computed as its gradient is noise, which AdamW makes large
+# one number for all places of a softmax: what is computed as its gradient is noise, which AdamW makes large
+NO_GRADIENT = "memory.span.bias"
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +75,14 @@ def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
 
     order = task.examples.order(CONFIG.tokens, CONFIG.seed, 0)
     assert len(order) % CONFIG.accumulate  # so that the last step has fewer batches
-    model = train_alone(task.model, lambda _: Epoch(task.examples, order), loss, CONFIG, tmp_path_factory.mktemp("alone"))
+    model = train_alone(
+        task.model, lambda _: Epoch(task.examples, order), loss, CONFIG, tmp_path_factory.mktemp("alone")
+    )
     windows = [losses[at : at + CONFIG.accumulate] for at in range(0, len(losses), CONFIG.accumulate)]
-    return Alone([sum(window) / len(window) for window in windows], {name: weight.detach().clone() for name, weight in model.named_parameters()})
+    return Alone(
+        [sum(window) / len(window) for window in windows],
+        {name: weight.detach().clone() for name, weight in model.named_parameters()},
+    )
 
 
 
@@ -95,7 +104,12 @@ def trained(prepared: Path, runs: list[tuple[Layout, Path]]) -> list[parallel.Tr
         made = [parallel.train(new(prepared), layout, CONFIG, out) for layout, out in runs]
         resumed = runs[-1][1].parent / "resumed"
         with pytest.raises(EOFError):
-            parallel.train(replace(new(prepared), examples=Torn(prepared)), Layout(data=2), replace(CONFIG, save_minutes=0.0), resumed)
+            parallel.train(
+                replace(new(prepared), examples=Torn(prepared)),
+                Layout(data=2),
+                replace(CONFIG, save_minutes=0.0),
+                resumed,
+            )
         return [*made, parallel.train(new(prepared), Layout(tensor=2), CONFIG, resumed)]
 
 
@@ -127,7 +141,11 @@ def test_two_processes_train_what_one_trains(runs: Runs, alone: Alone, name: str
     assert first.losses == second.losses
     assert_same(folder, first, alone)
     line = json.loads((folder / "log.jsonl").read_text())
-    assert line["step"] == line["of"] and line["loss"] == pytest.approx(sum(first.losses) / len(first.losses), abs=CLOSE) and line["through"] == 1
+    assert (
+        line["step"] == line["of"]
+        and line["loss"] == pytest.approx(sum(first.losses) / len(first.losses), abs=CLOSE)
+        and line["through"] == 1
+    )
 
 
 def test_each_process_holds_its_part(runs: Runs, alone: Alone) -> None:
@@ -144,7 +162,10 @@ def test_a_run_goes_on_in_another_layout(runs: Runs, alone: Alone) -> None:
     folder, (first, _) = runs["resumed"]
     assert len(first.losses) == len(alone.losses) - 2
     assert_same(folder, first, alone, slice(2, None))
-    assert [path.name for path in (folder / parallel.SHARDS).iterdir()] == [str(sum(CONFIG.accumulate for _ in alone.losses) - 3)]  # the last step has one batch
+    # the last step has one batch
+    assert [path.name for path in (folder / parallel.SHARDS).iterdir()] == [
+        str(sum(CONFIG.accumulate for _ in alone.losses) - 3)
+    ]
 
 
 @pytest.mark.slow

@@ -42,7 +42,9 @@ def said(model: GroundedForCausalLM) -> tuple[torch.Tensor, Live]:
     """Of a question with a block: what the decoder writes, what the encoder finds."""
     mask, kinds = torch.ones_like(IDS), torch.zeros(2, dtype=torch.long)
     grid, codes = torch.zeros(*IDS.shape, 6, dtype=torch.long), torch.zeros(2, 2 * IDS.shape[1], dtype=torch.long)
-    live = model.memory.live(model.memory.lower(IDS, mask), mask, model.memory.lower(IDS, mask, grid), mask, codes, kinds)
+    live = model.memory.live(
+        model.memory.lower(IDS, mask), mask, model.memory.lower(IDS, mask, grid), mask, codes, kinds
+    )
     memory = model.remember(live.states, IDS, mask)
     return model(input_ids=IDS, **memory.inputs()).logits, live
 
@@ -59,17 +61,26 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_opened_again_it_says_the_same(plain: Path, tmp_path: Path, method: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opened_again_it_says_the_same(
+    plain: Path, tmp_path: Path, method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["--method", method, "--model", str(plain), "--out", str(tmp_path / "q"), "--group", str(GROUP), "--json"])
     told, made = json.loads(capsys.readouterr().out), quantised(model(), method, GROUP)
     again = open_model(GroundedForCausalLM, tmp_path / "q").eval()
     stored = dict(made.named_parameters())
-    assert all(type(weight) is type(stored[name]) and torch.equal(levels(weight), levels(stored[name])) for name, weight in again.named_parameters())
+    assert all(
+        type(weight) is type(stored[name]) and torch.equal(levels(weight), levels(stored[name]))
+        for name, weight in again.named_parameters()
+    )
     whole, now, before = said(made), said(again), said(model())
     for one, two, three in ((whole[0], now[0], before[0]), (whole[1].spans, now[1].spans, before[1].spans)):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
         assert 1e-4 < (two - three).abs().max() < ERRORS[method]
-    assert told["bytes"] == (tmp_path / "q" / "model.safetensors").stat().st_size < (plain / "model.safetensors").stat().st_size
+    assert (
+        told["bytes"]
+        == (tmp_path / "q" / "model.safetensors").stat().st_size
+        < (plain / "model.safetensors").stat().st_size
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["q"]
 
 
@@ -79,8 +90,12 @@ def test_only_projections_become_integers(method: str, most: int) -> None:
     kinds = {name: type(weight.data) for name, weight in made.named_parameters()}
     integers = {name for name, kind in kinds.items() if kind is not torch.Tensor}
     linear = {f"{name}.weight" for name, module in made.named_modules() if isinstance(module, torch.nn.Linear)}
-    assert integers == {name for name in linear if name.startswith(PROJECTIONS)} and len(integers) == 4 * 6 + 3 * 7 + 2 * 5
-    assert max(int(levels(weight).int().abs().max()) for name, weight in made.named_parameters() if name in integers) in (most - 1, most)
+    assert (
+        integers == {name for name in linear if name.startswith(PROJECTIONS)} and len(integers) == 4 * 6 + 3 * 7 + 2 * 5
+    )
+    assert max(
+        int(levels(weight).int().abs().max()) for name, weight in made.named_parameters() if name in integers
+    ) in (most - 1, most)
     before = model().state_dict()
     assert all(torch.equal(weight, before[name]) for name, weight in made.named_parameters() if name not in integers)
 

@@ -27,11 +27,16 @@ POOL = (
     "A letter from Lisbon tells of storms, broken masts and a winter without any bread."
 )
 SAID_TWICE = ("Marta Ruiz", "old harbour museum", "1921", "northern villages")
-BOOK = {"title": "Ports", "sections": [{"heading": "Ports", "paragraphs": [POOL]}, {"heading": "South", "paragraphs": [POOL]}]}
+BOOK = {
+    "title": "Ports",
+    "sections": [{"heading": "Ports", "paragraphs": [POOL]}, {"heading": "South", "paragraphs": [POOL]}],
+}
 PAGE = {"title": "Harbours", "paragraphs": [POOL]}
 
 WORDS = ["Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey", "Ruiz’s", "[MASK]", "–"]
-SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(lambda words: " ".join(["It", "was", *words]) + ".")
+SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(
+    lambda words: " ".join(["It", "was", *words]) + "."
+)
 PARAGRAPHS = st.lists(st.lists(SENTENCE, min_size=2, max_size=9).map(" ".join), min_size=1, max_size=4)
 
 
@@ -56,18 +61,28 @@ def test_of_a_known_text_a_span_of_two_sentences_is_asked(tmp_path: Path) -> Non
     rows = [row for seed in range(60) for row in made(tmp_path, PAGE, seed=seed)]
     answers = {row.span.text for row in rows if row.span}
     assert {"Marta Ruiz", "old harbour museum", "1921"} < answers
-    assert not {"Marta", "harbour museum", "old harbour", "museum", "Lisbon"} & answers  # parts of a longer span, or said once
+    # parts of a longer span, or said once
+    assert not {"Marta", "harbour museum", "old harbour", "museum", "Lisbon"} & answers
     for row in rows:
         masked = MASK in row.question
         assert masked or row.question.endswith("?")
-        assert masked == ("what" not in row.question.lower() and "who" not in row.question.lower() and "which" not in row.question.lower())
+        assert masked == (
+            "what" not in row.question.lower()
+            and "who" not in row.question.lower()
+            and "which" not in row.question.lower()
+        )
         if masked and row.span:
             asked = row.question.replace(MASK, row.span.text)
             assert asked in POOL and asked not in row.context
 
 
 def test_the_wh_word_fits(tmp_path: Path) -> None:
-    asked = {row.span.text: row.question for seed in range(60) for row in made(tmp_path, PAGE, seed=seed) if row.span and MASK not in row.question}
+    asked = {
+        row.span.text: row.question
+        for seed in range(60)
+        for row in made(tmp_path, PAGE, seed=seed)
+        if row.span and MASK not in row.question
+    }
     assert re.search(r"(architect|named) who (drew|built)", asked["Marta Ruiz"])
     assert "in which year" in asked["1921"]
     assert re.search(r"(drew|while) what", asked["old harbour museum"])  # without its article
@@ -105,7 +120,12 @@ def test_a_span_that_the_title_says_is_not_asked(tmp_path: Path) -> None:
 
 def test_a_sentence_that_shares_nothing_with_the_rest_is_not_asked(tmp_path: Path) -> None:
     alone = "Two tall brothers of Marta Ruiz carved seven wooden spoons. Nobody remembers how Marta Ruiz lost that fine silver painting. "
-    rest = POOL.replace("Marta Ruiz", "Ana Sol").replace("1921", "1922").replace("old harbour museum", "building").replace("northern", "far")
+    rest = (
+        POOL.replace("Marta Ruiz", "Ana Sol")
+        .replace("1921", "1922")
+        .replace("old harbour museum", "building")
+        .replace("northern", "far")
+    )
     said = [{"title": "Ana Sol 1922 far villages", "paragraphs": [alone + rest]}]
     assert not any(made(tmp_path, *said, seed=seed) for seed in range(30))
 

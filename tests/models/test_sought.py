@@ -38,7 +38,11 @@ from models.training.training_sets import is_held_out
 
 CONTEXT = next(text for at in range(100) if not is_held_out(text := f"The gate is {at} m wide."))
 SOUGHT = [
-    PictureQuestion("Which picture shows a red gate?", "train", (CandidatePicture(2, "Figure 1: a gate", "Mill", True), CandidatePicture(0, "", "", False))),
+    PictureQuestion(
+        "Which picture shows a red gate?",
+        "train",
+        (CandidatePicture(2, "Figure 1: a gate", "Mill", True), CandidatePicture(0, "", "", False)),
+    ),
     PictureQuestion("a photo of the pond", "train", (CandidatePicture(1, "", "", True),)),
     PictureQuestion("a photo of the sea", "dev", (CandidatePicture(0, "", "", True),)),
 ]
@@ -55,7 +59,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("data")
-    write_jsonl(made / "qa" / "train" / "squad2_dev.jsonl.gz", [row("How wide is the gate?", CONTEXT, CONTEXT.split()[3])])
+    write_jsonl(
+        made / "qa" / "train" / "squad2_dev.jsonl.gz", [row("How wide is the gate?", CONTEXT, CONTEXT.split()[3])]
+    )
     assert prepare(made, made / "out", pictures=pictures) == {"squad2_dev": 1, "pictures": 3}
     return made / "out"
 
@@ -77,11 +83,19 @@ def test_each_patch_stands_behind_its_own_words(folder: Path) -> None:
         if not len(places):
             assert kind == Kind.TEXT and start > 0
             continue
-        assert len(places) == PATCHES == places[-1] - places[0] + 1 and mask.sum() == places[-1] + 1 and not context[places].any()
+        assert (
+            len(places) == PATCHES == places[-1] - places[0] + 1
+            and mask.sum() == places[-1] + 1
+            and not context[places].any()
+        )
         assert kind == Kind.PAGE and np.array_equal(grid[places], PATCH_PLACES)
         values = batch.patches[seen * PATCHES : (seen + 1) * PATCHES]
         one = next(one for asked in SOUGHT[:2] for one in asked.shown if values.eq(one.picture).all())
-        assert tokens(one.text) == tuple(ids[context].tolist()) and answerable == evidence == one.shows and start == (-100 if one.shows else 0)
+        assert (
+            tokens(one.text) == tuple(ids[context].tolist())
+            and answerable == evidence == one.shows
+            and start == (-100 if one.shows else 0)
+        )
         seen += 1
     assert seen == 3
 
@@ -96,7 +110,9 @@ def test_a_floor_sees_no_pictures(folder: Path) -> None:
 def test_damage_is_one_line(pictures: Path, tmp_path: Path, harm: str) -> None:
     if harm != "nothing":
         (tmp_path / PATCH_FILE).write_bytes((pictures / PATCH_FILE).read_bytes()[: 2 * PATCHES * WIDTH])
-        (tmp_path / QUESTION_FILE).write_bytes((pictures / QUESTION_FILE).read_bytes()[: -30 if harm == "torn" else None])
+        (tmp_path / QUESTION_FILE).write_bytes(
+            (pictures / QUESTION_FILE).read_bytes()[: -30 if harm == "torn" else None]
+        )
     with pytest.raises(DataError, match="run python -m rag.training.make_pictures"):
         read_picture_questions(tmp_path)
 
@@ -106,7 +122,9 @@ def test_a_patch_begins_as_the_word_that_it_is_like() -> None:
     vocabulary, patches = (base_encoder.folder() / "vocab.txt").read_text().splitlines(), torch.nn.Linear(WIDTH, WIDTH)
     initialise_from_words(patches, own, MiniLM().encode_documents)
     for text, word in (("apple", "apple"), ("a bar chart", "chart"), ("the bridge", "bridge")):
-        near = torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(MiniLM().encode_documents([text])))[0]
+        near = (
+            torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(MiniLM().encode_documents([text])))[0]
+        )
         assert vocabulary[int(near.argmax())] == word
 
 
@@ -119,9 +137,17 @@ def test_pairs_are_of_one_passage_and_each_question_is_in_one() -> None:
 
 def test_the_grounded_reader_and_the_graphs_in_torch_see_the_same_picture() -> None:
     model, made = small.reader(), np.random.default_rng(0)
-    one, other = (Passage("The gate is red.", picture=Picture(made.normal(0, 0.3, (PATCHES, WIDTH)).astype(np.float16))) for _ in range(2))
+    one, other = (
+        Passage("The gate is red.", picture=Picture(made.normal(0, 0.3, (PATCHES, WIDTH)).astype(np.float16)))
+        for _ in range(2)
+    )
     plain = Passage("The gate is red.")
-    judged = [GroundedReader(model).remember(["Why?"], [passage], [0]).live.judged[0].tolist() for passage in (one, other, plain)]
+    judged = [
+        GroundedReader(model).remember(["Why?"], [passage], [0]).live.judged[0].tolist()
+        for passage in (one, other, plain)
+    ]
     parts = [cut([("Why?", passage)], open_tokenizer())[0].parts for passage in (one, other, plain)]
-    torch.testing.assert_close(torch.from_numpy(TorchEncoder(model)(collate(parts)).judged), torch.tensor(judged), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        torch.from_numpy(TorchEncoder(model)(collate(parts)).judged), torch.tensor(judged), atol=1e-4, rtol=1e-4
+    )
     assert abs(judged[0][0] - judged[1][0]) > 1e-3 and abs(judged[0][0] - judged[2][0]) > 1e-3

@@ -18,7 +18,9 @@ from models.training import evaluate, train
 from models.training.prepare_data import prepare
 
 ROOT = Path(__file__).parents[2]
-ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
+ROWS = [
+    row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)
+]
 ROWS.append(row("How deep is it?", "The pool is round."))
 
 
@@ -37,7 +39,9 @@ def flags(folder: Path, out: str) -> list[str]:
 
 def module(*arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")

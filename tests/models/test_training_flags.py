@@ -26,7 +26,9 @@ from vision.tower_input import TowerConfig
 from vision.training import contrastive
 from vision.training import train as vision_train
 
-WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense")
+WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(
+    ("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense"
+)
 
 Loss = Callable[[nn.Module, Any], dict[str, torch.Tensor]]
 
@@ -42,7 +44,13 @@ def made(trainer: str, batch: Any) -> tuple[nn.Module, Loss, Any]:
     torch.manual_seed(0)
     if trainer == "vision":
         pictures = torch.randint(0, 255, (4, 128, 128, 4), dtype=torch.uint8)
-        return contrastive.Learner(TowerConfig(32, 16, 32, 2, 2, 384, 0.0)), contrastive.loss, vision_train.Batch(pictures, torch.zeros(4, dtype=torch.bool), nn.functional.normalize(torch.randn(4, 384)))
+        return (
+            contrastive.Learner(TowerConfig(32, 16, 32, 2, 2, 384, 0.0)),
+            contrastive.loss,
+            vision_train.Batch(
+                pictures, torch.zeros(4, dtype=torch.bool), nn.functional.normalize(torch.randn(4, 384))
+            ),
+        )
     model = small.reader()
     if trainer == "embedded":
         return model, loss, batch
@@ -65,7 +73,9 @@ def kept(trainer: str, batch: Any, *, checkpointing: bool) -> tuple[int, dict[st
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         value = asked(model.train(), batch)["loss"]
     value.backward()
-    return sum(sizes.values()), {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+    return sum(sizes.values()), {
+        name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
+    }
 
 
 @pytest.mark.parametrize("trainer", ["embedded", "vision", *METHODS])
@@ -97,7 +107,13 @@ def losses(trainer: str, batch: Any, precision: str, out: Path) -> list[float]:
         told.append(parts["loss"].item())
         return parts
 
-    run(model, lambda epoch: [examples] * 6, noted, TrainConfig(epochs=1, learning_rate=1e-3, precision=precision, gradient_checkpointing=True), out)
+    run(
+        model,
+        lambda epoch: [examples] * 6,
+        noted,
+        TrainConfig(epochs=1, learning_rate=1e-3, precision=precision, gradient_checkpointing=True),
+        out,
+    )
     assert seen == {torch.bfloat16 if precision == "bf16" else torch.float32}
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     return told
@@ -115,7 +131,11 @@ def test_bf16_learns_nearly_the_same(trainer: str, batch: Any, tmp_path: Path) -
 @pytest.mark.parametrize("trainer", [train, distill, finetune, vision_train])
 def test_every_trainer_has_every_flag(trainer: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda parser, arguments=None: asked.extend(parser._option_string_actions) or parser.exit())
+    monkeypatch.setattr(
+        argparse.ArgumentParser,
+        "parse_args",
+        lambda parser, arguments=None: asked.extend(parser._option_string_actions) or parser.exit(),
+    )
     with pytest.raises(SystemExit):
         trainer.main([])
     assert {"--" + field.name.replace("_", "-") for field in fields(TrainConfig)} <= set(asked)

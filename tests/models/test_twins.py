@@ -19,7 +19,11 @@ POOL = ["Tom Reed", "Anne Bell", "Crane", "Harwich"]  # one of them stands in th
 def test_what_can_be_changed() -> None:
     assert changeable(ROW.question) == ["Josiah Pask", "40", "May", "1786"]
     assert changeable("Where is it?") == [] == changeable("Josiah Pask built what?")[1:]
-    assert names([ROW, replace(ROW, question="Did he meet Tom Reed of Harwich in Ely?")]) == ["Josiah Pask", "Tom Reed of Harwich", "Ely"]
+    assert names([ROW, replace(ROW, question="Did he meet Tom Reed of Harwich in Ely?")]) == [
+        "Josiah Pask",
+        "Tom Reed of Harwich",
+        "Ely",
+    ]
 
 
 @pytest.mark.parametrize("seed", range(40))
