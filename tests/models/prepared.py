@@ -1,4 +1,4 @@
-"""What models.training.prepare_data wrote, as a test wants to look at it: tokens of each part instead of places in an array."""
+"""Reads back the arrays of models.training.prepare_data, with the tokens of each part instead of their places."""
 
 from __future__ import annotations
 

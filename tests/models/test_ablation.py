@@ -1,4 +1,4 @@
-"""The decoder in int8: what the grounded model says of an answer, with all of its memory and without the cited block."""
+"""The int8 decoder: log-probabilities of an answer with all of its memory, and without the cited block."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ ANSWERS = [[5001, 5002], [5002], [5003, 5004, 5005], []]
 def model() -> GroundedForCausalLM:
     torch.manual_seed(0)
     config = embedded()
-    (
-        config.num_hidden_layers,
-        config.cross_attention_layers,
-        config.memory_config.num_hidden_layers,
-        config.memory_cached_layers,
-    ) = 2, [0, 1], 1, 1
+    config.num_hidden_layers, config.cross_attention_layers = 2, [0, 1]
+    config.memory_config.num_hidden_layers = config.memory_cached_layers = 1
     model = GroundedForCausalLM(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():

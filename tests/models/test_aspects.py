@@ -23,7 +23,7 @@ OTHER = "A boiler heats it."
 
 
 class Particular:
-    """Finds the first of its words that the passage holds, if it is asked in the words that it knows; else the first word."""
+    """Answers known questions with the first of three words in the passage, others with its first word."""
 
     def __init__(self, *known: str) -> None:
         self.known, self.asked = known, []

@@ -1,4 +1,4 @@
-"""The flags of attention: every way computes the same, and reaches memory encoder and decoder of what is trained and of what is measured."""
+"""The flags of attention: every way computes the same, in the memory encoder and the decoder, in training and after."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", ROWS)
     prepare(folder, folder / "prepared")
     sparse = ["--attention", "sparse", "--attention-window", "16", "--attention-globals", "4"]
-    train.main(["--preset", "tiny", "--data", str(folder / "prepared"), "--out", str(folder / "run"), "--batches", "1", "--precision", "fp32", *sparse])
+    train.main([
+        "--preset", "tiny", "--data", str(folder / "prepared"), "--out", str(folder / "run"), "--batches", "1",
+        "--precision", "fp32", *sparse,
+    ])
     return folder / "run" / "model"
 
 
@@ -84,7 +87,9 @@ def test_what_was_trained_sparse_is_opened_so_and_measured_as_asked(
     assert (opened._attn_implementation, opened.attention_window, opened.attention_globals) == ("sparse", 16, 4)
     file, shapes, ways = write_jsonl(tmp_path / "dev.jsonl", [row("How warm is pool 3?", LONG, "103 degrees")]), [], []
     live = MemoryEncoder.live
-    monkeypatch.setattr(MemoryEncoder, "live", lambda self, *tensors: (shapes.append(tensors[2].shape), ways.append(self.config._attn_implementation), live(self, *tensors))[-1])
+    monkeypatch.setattr(MemoryEncoder, "live", lambda self, *tensors: (
+        shapes.append(tensors[2].shape), ways.append(self.config._attn_implementation), live(self, *tensors),
+    )[-1])
     evaluate.main(["qa", str(file), "--model", str(trained), "--block", "4000", "--attention", "sdpa", "--json"])
     assert json.loads(capsys.readouterr().out)["dev"]["f1"]["n"] == 1
     evaluate.open_reader(trained).read_pairs([("How warm is pool 3?", Passage(LONG))])

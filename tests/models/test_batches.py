@@ -1,4 +1,4 @@
-"""Batches: which examples come together, in which order, and what a row of one says."""
+"""Batches: which examples come together, in which order, and the tensors of a batch."""
 
 from __future__ import annotations
 

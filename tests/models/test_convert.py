@@ -53,8 +53,11 @@ def test_a_decoder_says_what_it_said(tmp_path: Path, family: str) -> None:
 def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
     source = random(lambda: MllamaForCausalLM(CROSSED))
     if whole:
-        eye = MllamaVisionConfig(hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16, vision_output_dim=32,
-                                 image_size=16, patch_size=8, intermediate_layers_indices=[1], supported_aspect_ratios=[[1, 1]], max_num_tiles=1)  # fmt: skip
+        eye = MllamaVisionConfig(
+            hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16,
+            vision_output_dim=32, image_size=16, patch_size=8, intermediate_layers_indices=[1],
+            supported_aspect_ratios=[[1, 1]], max_num_tiles=1,
+        )  # fmt: skip
         seeing = MllamaForConditionalGeneration(
             MllamaConfig(vision_config=eye.to_dict(), text_config=CROSSED.to_dict())
         )
@@ -80,9 +83,8 @@ def test_the_command_writes_all_or_nothing(
     )
     convert.main()
     assert json.loads(capsys.readouterr().out)["layers"] == 3
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"] and len(
-        list((tmp_path / "out" / "it").glob("*.safetensors"))
-    ) > 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"]
+    assert len(list((tmp_path / "out" / "it").glob("*.safetensors"))) > 1
     model = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "it")
     with torch.no_grad():
         torch.testing.assert_close(model(IDS).logits, convert.convert(tmp_path / "source")(IDS).logits)

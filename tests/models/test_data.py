@@ -1,4 +1,4 @@
-"""Question sets as token arrays: what an example holds, and what never becomes one."""
+"""Question sets as token arrays: the labels of each example, and what is held out of training."""
 
 from __future__ import annotations
 
@@ -203,9 +203,8 @@ def test_a_long_table_is_cut_around_its_answer(tmp_path: Path) -> None:
         for one in shown(tmp_path / "out", split)
         if one.answer and one.set == "wtq"
     ]
-    assert len(examples) >= 90 and all(
-        one.context[: len(tokens("name | length | boats"))] == tokens("name | length | boats") for one in examples
-    )
+    header = tokens("name | length | boats")
+    assert len(examples) >= 90 and all(one.context[: len(header)] == header for one in examples)
     assert {one.question: one.answer for one in examples} == {
         tokens(one["question"]): tokens(one["answers"][0]["text"]) for one in rows
     }
@@ -218,17 +217,15 @@ def test_a_long_table_is_cut_around_its_answer(tmp_path: Path) -> None:
 
 def test_what_is_made_of_held_out_tables_and_prose(tmp_path: Path) -> None:
     """Look-ups come from tables that are trained on, recurring spans from the prose."""
+    names = tuple(enumerate(("Lodge", "Creek", "Salt", "Bere")))
     tables = [
-        "mill | year | stones\n"
-        + "\n".join(
-            f"{name} {i} Mill | {1700 + i + at} | {at + 2}"
-            for at, name in enumerate(("Lodge", "Creek", "Salt", "Bere"))
-        )
+        "\n".join(["mill | year | stones", *(f"{name} {i} Mill | {1700 + i + at} | {at + 2}" for at, name in names)])
         for i in range(60)
     ]
     written(tmp_path, [{**row("Why?", table, kind="table"), "answers": []} for table in tables], "tabfact")
     prose = [
-        f"The Walters gate of {i} was hung in spring. Later the miller oiled the Walters gate before every tide of the year."
+        f"The Walters gate of {i} was hung in spring. "
+        "Later the miller oiled the Walters gate before every tide of the year."
         f" In {1800 + i} the old Walters gate was painted green before the tide."
         for i in range(40)
     ]
@@ -278,12 +275,8 @@ def test_pages_keep_their_boxes_and_other_questions_are_put_to_them(
     assert counts["rendered"] == 1
     examples = Examples(tmp_path / "out")
     places = {examples.places(one, "context")[0].tolist()[2] > 0: one for one in examples.rows}
-    assert places[True]["context_length"] > 1 and examples.places(places[True], "context")[0].tolist()[2:] == [
-        7,
-        32,
-        20,
-        38,
-    ]
+    assert places[True]["context_length"] > 1
+    assert examples.places(places[True], "context")[0].tolist()[2:] == [7, 32, 20, 38]
     beside = [
         one for one in examples.rows if examples.places(one, "context")[0][2] and SETS[one["set"]] == "squad2_dev"
     ]

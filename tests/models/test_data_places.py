@@ -1,4 +1,4 @@
-"""Where an answer's tokens and a context's windows lie, for any text."""
+"""Token spans of answers and windows of contexts, for any text."""
 
 from __future__ import annotations
 

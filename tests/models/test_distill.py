@@ -1,4 +1,4 @@
-"""Fewer layers, and learning from a teacher."""
+"""Distillation: a student with fewer layers, and what it learns from a teacher."""
 
 from __future__ import annotations
 
@@ -37,18 +37,14 @@ def run(folder: Path, out: str, *more: str) -> Path:
 
 
 def test_layers_are_taken_evenly_and_the_last_one_stays() -> None:
-    assert (
-        distill.spread(6, 3) == [1, 3, 5]
-        and distill.spread(6, 4) == [0, 2, 3, 5]
-        and distill.spread(4, 1) == [3]
-        and distill.spread(4, 4) == [0, 1, 2, 3]
-    )
+    assert distill.spread(6, 3) == [1, 3, 5] and distill.spread(6, 4) == [0, 2, 3, 5]
+    assert distill.spread(4, 1) == [3] and distill.spread(4, 4) == [0, 1, 2, 3]
 
 
 def test_layers_that_do_nothing_may_go() -> None:
-    """Of the memory's four the first and the third, which are the first below and above the cut; of the decoder's three the first two, one of which reads memory."""
+    """Layers made to add nothing are removed, in the memory encoder below and above its cut and in the decoder."""
     model = small.grounded()
-    small.assert_same(small.said(distill.fewer_layers(model, 3, 4)), small.said(model))
+    small.assert_same(small.outputs(distill.fewer_layers(model, 3, 4)), small.outputs(model))
     with torch.no_grad():
         for norm in [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]:
             norm.weight.fill_(1.0), norm.bias.zero_()  # so that what is normalised already stays
@@ -66,11 +62,11 @@ def test_layers_that_do_nothing_may_go() -> None:
         student.config.memory_cached_layers,
         len(student.memory.experts),
     ) == ([0], 1, 1)
-    small.assert_same(small.said(student, code=0), small.said(model, code=0))
+    small.assert_same(small.outputs(student, code=0), small.outputs(model, code=0))
 
 
 def lost(folder: Path, student: Path) -> dict[str, torch.Tensor]:
-    """What a student has still to learn of its examples and of the teacher."""
+    """The parts of the loss of a student, and of a teacher as its own student."""
     questions = small.Questions(folder / "data")
     batch = questions.batch(questions.order(10_000, 0, 0)[0])
     task = distilled(
@@ -86,11 +82,7 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
     out = run(folder, "pruned", *flags)
     sizes = json.loads(capsys.readouterr().out)
     assert open_model(GroundedForCausalLM, out / "model").num_parameters() == sizes["student"] < sizes["teacher"]
-    itself, before, after = (
-        lost(folder, folder / "teacher"),
-        lost(folder, folder / "student"),
-        lost(folder, out / "model"),
-    )
+    itself, before, after = (lost(folder, path) for path in (folder / "teacher", folder / "student", out / "model"))
     assert itself["taught"] < before["taught"] and after["loss"] < before["loss"]
     log = (out / "log.jsonl").read_text()
     assert "taught" in json.loads(log.splitlines()[-1])
@@ -102,12 +94,8 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
 def test_fewer_layers_by_the_command(folder: Path) -> None:
     out = run(folder, "layers", "--layers", "2", "--memory-layers", "3")
     config = open_model(GroundedForCausalLM, out / "model").config
-    assert (
-        config.num_hidden_layers,
-        config.cross_attention_layers,
-        config.memory_config.num_hidden_layers,
-        config.memory_cached_layers,
-    ) == (2, [0, 1], 3, 2)
+    assert (config.num_hidden_layers, config.cross_attention_layers) == (2, [0, 1])
+    assert (config.memory_config.num_hidden_layers, config.memory_cached_layers) == (3, 2)
     with pytest.raises(TrainError, match="of another model"):
         run(folder, "layers", "--layers", "1", "--memory-layers", "3")
 

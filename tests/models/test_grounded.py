@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+# isort: skip - after models.network.config, which mends torchvision
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
 from models.network.config import GroundedConfig, tiny
 from models.network.grounded import GroundedForCausalLM, mixture
 from models.network.memory_encoder import Memory
 from models.reader.coordinates import PLACES, Kind
 from models.reader.exact_match import CODES
-
-# isort: skip - after models.network.config, which mends torchvision
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,8 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
     made = model.memory.grid(words, F.pad(grid, (0, PLACES - 2)))[0]
     rows, columns, header = model.memory.grid.rows.weight, model.memory.grid.columns.weight, model.memory.grid.header
     first, second = header(words[0, 1:3].mean(0)), header(words[0, 4])
-    for at, (row, column, above) in {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}.items():
+    expected = {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}
+    for at, (row, column, above) in expected.items():
         torch.testing.assert_close(made[at], rows[row] + columns[column] + above)
     assert not made[0].any() and not made[9].any()
 

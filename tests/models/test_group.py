@@ -22,16 +22,16 @@ def test_heads_that_are_repeated_change_nothing() -> None:
         made.config.num_key_value_heads == 4
         and made.projector.kv.weight.shape[0] == 2 * model.projector.kv.weight.shape[0]
     )
-    small.assert_same(small.said(made), small.said(model))
+    small.assert_same(small.outputs(made), small.outputs(model))
     prompt = torch.tensor([[1, 40, 41]])
     assert torch.equal(made.generate(prompt, max_new_tokens=6), model.generate(prompt, max_new_tokens=6))
 
 
 def test_heads_that_are_alike_may_be_one() -> None:
-    """The mean of what was repeated is what it was; and of the small model's own two heads it is not what either was."""
+    """The mean of repeated heads is each of them; the mean of two different heads is neither."""
     one = grouped_query.group(small.grounded(), 1)
-    small.assert_same(small.said(grouped_query.group(grouped_query.group(one, 4), 1)), small.said(one))
-    assert (small.said(one)[4] - small.said(small.grounded())[4]).abs().max() > 1e-2
+    small.assert_same(small.outputs(grouped_query.group(grouped_query.group(one, 4), 1)), small.outputs(one))
+    assert (small.outputs(one)[4] - small.outputs(small.grounded())[4]).abs().max() > 1e-2
 
 
 def test_heads_are_the_mean_of_their_neighbours() -> None:
@@ -58,7 +58,7 @@ def test_the_command_leaves_a_model_like_any_other(tmp_path: Path, capsys: pytes
     assert (
         sum(part.nbytes for layer in cache.layers for part in (layer.keys, layer.values)) == 3 * told["after"]["cache"]
     )
-    small.assert_same(small.said(model), small.said(grouped_query.group(small.grounded(), 1)))
+    small.assert_same(small.outputs(model), small.outputs(grouped_query.group(small.grounded(), 1)))
 
 
 def test_what_cannot_be_grouped_is_one_line(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ class Knows(LM):
 def data(tmp_path: Path) -> Path:
     free = {**row("Why?", CONTEXT), "unanswerable": False, "answers": [{"text": "It is winter.", "start": -1}]}
     write_jsonl(tmp_path / "qa" / "dev" / "mine.jsonl.gz", [
-        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("user: By what?\tagent: no\tuser: What heats it?", CONTEXT, "a boiler", title=""), row("How deep?", CONTEXT, title=""), {**free, "title": ""},
+        row("How warm?", CONTEXT, "28 degrees", title="Pool"),
+        row("user: By what?\tagent: no\tuser: What heats it?", CONTEXT, "a boiler", title=""),
+        row("How deep?", CONTEXT, title=""), {**free, "title": ""},
     ])  # fmt: skip
     write_jsonl(
         tmp_path / "bigbench" / "bigbench_pick.jsonl.gz",
@@ -58,7 +60,8 @@ def data(tmp_path: Path) -> Path:
 
 def test_every_figure_by_hand(data: Path) -> None:
     model = Knows({
-        "How warm?": "28 degrees", "What heats it?": "gas boiler", **{f"{at} {QUERY}".rstrip(): "one" for at in range(3)}, **{f"{at} {QUERY}": "one" for at in range(3)},
+        "How warm?": "28 degrees", "What heats it?": "gas boiler",
+        **{f"{at} {QUERY}".rstrip(): "one" for at in range(3)}, **{f"{at} {QUERY}": "one" for at in range(3)},
         "Input 0": ")]", "Input 1": "]", "Input 2": "yes.",
     })  # fmt: skip
     made = evaluate(model, files(data, ["mine", "pick", "close"]))

@@ -1,4 +1,4 @@
-"""States on disk: there again for another process, gone with their index, and no fault of the disk is one of the reader."""
+"""The state cache on disk: shared by processes, removed with its index, and a disk fault is no fault of the reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-ups: where the answer stands, what unanswerable means, that no place in a table is favoured, and which tables are read."""
+"""Cell questions: answer offsets, what unanswerable means, even places in a table, and which tables are read."""
 
 from __future__ import annotations
 

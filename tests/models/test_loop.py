@@ -1,4 +1,4 @@
-"""The training loop: it learns, it goes on where it was cut off, and it is the same with the same seed."""
+"""The training loop: it learns, resumes after an interruption, and gives the same weights for the same seed."""
 
 from __future__ import annotations
 

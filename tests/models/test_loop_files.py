@@ -1,4 +1,4 @@
-"""A run's folder: its log, its checkpoint, and what becomes of both when the run is cut off."""
+"""The folder of a run: its log and checkpoint, and what an interruption leaves of both."""
 
 from __future__ import annotations
 

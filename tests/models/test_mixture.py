@@ -187,7 +187,10 @@ def test_the_command_writes_a_model_that_is_the_dense_one(
     dense: GroundedForCausalLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dense.save_pretrained(tmp_path / "dense")
-    asked = ["--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"), "--json"]
+    asked = [
+        "--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"),
+        "--json",
+    ]
     upcycle.main(asked)
     told = json.loads(capsys.readouterr().out)
     made = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "mixed").eval()

@@ -24,10 +24,19 @@ from models.training.training_sets import MIXTURE
 
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [
-    {"id": "1", "question": "How wide is the south gate?", "context": CONTEXT, "answers": [{"text": "1.85 m", "start": 40}]},
-    {"id": "2", "question": "Who paid for the gate?", "context": CONTEXT, "answers": [{"text": "Josiah Pask", "start": 53}]},
+    {
+        "id": "1", "question": "How wide is the south gate?", "context": CONTEXT,
+        "answers": [{"text": "1.85 m", "start": 40}],
+    },
+    {
+        "id": "2", "question": "Who paid for the gate?", "context": CONTEXT,
+        "answers": [{"text": "Josiah Pask", "start": 53}],
+    },
     {"id": "3", "question": "Who painted the gate?", "context": CONTEXT, "answers": [], "unanswerable": True},
-    {"id": "4", "question": "When was the south gate built?", "context": CONTEXT, "answers": [{"text": "1786", "start": 28}]},
+    {
+        "id": "4", "question": "When was the south gate built?", "context": CONTEXT,
+        "answers": [{"text": "1786", "start": 28}],
+    },
 ]
 OTHER = {"text": "The north wall was mended in 1901.", "title": "Walls"}
 
@@ -103,7 +112,10 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     kinds = torch.arange(len(table)) % len(Kind)
     ids = batch.block_ids.clone()
     ids[-1, 3:6] = PATCH
-    loss(model, replace(batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds, cached=torch.zeros_like(batch.cached)))["loss"].backward()
+    loss(model, replace(
+        batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds,
+        cached=torch.zeros_like(batch.cached),
+    ))["loss"].backward()
     without = {
         name
         for name, weight in model.named_parameters()

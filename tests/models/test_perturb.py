@@ -13,9 +13,18 @@ from models.systems.perturbations import FAIRNESS, ROBUSTNESS, edit, perturbed
 from models.systems.word_lists import CONTRACTED, DIALECT, FEMALE, NAMES
 from models.training.question_sets import QaRow, Span
 
-CONTEXT = "The king, Roger II, gave his son Andrew 1,154 ducats; he is not in the list of 1786. His brother paid nothing to Nancy."
-ROW = QaRow("7", "squad2_dev", "How many ducats did the king give to his son in 1786?", CONTEXT, "Roger", (Span("1,154 ducats", 40), Span("his son Andrew", 25)), False, "extractive")
-SPECIAL = [*FEMALE, *DIALECT, *CONTRACTED, *CONTRACTED.values(), *NAMES["male"][0], "Roger", "HE", "How many", "who", "1,154", "ſon", "théthe", "İ", "12th", "Kelvin", ",", ".", "?", "\n"]
+CONTEXT = (
+    "The king, Roger II, gave his son Andrew 1,154 ducats; he is not in the list of 1786. "
+    "His brother paid nothing to Nancy."
+)
+ROW = QaRow(
+    "7", "squad2_dev", "How many ducats did the king give to his son in 1786?", CONTEXT, "Roger",
+    (Span("1,154 ducats", 40), Span("his son Andrew", 25)), False, "extractive",
+)
+SPECIAL = [
+    *FEMALE, *DIALECT, *CONTRACTED, *CONTRACTED.values(), *NAMES["male"][0], "Roger", "HE", "How many", "who", "1,154",
+    "ſon", "théthe", "İ", "12th", "Kelvin", ",", ".", "?", "\n",
+]
 TEXTS = st.lists(st.one_of(st.sampled_from(SPECIAL), st.text(max_size=6)), max_size=14).map(" ".join)
 
 
@@ -86,14 +95,20 @@ def test_by_hand(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("question", "other"),
-    [("Who built it?", "Which person built it?"), ("In which year?", "In what year?"), ("WHO?", "WHICH PERSON?"), ("What did he say when he left?", "Please tell me, What did he say when he left?"),
-     ("What is the name of the river?", "What do they call the river?"), ("", "please tell me, ")],
+    [
+        ("Who built it?", "Which person built it?"), ("In which year?", "In what year?"), ("WHO?", "WHICH PERSON?"),
+        ("What did he say when he left?", "Please tell me, What did he say when he left?"),
+        ("What is the name of the river?", "What do they call the river?"), ("", "please tell me, "),
+    ],
 )  # fmt: skip
 def test_paraphrases(question: str, other: str) -> None:
     assert perturbed(replace(ROW, question=question), "paraphrase").question == other
 
 
-@pytest.mark.parametrize(("question", "other"), [("What's it?", "What is it?"), ("Why did he not? Who is that?", "Why did he not? Who's that?"), ("He isn't who is it", "He is not who is it")])
+@pytest.mark.parametrize(("question", "other"), [
+    ("What's it?", "What is it?"), ("Why did he not? Who is that?", "Why did he not? Who's that?"),
+    ("He isn't who is it", "He is not who is it"),
+])
 def test_contractions_go_one_way(question: str, other: str) -> None:
     assert perturbed(replace(ROW, question=question), "contraction").question == other
 

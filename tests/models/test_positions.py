@@ -1,4 +1,4 @@
-"""Positions beyond training: transformers' own scaling, which reaches our decoder, its cache and the folder that it is saved in."""
+"""RoPE scaling beyond the trained length: transformers' own, in the decoder, its cache and the saved folder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+# isort: skip - after models.network.config, which mends torchvision
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from models.common.errors import WeightsError
 from models.network.config import GroundedConfig, tiny
 from models.network.grounded import GroundedForCausalLM
 from models.systems import rope_scaling
-
-# isort: skip - after models.network.config, which mends torchvision
-from transformers import LlamaConfig, LlamaForCausalLM
 
 TRAINED, FACTOR = 16, 4.0
 

@@ -1,4 +1,4 @@
-"""Preference tuning on a tiny model: grounded answers are chosen, the decoder learns to prefer them, and nothing is half-written."""
+"""Preference tuning on a tiny model: it learns to prefer grounded answers, and nothing is left half-written."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from models.training.objective import loss
 
 def test_where_nothing_goes_nothing_changes() -> None:
     model = small.grounded()
-    small.assert_same(small.said(prune.prune(model, 0.0, 0.0)), small.said(model))
+    small.assert_same(small.outputs(prune.prune(model, 0.0, 0.0)), small.outputs(model))
 
 
 @pytest.mark.parametrize(("heads", "channels"), [(0.5, 0.0), (0.0, 0.5), (0.5, 0.25)])
@@ -37,10 +37,10 @@ def test_units_that_write_nothing_may_go(heads: float, channels: float) -> None:
             weight.copy_(units.joined(parted, axes))
     made = prune.prune(model, heads, channels)
     assert made.num_parameters() < model.num_parameters()
-    small.assert_same(small.said(made), small.said(model))
+    small.assert_same(small.outputs(made), small.outputs(model))
     other = prune.prune(small.grounded(), heads, channels)  # with these units in their place something is lost
     assert all(
-        (one - two).abs().max() > 1e-2 for one, two in zip(small.said(other), small.said(small.grounded()), strict=True)
+        (one - two).abs().max() > 1e-2 for one, two in zip(small.outputs(other), small.outputs(small.grounded()), strict=True)
     )
 
 
@@ -65,7 +65,10 @@ def test_importance_is_how_fast_the_loss_changes(tmp_path: Path, monkeypatch: py
 def test_the_command_leaves_a_model_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small.questions(tmp_path / "data")
     small.reader().save_pretrained(tmp_path / "model")
-    prune.main(["--model", str(tmp_path / "model"), "--heads", "0.5", "--channels", "0.3", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out" / "it"), "--json"])
+    prune.main([
+        "--model", str(tmp_path / "model"), "--heads", "0.5", "--channels", "0.3", "--data", str(tmp_path / "data"),
+        "--out", str(tmp_path / "out" / "it"), "--json",
+    ])
     told = json.loads(capsys.readouterr().out)
     assert told["left"] < told["weights"] and (told["memory_heads"], told["queries"]) == (2, 2)
     # of 48, 48 and 8, at most 0.3 gone
@@ -75,7 +78,7 @@ def test_the_command_leaves_a_model_like_any_other(tmp_path: Path, capsys: pytes
     assert sum(weight.numel() for weight in model.parameters()) == told["left"]
     assert model.memory.bert.encoder.layer[3].attention.self.query.weight.shape == (16, 32)
     again = prune.prune(model, 0.5, 0.0)  # a pruned model can be pruned
-    assert again.config.memory_heads == 1 and len(small.said(again)) == 6
+    assert again.config.memory_heads == 1 and len(small.outputs(again)) == 6
 
 
 def test_what_cannot_be_pruned_is_one_line(tmp_path: Path) -> None:

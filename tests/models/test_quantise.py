@@ -1,4 +1,4 @@
-"""Quantised readers: saved and opened they say the same, trained they say what training saw, and what cannot be done is one line."""
+"""Quantised readers: equal after saving and opening, trained as they are stored, and wrong use is one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from qa_files import row, write_jsonl
+from qa_files import lot_rows, write_jsonl
 
 from models.common.checkpoint import open_model
 from models.common.errors import TrainError, WeightsError
@@ -122,13 +122,18 @@ def test_gradients_pass_the_rounding(method: str) -> None:
 
 def test_a_run_is_gone_on_with_and_gives_what_it_learned(tmp_path: Path) -> None:
     model(open_tokenizer().get_vocab_size(), CLS, SEP).save_pretrained(tmp_path / "plain")
-    rows = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(8)]
+    rows = lot_rows(8)
     prepare_rows(read_qa(write_jsonl(tmp_path / "own.jsonl", rows)), tmp_path / "prepared")
     before = open_model(GroundedForCausalLM, tmp_path / "plain").eval()
     config = replace(RECIPE, batches=3, tokens=300, learning_rate=1e-2)
-    learned = trained(open_model(GroundedForCausalLM, tmp_path / "plain"), "int4", tmp_path / "prepared", config, tmp_path / "qat.run", GROUP).eval()
-    main(["--method", "int4", "--model", str(tmp_path / "plain"), "--group", str(GROUP), "--out", str(tmp_path / "qat"), "--qat", "--data", str(tmp_path / "prepared"),
-          "--batches", "3", "--tokens", "300", "--learning-rate", "1e-2"])  # fmt: skip
+    learned = trained(
+        open_model(GroundedForCausalLM, tmp_path / "plain"), "int4", tmp_path / "prepared", config,
+        tmp_path / "qat.run", GROUP,
+    ).eval()
+    main([
+        "--method", "int4", "--model", str(tmp_path / "plain"), "--group", str(GROUP), "--out", str(tmp_path / "qat"),
+        "--qat", "--data", str(tmp_path / "prepared"), "--batches", "3", "--tokens", "300", "--learning-rate", "1e-2",
+    ])  # fmt: skip
     made = open_model(GroundedForCausalLM, tmp_path / "qat").eval()
     torch.testing.assert_close(said(made)[1].spans, said(learned)[1].spans, atol=1e-4, rtol=1e-4)
     assert (said(made)[1].spans - said(quantised(before, "int4", GROUP))[1].spans).abs().max() > 1e-2
@@ -143,7 +148,9 @@ def test_a_run_is_gone_on_with_and_gives_what_it_learned(tmp_path: Path) -> None
     (["--method", "int8", "--qat"], TrainError, "give --data"),
     (["--method", "int8", "--batches", "3"], TrainError, "nothing is trained without --qat"),
 ])  # fmt: skip
-def test_what_cannot_be_done_is_one_line(plain: Path, tmp_path: Path, more: list[str], kind: type[Exception], says: str) -> None:
+def test_what_cannot_be_done_is_one_line(
+    plain: Path, tmp_path: Path, more: list[str], kind: type[Exception], says: str
+) -> None:
     with pytest.raises(kind, match=says):
         main(["--model", str(plain), "--out", str(tmp_path / "q"), *more])
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The reader over a computation whose answers can be worked out by hand: it votes for one word as start and one as end."""
+"""The extractive reader over logits that can be worked out by hand: one word for the start, one for the end."""
 
 from __future__ import annotations
 
@@ -231,7 +231,10 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     count = len(logits)
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
-    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT, Spent())
+    window = Window(
+        0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT,
+        Spent(),
+    )
     found = best([window], (2 * left, 2 * right))
     spans = {
         (a, b): float(logits[a, 0] + logits[b, 1])

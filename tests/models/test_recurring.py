@@ -1,4 +1,4 @@
-"""Questions made from prose: what every one of them keeps, and what is asked of a text whose recurring spans are known."""
+"""Cloze questions from prose: what all have in common, and which spans are asked for in a text that is known."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ BOOK = {
 }
 PAGE = {"title": "Harbours", "paragraphs": [POOL]}
 
-WORDS = ["Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey", "Ruiz’s", "[MASK]", "–"]
+WORDS = [
+    "Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey",
+    "Ruiz’s", "[MASK]", "–",
+]
 SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(
     lambda words: " ".join(["It", "was", *words]) + "."
 )
@@ -119,7 +122,10 @@ def test_a_span_that_the_title_says_is_not_asked(tmp_path: Path) -> None:
 
 
 def test_a_sentence_that_shares_nothing_with_the_rest_is_not_asked(tmp_path: Path) -> None:
-    alone = "Two tall brothers of Marta Ruiz carved seven wooden spoons. Nobody remembers how Marta Ruiz lost that fine silver painting. "
+    alone = (
+        "Two tall brothers of Marta Ruiz carved seven wooden spoons. "
+        "Nobody remembers how Marta Ruiz lost that fine silver painting. "
+    )
     rest = (
         POOL.replace("Marta Ruiz", "Ana Sol")
         .replace("1921", "1922")
@@ -160,8 +166,11 @@ def test_figures_and_notes_leave_no_litter(tmp_path: Path) -> None:
     assert rows and not any("()" in row.context or "[12]" in row.context or "citation" in row.context for row in rows)
 
 
-BROKEN = ["{", "7", "[]", json.dumps({"title": "x"}), json.dumps({"title": "x", "paragraphs": [7]}), json.dumps({"paragraphs": [POOL]}),
-          json.dumps({"title": "x", "sections": [{"heading": "y"}]}), json.dumps({"title": 7, "paragraphs": []}), "[" * 100_000]  # fmt: skip
+BROKEN = [
+    "{", "7", "[]", json.dumps({"title": "x"}), json.dumps({"title": "x", "paragraphs": [7]}),
+    json.dumps({"paragraphs": [POOL]}), json.dumps({"title": "x", "sections": [{"heading": "y"}]}),
+    json.dumps({"title": 7, "paragraphs": []}), "[" * 100_000,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", BROKEN)

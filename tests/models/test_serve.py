@@ -23,8 +23,11 @@ from models.systems.processes import TENSOR, Layout, together
 from models.systems.tensor_parallel import share_heads
 
 POOL = "The pool is heated to 28 degrees. It is open until nine in the evening."
-LINES = [json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),
-         json.dumps({"question": "How long?", "context": POOL, "title": "Pool"}), json.dumps({"question": 3, "context": POOL})]  # fmt: skip
+LINES = [
+    json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),
+    json.dumps({"question": "How long?", "context": POOL, "title": "Pool"}),
+    json.dumps({"question": 3, "context": POOL}),
+]  # fmt: skip
 
 
 def model(*, normed: bool) -> GroundedForCausalLM:

@@ -100,7 +100,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 
 def parts() -> list[Parts]:
-    """Blocks of several lengths and every kind: the first half of a table has eight columns, and so has the first half of a page."""
+    """Blocks of several lengths and every kind. The first half of a table and of a page has eight columns."""
     rng = np.random.default_rng(0)
     made = []
     for i in range(1, 7):
@@ -308,15 +308,23 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
     assert shipped_weights.describe(folder).calibration == CALIBRATION
 
 
-@pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
+@pytest.mark.parametrize("name", [
+    "memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight",
+    "memory.bert.embeddings.LayerNorm.bias",
+])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
         shipped_weights.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
-def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
+@pytest.mark.parametrize("more", [
+    {"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5},
+    {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}},
+])
+def test_what_the_graphs_do_not_compute_is_refused(
+    trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict
+) -> None:
     with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
         shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
     assert not list(tmp_path.iterdir())
@@ -393,9 +401,15 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader.extractive_reader import Reader\nfrom models.reader.windows import Passage\n"
-        f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
-        "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from models.reader import shipped_weights\n"
+        "from models.reader.extractive_reader import Reader\n"
+        "from models.reader.windows import Passage\n"
+        f"weights = shipped_weights.describe(Path({str(folder)!r}))\n"
+        "reader = Reader(shipped_weights.encoder(weights), shipped_weights.decoder(weights))\n"
+        "reader.read_pairs([('Why?', Passage('The mill stands.'))])\n"
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120

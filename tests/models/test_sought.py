@@ -1,4 +1,4 @@
-"""Pictures to train on: what an example of one holds, and how a batch brings it."""
+"""Picture questions: the examples prepared from them, and their batches."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def test_each_patch_stands_behind_its_own_words(folder: Path) -> None:
     seen = 0
     assert len(batch.patches) == 3 * PATCHES and len(batch.block_ids) == 4
     for ids, mask, grid, kind, context, answerable, evidence, start in zip(
-        batch.block_ids, batch.block_mask, batch.grid, batch.kinds, batch.context_mask, batch.answerable, batch.evidence, batch.start, strict=True
+        batch.block_ids, batch.block_mask, batch.grid, batch.kinds, batch.context_mask, batch.answerable,
+        batch.evidence, batch.start, strict=True,
     ):
         (places,) = (ids == PATCH).nonzero(as_tuple=True)
         if not len(places):
@@ -113,7 +114,7 @@ def test_damage_is_one_line(pictures: Path, tmp_path: Path, harm: str) -> None:
         (tmp_path / QUESTION_FILE).write_bytes(
             (pictures / QUESTION_FILE).read_bytes()[: -30 if harm == "torn" else None]
         )
-    with pytest.raises(DataError, match="run python -m rag.training.make_pictures"):
+    with pytest.raises(DataError, match=r"run python -m rag\.training\.make_pictures"):
         read_picture_questions(tmp_path)
 
 

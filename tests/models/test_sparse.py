@@ -1,4 +1,4 @@
-"""Attention in a window: the same as with a mask of all pairs, dense where the window covers the text, and linear in its length."""
+"""Sliding-window attention: equal to a mask over all pairs, dense where the window covers all, linear in length."""
 
 from __future__ import annotations
 
@@ -52,9 +52,14 @@ def read(model: GroundedForCausalLM, question: torch.Tensor, text: torch.Tensor,
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 25), st.integers(0, 12), st.integers(1, 30), st.integers(0, 6), st.booleans(), st.integers(0, 9), st.booleans(), st.integers(0, 999))
-def test_it_is_attention_under_a_mask_of_all_pairs(t: int, before: int, window: int, first: int, causal: bool, padding: int, left: bool, seed: int) -> None:
-    """Values and gradients, with padding on either side, keys of a cache or of a prefix, and fewer key heads than query heads."""
+@given(
+    st.integers(1, 25), st.integers(0, 12), st.integers(1, 30), st.integers(0, 6), st.booleans(), st.integers(0, 9),
+    st.booleans(), st.integers(0, 999),
+)
+def test_it_is_attention_under_a_mask_of_all_pairs(
+    t: int, before: int, window: int, first: int, causal: bool, padding: int, left: bool, seed: int
+) -> None:
+    """Values and gradients, with padding on either side, cached or prefix keys, and grouped query heads."""
     torch.manual_seed(seed)
     k = before + t
     seen = torch.ones(2, k, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Speculative decoding: whatever is guessed, what is written is what would have been written, in fewer passes where guesses are right."""
+"""Speculative decoding: the text is that of plain decoding, in fewer passes where the guesses are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State-space layers: the hybrid decoder writes the same with a cache and without, alone and in a batch, and learns to copy."""
+"""State-space layers: the hybrid decoder writes the same with and without a cache, alone and in a batch, and learns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from grounded_batch import batch_of
-from qa_files import row, write_jsonl
+from qa_files import lot_rows, write_jsonl
 
 from models.common.errors import TrainError, WeightsError
 from models.network.config import tiny
@@ -126,8 +126,8 @@ def test_beams_carry_their_own_state(model: GroundedForCausalLM, memory: Memory)
     """What beams are worth is what the model says of them without a cache."""
     inputs = first(memory, 1)
     out = model.generate(
-        PROMPT, num_beams=3, num_return_sequences=3, max_new_tokens=5, do_sample=False, eos_token_id=None, pad_token_id=0, length_penalty=0.0,
-        return_dict_in_generate=True, output_scores=True, **inputs,
+        PROMPT, num_beams=3, num_return_sequences=3, max_new_tokens=5, do_sample=False, eos_token_id=None,
+        pad_token_id=0, length_penalty=0.0, return_dict_in_generate=True, output_scores=True, **inputs,
     )  # fmt: skip
     wide = {name: values.expand(3, *values.shape[1:]) for name, values in inputs.items()}
     said = model(out.sequences, **wide).logits[:, 4:-1].log_softmax(-1)
@@ -187,11 +187,14 @@ def test_it_learns_to_copy() -> None:
 
 
 def test_the_preset_trains_what_writes_alone(transformer: GroundedForCausalLM, tmp_path: Path) -> None:
-    rows = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(8)]
+    rows = lot_rows(8)
     prepare_rows(read_qa(write_jsonl(tmp_path / "rows.jsonl", rows)), tmp_path / "data")
     dense = GroundedForCausalLM(tiny(open_tokenizer().get_vocab_size(), CLS, SEP))
     dense.save_pretrained(tmp_path / "dense")
-    asked = ["--preset", "mamba", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--precision", "fp32", "--batches", "1", "--learning-rate", "1e-2"]
+    asked = [
+        "--preset", "mamba", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--precision", "fp32",
+        "--batches", "1", "--learning-rate", "1e-2",
+    ]
     train.main([*asked, "--start", str(tmp_path / "dense")])
     made = GroundedForCausalLM.from_pretrained(tmp_path / "run" / "model")
     before = dense.state_dict()

@@ -1,4 +1,4 @@
-"""python -m models.training.train and models.training.evaluate as they are typed: from question files to a measured model."""
+"""The commands models.training.train and models.training.evaluate: from question files to a measured model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def flags(folder: Path, out: str) -> list[str]:
-    return ["--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1", "--tokens", "200", "--seed", "7", "--precision", "fp32"]
+    return [
+        "--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1",
+        "--tokens", "200", "--seed", "7", "--precision", "fp32",
+    ]
 
 
 def module(*arguments: str) -> subprocess.CompletedProcess:

@@ -1,4 +1,4 @@
-"""Near misses made by script: one thing is changed, it was there, and what it became is not."""
+"""Near misses: one thing of the passage is changed into something that is not in the passage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from models.training.question_sets import QaRow, Span
 from models.training.table_contexts import has_words
 
 CONTEXT = "Josiah Pask built the south gate in 1786 for 40 pounds. It was opened on 3 May by Anne Bell."
-ROW = QaRow("1", "squad2_dev", "Who paid Josiah Pask 40 pounds in May 1786?", CONTEXT, "Mill", (Span("Anne Bell", 82),), False, "extractive")
+ROW = QaRow(
+    "1", "squad2_dev", "Who paid Josiah Pask 40 pounds in May 1786?", CONTEXT, "Mill", (Span("Anne Bell", 82),), False,
+    "extractive",
+)
 POOL = ["Tom Reed", "Anne Bell", "Crane", "Harwich"]  # one of them stands in the passage
 
 

@@ -1,4 +1,4 @@
-"""The command that has the decoder write: what it says of a passage that is copied from its first word on, and what it refuses."""
+"""The command that lets the decoder write: an answer copied from a passage, and what is refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from models.systems import write
 from models.systems.write import Manner
 
 TEXT = "  The Mill was built in 1742 by Chandler."
-WAYS = [[], ["--cache", "static"], ["--cache", "sliding", "--window", "40"], ["--cache", "quantised", "--bits", "4"], ["--speculate", "memory"],
-        ["--speculate", "prompt"], ["--speculate", "assistant"], ["--speculate", "early-exit"], ["--samples", "3", "--temperature", "0.2"]]  # fmt: skip
+WAYS = [
+    [], ["--cache", "static"], ["--cache", "sliding", "--window", "40"], ["--cache", "quantised", "--bits", "4"],
+    ["--speculate", "memory"], ["--speculate", "prompt"], ["--speculate", "assistant"], ["--speculate", "early-exit"],
+    ["--samples", "3", "--temperature", "0.2"],
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,10 @@ def test_one_seed_draws_the_same(model: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "mill.txt").write_text(TEXT)
     said = []
     for seed in (1, 1, 2):
-        write.main(["Who?", str(tmp_path / "mill.txt"), "--model", str(model), "--temperature", "60", "--seed", str(seed), "--json"])
+        write.main([
+            "Who?", str(tmp_path / "mill.txt"), "--model", str(model), "--temperature", "60", "--seed", str(seed),
+            "--json",
+        ])
         told = json.loads(capsys.readouterr().out)
         said.append((told["text"], told["chance"]))
     assert said[0] == said[1] != said[2]
@@ -72,10 +78,12 @@ def test_an_answer_is_no_longer_than_asked_for(model: Path) -> None:
 
 
 @pytest.mark.parametrize(("way", "says"), [
-    ({"samples": 2}, "give --temperature"), ({"samples": 0}, "1 sample"), ({"temperature": -1.0}, "0 or more"), ({"longest": 0}, "1 token"),
-    ({"cache": "static", "speculate": "memory"}, "a static cache cannot"), ({"cache": "sliding", "speculate": "prompt"}, "a sliding cache cannot"),
-    ({"samples": 2, "temperature": 1.0, "speculate": "memory"}, "one answer at a time"), ({"window": 1}, "give 2 or more"),
-    ({"cache": "paged"}, "one of dynamic, static, sliding, quantised, not 'paged'"), ({"bits": 3}, "one of 8, 4, not 3"), ({"speculate": "luck"}, "not 'luck'"),
+    ({"samples": 2}, "give --temperature"), ({"samples": 0}, "1 sample"), ({"temperature": -1.0}, "0 or more"),
+    ({"longest": 0}, "1 token"), ({"cache": "static", "speculate": "memory"}, "a static cache cannot"),
+    ({"cache": "sliding", "speculate": "prompt"}, "a sliding cache cannot"),
+    ({"samples": 2, "temperature": 1.0, "speculate": "memory"}, "one answer at a time"),
+    ({"window": 1}, "give 2 or more"), ({"cache": "paged"}, "one of dynamic, static, sliding, quantised, not 'paged'"),
+    ({"bits": 3}, "one of 8, 4, not 3"), ({"speculate": "luck"}, "not 'luck'"),
 ])  # fmt: skip
 def test_what_does_not_go_together_is_one_clear_line(way: dict, says: str) -> None:
     with pytest.raises(WritingError, match=says):
