@@ -21,7 +21,7 @@ from models.common.metrics import mean
 from models.reader.extractive_reader import Reader
 from models.reader.windows import Passage
 from models.training.evaluate import open_reader
-from models.training.question_sets import ANSWERED_SETS, QaRow, read_qa
+from models.training.question_sets import STANDALONE_SETS, QaRow, read_qa
 
 CHANNELS = ("bm25", "dense", "fused")
 CANDIDATES = 19
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100, help="questions of a set (100)")
     options = parser.parse_args()
     reader, figures, everything = open_reader(options.model), {}, []
-    for name in ANSWERED_SETS:
+    for name in STANDALONE_SETS:
         path = options.negatives / "dev" / f"{name}.jsonl.gz"
         if not path.exists():
             continue

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from bench.pages import judged
 from indexing.build.run import build
 from models.common.metrics import mean
-from models.training.prepare_data import TABLES
 from models.training.table_contexts import read_tables
+from models.training.training_sets import TABLE_SETS
 from rag.pipeline import RagPipeline
 from vision.training.rendered.fact import Rendered
 from vision.training.rendered.pages import Material, random_page
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30, help="tables")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLES]
+    files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLE_SETS]
     given = Material([], read_tables([file for file in files if file.exists()]))
     rng, pages = random.Random(0), []
     while len(pages) < options.count:

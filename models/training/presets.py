@@ -63,13 +63,13 @@ def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Tas
     from models.common.minilm import MiniLM
     from models.network.config import embedded as configuration
     from models.network.grounded import GroundedForCausalLM
-    from models.training.patch_projection import begin_as_words
+    from models.training.patch_projection import initialise_from_words
 
     further = start is not None and model_type(start) == "grounded"
     model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
     if not further:
         model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
-        begin_as_words(model.memory.patches, model.memory.bert.embeddings.word_embeddings.weight, MiniLM().encode_documents)
+        initialise_from_words(model.memory.patches, model.memory.bert.embeddings.word_embeddings.weight, MiniLM().encode_documents)
     elif not model.config.memory_routed:
         model.route()
     # patches are a tenth of what is learned from, and lag behind

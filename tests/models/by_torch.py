@@ -1,4 +1,4 @@
-"""One question with one block, read by the torch model: what int8 is compared with."""
+"""The torch model on one question with one block: the reference that int8 is compared with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from models.reader.sequences import CLS, PATCH, SEP, Parts
 
 @torch.inference_mode()
 def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of an answer's ends at [CLS] and at each token of the block, the two judgements, and what each token went through."""
-    question, block = (torch.tensor([ids]) for ids in ([CLS, *part.question, SEP], [*part.title, SEP, *part.context, SEP, *[PATCH] * (PATCHES if part.picture else 0)]))
+    """Span logits (1 + tokens of the block, 2), both judgements (2,), and the experts that each token went through."""
+    patch_ids = [PATCH] * (PATCHES if part.picture else 0)
+    question = torch.tensor([[CLS, *part.question, SEP]])
+    block = torch.tensor([[*part.title, SEP, *part.context, SEP, *patch_ids]])
     grid = torch.zeros(*block.shape, PLACES, dtype=torch.long)
     context = slice(len(part.title) + 1, len(part.title) + 1 + len(part.context))
     grid[0, context][: len(part.context_grid)] = torch.from_numpy(part.context_grid.astype(np.int64))

@@ -1,4 +1,4 @@
-"""A batch for a tiny grounded model that it can learn to copy from: without a tokenizer or a prepared folder."""
+"""A batch that a tiny grounded model can learn to copy from, without a tokenizer or a prepared folder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ BEGIN, END = 1, 2  # of models.network.config.tiny
 
 
 def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> QuestionBatch:
-    """Questions of one word that stands in their block of eight: the answer is the two words after it. The last block is a table's, the first question is padded."""
+    """Questions of one word of their block of eight; the answer is the next two. The last block is a table."""
     made = torch.Generator().manual_seed(seed)
-    words = torch.stack([torch.randperm(model.config.vocab_size - 3, generator=made)[:8] + 3 for _ in range(size)])  # (N, 8)
+    shuffled = [torch.randperm(model.config.vocab_size - 3, generator=made)[:8] + 3 for _ in range(size)]
+    words = torch.stack(shuffled)  # (N, 8)
     at = torch.randint(0, 6, (size,), generator=made)
-    asked, answers = (words.gather(1, (at[:, None] + torch.arange(first, last))) for first, last in ((0, 1), (1, 3)))  # (N, 1), (N, 2)
+    asked = words.gather(1, at[:, None])  # (N, 1)
+    answers = words.gather(1, at[:, None] + torch.arange(1, 3))  # (N, 2)
     begin, end = torch.full((size, 1), BEGIN), torch.full((size, 1), END)
     question = torch.cat((begin, asked, end), 1)  # (N, 3)
     decoder = torch.cat((question, answers, end, torch.zeros_like(end)), 1)  # (N, 7)
@@ -31,7 +33,8 @@ def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> Questi
     one, owner = torch.ones(size), torch.arange(size)
     codes = torch.randint(0, CODES, (size, 11), generator=made)
     return QuestionBatch(
-        question, torch.ones_like(question), words, torch.ones_like(words), grid, torch.empty(0, WIDTH), kinds, codes, torch.ones_like(words, dtype=torch.bool), at + 2, at + 3, owner, owner,
-        torch.tensor(1), torch.zeros(size, dtype=torch.bool), decoder, decoder_mask, labels, slots, one, one,
+        question, torch.ones_like(question), words, torch.ones_like(words), grid, torch.empty(0, WIDTH), kinds, codes,
+        torch.ones_like(words, dtype=torch.bool), at + 2, at + 3, owner, owner, torch.tensor(1),
+        torch.zeros(size, dtype=torch.bool), decoder, decoder_mask, labels, slots, one, one,
         torch.empty(0, 2, dtype=torch.long),
     )

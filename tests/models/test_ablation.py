@@ -1,4 +1,4 @@
-"""The decoder in int8: what the grounded model says of an answer, with all of its memory and without the cited block."""
+"""The int8 decoder: log-probabilities of an answer with all of its memory, and without the cited block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ ANSWERS = [[5001, 5002], [5002], [5003, 5004, 5005], []]
 def model() -> GroundedForCausalLM:
     torch.manual_seed(0)
     config = embedded()
-    config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers = 2, [0, 1], 1, 1
+    config.num_hidden_layers, config.cross_attention_layers = 2, [0, 1]
+    config.memory_config.num_hidden_layers = config.memory_cached_layers = 1
     model = GroundedForCausalLM(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -37,14 +38,24 @@ def int8(model: GroundedForCausalLM) -> Decoder:
     import onnxruntime
 
     state = {name: values.numpy() for name, values in model.state_dict().items()}
-    graph = decoder({name: values for name, values in state.items() if name.startswith(("model.", "projector.", "copy."))}, state["model.embed_tokens.weight"])
+    graph = decoder(
+        {name: values for name, values in state.items() if name.startswith(("model.", "projector.", "copy."))},
+        state["model.embed_tokens.weight"],
+    )
     return Decoder(onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"]))
 
 
 def blocks() -> list[Block]:
     rng = np.random.default_rng(0)
-    ids = [np.array([7001, 5001, 5002, 6000, SEP]), np.array([7002, 5003, 5004, 5005, 5001, 6001, SEP]), np.array([7003, 6002, SEP])]
-    return [Block(passage, tokens, rng.normal(0, 0.6, (len(tokens), 384)).astype(np.float16)) for passage, tokens in zip((0, 1, 1), ids, strict=True)]
+    ids = [
+        np.array([7001, 5001, 5002, 6000, SEP]),
+        np.array([7002, 5003, 5004, 5005, 5001, 6001, SEP]),
+        np.array([7003, 6002, SEP]),
+    ]
+    return [
+        Block(passage, tokens, rng.normal(0, 0.6, (len(tokens), 384)).astype(np.float16))
+        for passage, tokens in zip((0, 1, 1), ids, strict=True)
+    ]
 
 
 @torch.inference_mode()
@@ -54,8 +65,10 @@ def by_torch(model: GroundedForCausalLM, answer: list[int], memory: list[Block])
         ids = torch.from_numpy(block.ids)[None]
         parts.append(model.remember(torch.from_numpy(block.states)[None].float(), ids, torch.ones_like(ids)))
     joined = {
-        "memory_kv": torch.cat([part.memory_kv for part in parts], 4), "memory_keys": torch.cat([part.memory_keys for part in parts], 1),
-        "memory_ids": torch.cat([part.memory_ids for part in parts], 1), "memory_mask": torch.cat([part.memory_mask for part in parts], 1),
+        "memory_kv": torch.cat([part.memory_kv for part in parts], 4),
+        "memory_keys": torch.cat([part.memory_keys for part in parts], 1),
+        "memory_ids": torch.cat([part.memory_ids for part in parts], 1),
+        "memory_mask": torch.cat([part.memory_mask for part in parts], 1),
     }
     prompt = [CLS, *QUESTION, SEP]
     logits = model(torch.tensor([[*prompt, *answer]]), **joined).logits[0, len(prompt) - 1 :]

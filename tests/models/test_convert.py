@@ -35,9 +35,17 @@ def test_a_decoder_says_what_it_said(tmp_path: Path, family: str) -> None:
     assert len(list((tmp_path / "source").glob("*.safetensors"))) > 1
     model = convert.convert(tmp_path / "source").eval()
     torch.testing.assert_close(model(IDS).logits, source(IDS).logits, atol=1e-4, rtol=1e-4)
-    memory = Memory(torch.randn(2, len(model.config.cross_attention_layers), 2, 2, 5, model.config.head_dim), torch.randn(2, 5, 128), IDS[:, :5], torch.ones(2, 5, dtype=torch.bool))
+    memory = Memory(
+        torch.randn(2, len(model.config.cross_attention_layers), 2, 2, 5, model.config.head_dim),
+        torch.randn(2, 5, 128),
+        IDS[:, :5],
+        torch.ones(2, 5, dtype=torch.bool),
+    )
     model.copy.sentinel.bias.fill_(1e4)  # nothing is copied
-    torch.testing.assert_close(model(IDS, **memory.inputs()).logits, source(IDS).logits.log_softmax(-1), atol=1e-4, rtol=1e-4)  # its gates are shut
+    # its gates are shut
+    torch.testing.assert_close(
+        model(IDS, **memory.inputs()).logits, source(IDS).logits.log_softmax(-1), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -45,9 +53,14 @@ def test_a_decoder_says_what_it_said(tmp_path: Path, family: str) -> None:
 def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
     source = randomised(lambda: MllamaForCausalLM(CROSSED))
     if whole:
-        eye = MllamaVisionConfig(hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16, vision_output_dim=32,
-                                 image_size=16, patch_size=8, intermediate_layers_indices=[1], supported_aspect_ratios=[[1, 1]], max_num_tiles=1)  # fmt: skip
-        seeing = MllamaForConditionalGeneration(MllamaConfig(vision_config=eye.to_dict(), text_config=CROSSED.to_dict()))
+        eye = MllamaVisionConfig(
+            hidden_size=16, num_hidden_layers=2, num_global_layers=1, attention_heads=2, intermediate_size=16,
+            vision_output_dim=32, image_size=16, patch_size=8, intermediate_layers_indices=[1],
+            supported_aspect_ratios=[[1, 1]], max_num_tiles=1,
+        )  # fmt: skip
+        seeing = MllamaForConditionalGeneration(
+            MllamaConfig(vision_config=eye.to_dict(), text_config=CROSSED.to_dict())
+        )
         seeing.model.language_model.load_state_dict(source.model.state_dict())
         seeing.lm_head.load_state_dict(source.lm_head.state_dict())
         seeing.save_pretrained(tmp_path / "source")
@@ -61,12 +74,17 @@ def test_mllama_reads_what_it_read(tmp_path: Path, whole: bool) -> None:
     assert (theirs - source(IDS).logits.log_softmax(-1)).abs().max() > 1e-2
 
 
-def test_the_command_writes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     randomised(FAMILIES["qwen2"]).save_pretrained(tmp_path / "source")
-    monkeypatch.setattr("sys.argv", ["convert", str(tmp_path / "source"), str(tmp_path / "out" / "it"), "--json", "--shard", "40KB"])
+    monkeypatch.setattr(
+        "sys.argv", ["convert", str(tmp_path / "source"), str(tmp_path / "out" / "it"), "--json", "--shard", "40KB"]
+    )
     convert.main()
     assert json.loads(capsys.readouterr().out)["layers"] == 3
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"] and len(list((tmp_path / "out" / "it").glob("*.safetensors"))) > 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"]
+    assert len(list((tmp_path / "out" / "it").glob("*.safetensors"))) > 1
     model = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "it")
     with torch.no_grad():
         torch.testing.assert_close(model(IDS).logits, convert.convert(tmp_path / "source")(IDS).logits)

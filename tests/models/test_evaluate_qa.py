@@ -44,14 +44,16 @@ class Knows:
 def rows(tmp_path: Path) -> list[QaRow]:
     free = {**row("Why?", CONTEXT), "unanswerable": False, "answers": [{"text": "It is winter.", "start": -1}]}
     return read_qa(write_jsonl(tmp_path / "set.jsonl", [
-        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("By what?", CONTEXT, "a boiler"), row("Who pays?", CONTEXT, "Children"),
-        row("How deep?", CONTEXT), row("How old?", CONTEXT), free,
+        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("By what?", CONTEXT, "a boiler"),
+        row("Who pays?", CONTEXT, "Children"), row("How deep?", CONTEXT), row("How old?", CONTEXT), free,
     ]))  # fmt: skip
 
 
 def test_every_figure_by_hand(rows: list[QaRow]) -> None:
-    reader = Knows({"How warm?": ("28 degrees", 3.0), "By what?": ("heated to 28 degrees by a boiler", 1.0), "Who pays?": ("nothing", -1.0),
-                    "How deep?": ("pool", 2.0), "How old?": ("pool", -3.0)})  # fmt: skip
+    reader = Knows({
+        "How warm?": ("28 degrees", 3.0), "By what?": ("heated to 28 degrees by a boiler", 1.0),
+        "Who pays?": ("nothing", -1.0), "How deep?": ("pool", 2.0), "How old?": ("pool", -3.0),
+    })  # fmt: skip
     report = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
     f1 = 2 * (1 / 6) / (1 / 6 + 1)  # "boiler" of six words without the article, all of the answer
     assert reader.titles[0] == "Pool" and len(reader.titles) == 5  # free text is left out
@@ -68,7 +70,9 @@ def test_every_figure_by_hand(rows: list[QaRow]) -> None:
 
 
 def test_the_threshold_is_the_least_confidence(rows: list[QaRow]) -> None:
-    reader = Knows({question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")})
+    reader = Knows(
+        {question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")}
+    )
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.5).abstention.recall.value == 0.0
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.51).abstention.recall.value == 1.0
 

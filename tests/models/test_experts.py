@@ -29,7 +29,10 @@ def live(memory: MemoryEncoder, ids: torch.Tensor, kinds: list[Kind]) -> Live:
     mask, question = torch.ones_like(ids), torch.full((len(ids), 3), 5)
     lower = memory.lower(ids, mask, torch.zeros(*ids.shape, PLACES, dtype=torch.long))
     asked = memory.lower(question, torch.ones_like(question))
-    return memory.live(asked, torch.ones_like(question), lower, mask, torch.zeros(len(ids), 3 + ids.shape[1], dtype=torch.long), torch.tensor(kinds))
+    return memory.live(
+        asked, torch.ones_like(question), lower, mask, torch.zeros(len(ids), 3 + ids.shape[1], dtype=torch.long),
+        torch.tensor(kinds),
+    )
 
 
 def test_experts_begin_by_adding_nothing_and_text_has_none() -> None:

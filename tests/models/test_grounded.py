@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+# isort: skip - after models.network.config, which mends torchvision
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
 from models.network.config import GroundedConfig, tiny
 from models.network.grounded import GroundedForCausalLM, mixture
 from models.network.memory_encoder import Memory
 from models.reader.coordinates import PLACES, Kind
 from models.reader.exact_match import CODES
-
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM  # isort: skip - after models.network.config, which mends torchvision
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,20 @@ def blocks(model: GroundedForCausalLM, count: int = 3, length: int = 9, seed: in
         seen = model.memory.lower(question, torch.ones_like(question))
         lower = model.memory.lower(ids, mask, torch.zeros(*ids.shape, PLACES, dtype=torch.long))
         codes = torch.randint(0, CODES, (count, 5 + length))
-        return model.remember(model.memory.live(seen, torch.ones_like(question), lower, mask, codes, torch.arange(count) % len(Kind)).states, ids, mask)
+        return model.remember(
+            model.memory.live(
+                seen, torch.ones_like(question), lower, mask, codes, torch.arange(count) % len(Kind)
+            ).states,
+            ids,
+            mask,
+        )
 
 
 def one(memory: Memory, order: list[int]) -> Memory:
     """The blocks of `order` as the memory of one question."""
-    picked = Memory(*(getattr(memory, name)[order] for name in ("memory_kv", "memory_keys", "memory_ids", "memory_mask")))
+    picked = Memory(
+        *(getattr(memory, name)[order] for name in ("memory_kv", "memory_keys", "memory_ids", "memory_mask"))
+    )
     return picked.gather(torch.arange(len(order)), 1, len(order))
 
 
@@ -58,7 +67,9 @@ PROMPT = torch.tensor([[1, 40, 41, 42, 2]])
 @torch.no_grad()
 def test_without_memory_it_is_llama(model: GroundedForCausalLM) -> None:
     names = set(LlamaConfig.__dataclass_fields__)
-    llama = LlamaForCausalLM(LlamaConfig(**{name: value for name, value in model.config.to_dict().items() if name in names}))
+    llama = LlamaForCausalLM(
+        LlamaConfig(**{name: value for name, value in model.config.to_dict().items() if name in names})
+    )
     state = {name: value for name, value in model.state_dict().items() if name in llama.state_dict()}
     llama.load_state_dict(state)
     torch.testing.assert_close(model(PROMPT).logits, llama.eval()(PROMPT).logits, atol=1e-5, rtol=1e-5)
@@ -68,11 +79,15 @@ def test_without_memory_it_is_llama(model: GroundedForCausalLM) -> None:
 def test_closed_gates_leave_the_decoder_as_it_was(model: GroundedForCausalLM) -> None:
     closed = GroundedForCausalLM(tiny()).eval()
     state = model.state_dict()
-    closed.load_state_dict({name: torch.zeros_like(value) if name.endswith("_gate") else value for name, value in state.items()})
+    closed.load_state_dict(
+        {name: torch.zeros_like(value) if name.endswith("_gate") else value for name, value in state.items()}
+    )
     memory = one(blocks(model), [0, 1])
     scores = torch.zeros(memory.memory_mask.shape)
     alone = closed.model(PROMPT).last_hidden_state
-    torch.testing.assert_close(closed.model(PROMPT, memory_kv=memory.memory_kv, memory_scores=scores).last_hidden_state, alone)
+    torch.testing.assert_close(
+        closed.model(PROMPT, memory_kv=memory.memory_kv, memory_scores=scores).last_hidden_state, alone
+    )
     opened = model.model(PROMPT, memory_kv=memory.memory_kv, memory_scores=scores).last_hidden_state
     assert (opened - alone).abs().max() > 0.01
 
@@ -133,7 +148,10 @@ def test_cached_decoding_is_uncached_decoding(model: GroundedForCausalLM) -> Non
     ids = torch.tensor([[1, 40, 41, 42, 2, 50, 51]])
     whole = model(ids, **inputs).logits
     start = model(ids[:, :4], use_cache=True, **inputs)
-    rest = [model(ids[:, at : at + 1], past_key_values=start.past_key_values, use_cache=True, **inputs).logits for at in range(4, 7)]
+    rest = [
+        model(ids[:, at : at + 1], past_key_values=start.past_key_values, use_cache=True, **inputs).logits
+        for at in range(4, 7)
+    ]
     torch.testing.assert_close(torch.cat([start.logits, *rest], 1), whole, atol=1e-5, rtol=1e-5)
 
 
@@ -158,7 +176,10 @@ def test_a_padded_batch_writes_what_its_members_write_alone(model: GroundedForCa
     memory = blocks(model, 2)
     prompts = [[1, 40, 41, 42, 2], [1, 60, 2]]
     options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-    alone = [model.generate(torch.tensor([prompt]), **options, **one(memory, [at]).inputs())[0, len(prompt) :].tolist() for at, prompt in enumerate(prompts)]
+    alone = [
+        model.generate(torch.tensor([prompt]), **options, **one(memory, [at]).inputs())[0, len(prompt) :].tolist()
+        for at, prompt in enumerate(prompts)
+    ]
     ids = torch.tensor([prompts[0], [0, 0, *prompts[1]]])
     wide = memory.gather(torch.tensor([0, 1]), 2, 1)
     together = model.generate(ids, attention_mask=(ids != 0).long(), **options, **wide.inputs())[:, 5:].tolist()
@@ -174,7 +195,8 @@ def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, tmp_path: P
     inputs = one(blocks(model), [0, 1]).inputs()
     ours, theirs = model.state_dict(), loaded.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-    torch.testing.assert_close(loaded(PROMPT, **inputs).logits, model(PROMPT, **inputs).logits)  # where weights lie in memory changes the last digits
+    # where weights lie in memory changes the last digits
+    torch.testing.assert_close(loaded(PROMPT, **inputs).logits, model(PROMPT, **inputs).logits)
     embeddings = loaded.memory.bert.embeddings.word_embeddings.weight
     assert embeddings is loaded.model.embed_tokens.weight is loaded.lm_head.weight
 
@@ -189,7 +211,8 @@ def test_lower_layers_see_no_question_and_upper_ones_do(model: GroundedForCausal
     model.memory.matches.weight[0] = 0  # as a new model has it
     live = [model.memory.live(question, seen, lower, mask, codes, kinds) for question in asked]
     assert (live[0].states - live[1].states).abs().max() > 0.01
-    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask, codes, kinds).states  # a question that is masked
+    # a question that is masked
+    blind = model.memory.live(asked[0], torch.zeros_like(seen), lower, mask, codes, kinds).states
     torch.testing.assert_close(blind, model.memory.cached(lower, mask, kinds), atol=1e-5, rtol=1e-5)
 
 
@@ -203,7 +226,8 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
     made = model.memory.grid(words, F.pad(grid, (0, PLACES - 2)))[0]
     rows, columns, header = model.memory.grid.rows.weight, model.memory.grid.columns.weight, model.memory.grid.header
     first, second = header(words[0, 1:3].mean(0)), header(words[0, 4])
-    for at, (row, column, above) in {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}.items():
+    expected = {5: (2, 1, first), 7: (2, 2, second), 8: (3, 2, second), 6: (2, 0, 0), 1: (1, 1, 0), 4: (1, 2, 0)}
+    for at, (row, column, above) in expected.items():
         torch.testing.assert_close(made[at], rows[row] + columns[column] + above)
     assert not made[0].any() and not made[9].any()
 
@@ -211,7 +235,13 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
 @pytest.mark.parametrize("name", ["grounded", "memory", "cross_attention"])
 def test_each_module_can_be_the_first_that_is_imported(name: str) -> None:
     """A CPU build of torch beside the package index's torchvision breaks transformers, unless it is mended before."""
-    done = subprocess.run([sys.executable, "-c", f"import models.{name}"], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import models.{name}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -16,7 +16,9 @@ TOKENIZER = open_tokenizer()
 
 def coded(question: str, text: str) -> tuple[dict[str, int], list[tuple[str, int]]]:
     asked, block = (TOKENIZER.encode(one, add_special_tokens=False) for one in (question, text))
-    first, second = codes(np.array(asked.ids), np.array(block.ids), coordinates(base_encoder.encodable(text), block.offsets))
+    first, second = codes(
+        np.array(asked.ids), np.array(block.ids), coordinates(base_encoder.encodable(text), block.offsets)
+    )
     return dict(zip(asked.tokens, first.tolist(), strict=True)), list(zip(block.tokens, second.tolist(), strict=True))
 
 
@@ -35,7 +37,10 @@ def test_the_row_that_holds_the_most() -> None:
     assert [code for _, code in wheat] == [0] * 5
 
 
-@given(st.lists(st.integers(0, 30521), max_size=20), st.lists(st.tuples(st.integers(0, 30521), st.integers(0, 5)), max_size=40))
+@given(
+    st.lists(st.integers(0, 30521), max_size=20),
+    st.lists(st.tuples(st.integers(0, 30521), st.integers(0, 5)), max_size=40),
+)
 def test_of_any_tokens(question: list[int], block: list[tuple[int, int]]) -> None:
     ids, rows = np.array([token for token, _ in block], np.int64), np.array([row for _, row in block], np.int64)
     first, second = codes(np.array(question, np.int64), ids, np.stack([rows, rows], 1).reshape(-1, 2))

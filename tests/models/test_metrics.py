@@ -17,7 +17,8 @@ from models.common.metrics import (
     squad,
 )
 
-pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:Mean of empty slice")  # what is undefined is not computed
+# what is undefined is not computed
+pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:Mean of empty slice")
 
 UNDEFINED = (None, None, None)
 

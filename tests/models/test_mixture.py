@@ -183,9 +183,14 @@ def test_the_counted_operations_of_a_backward_pass_are_twice_those_of_a_forward_
     assert backward.get_total_flops() == 2 * forward.get_total_flops()
 
 
-def test_the_command_writes_a_model_that_is_the_dense_one(dense: GroundedForCausalLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_a_model_that_is_the_dense_one(
+    dense: GroundedForCausalLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dense.save_pretrained(tmp_path / "dense")
-    asked = ["--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"), "--json"]
+    asked = [
+        "--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"),
+        "--json",
+    ]
     upcycle.main(asked)
     told = json.loads(capsys.readouterr().out)
     made = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "mixed").eval()
@@ -197,13 +202,21 @@ def test_the_command_writes_a_model_that_is_the_dense_one(dense: GroundedForCaus
         torch.testing.assert_close(made(PROMPT).logits, dense(PROMPT).logits, atol=1e-5, rtol=1e-5)
     with pytest.raises(WeightsError, match="is there already"):
         upcycle.main(asked)
-    asked[asked.index("--model") + 1], asked[asked.index("--out") + 1] = str(tmp_path / "out" / "mixed"), str(tmp_path / "again")
+    asked[asked.index("--model") + 1], asked[asked.index("--out") + 1] = (
+        str(tmp_path / "out" / "mixed"),
+        str(tmp_path / "again"),
+    )
     with pytest.raises(WeightsError, match="has experts already"):
         upcycle.main(asked)
 
 
-@pytest.mark.parametrize(("experts", "active", "null", "says"), [(2, 3, 0, "3 of 2 experts"), (4, 0, 0, "0 of 4 experts"), (4, 2, -1, "-1 null"), (4, 1, 2, "--active 2 or more")])
-def test_what_cannot_be_upcycled_is_one_line(dense: GroundedForCausalLM, experts: int, active: int, null: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("experts", "active", "null", "says"),
+    [(2, 3, 0, "3 of 2 experts"), (4, 0, 0, "0 of 4 experts"), (4, 2, -1, "-1 null"), (4, 1, 2, "--active 2 or more")],
+)
+def test_what_cannot_be_upcycled_is_one_line(
+    dense: GroundedForCausalLM, experts: int, active: int, null: int, says: str
+) -> None:
     with pytest.raises(WeightsError, match=says):
         upcycle.upcycled(dense, experts, active, null)
 

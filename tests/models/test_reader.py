@@ -1,4 +1,4 @@
-"""The reader over a computation whose answers can be worked out by hand: it votes for one word as start and one as end."""
+"""The extractive reader over logits that can be worked out by hand: one word for the start, one for the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ FILLER = "The mill grinds barley, oats and rye for the farms. "
 
 
 class Votes:
-    """Compute: `start` gets 6 as the start, `end` 5 as the end, in every row; all else 0, and [CLS] 1 of each. Judges by length."""
+    """Compute: `start` gets 6 as the start, `end` 5 as the end, in every row; all else 0, and [CLS] 1 of each.
+
+    Judges by length.
+    """
 
     def __init__(self, start: str, end: str) -> None:
         [self.start], [self.end] = tokens(start), tokens(end)
@@ -58,7 +61,11 @@ def test_the_best_spans_are_those_of_brute_force(logits: np.ndarray, data: st.Da
     for count in (1, 5):
         found = best_spans(logits, left, right, count)
         assert len({(first, last) for _, first, last in found} & set(allowed)) == len(found) == min(count, len(allowed))
-        assert [score for score, *_ in found] == [logits[first, 0] + logits[last, 1] for _, first, last in found] == scores[: len(found)]
+        assert (
+            [score for score, *_ in found]
+            == [logits[first, 0] + logits[last, 1] for _, first, last in found]
+            == scores[: len(found)]
+        )
 
 
 @given(st.integers(0, 6 * WINDOW))
@@ -76,7 +83,9 @@ def test_an_answer_in_the_third_window() -> None:
     [found] = find(votes, "What fought?", [Passage(text, "Zebra lion")])  # neither title nor question is searched
     assert text_of(text, found) == "Zebra fought the old lion"
     assert found.span == 6 + 5 - 2
-    windows = [first for first in starts(len(tokens(text))) if tokens("zebra")[0] in tokens(text)[first : first + WINDOW]]
+    windows = [
+        first for first in starts(len(tokens(text))) if tokens("zebra")[0] in tokens(text)[first : first + WINDOW]
+    ]
     assert windows[0] == 2 * STRIDE and len(votes.rows) == len(starts(len(tokens(text))))
 
 
@@ -93,7 +102,9 @@ def test_an_answer_is_not_longer_than_it_may_be() -> None:
     assert text_of(text, find(Votes("zebra", "lion"), "x", [Passage(text)])[0]) == text
     longer = "zebra " + "and " * (LONGEST - 1) + "lion"
     found = find(Votes("zebra", "lion"), "x", [Passage(longer)])[0]
-    assert found.span == 6 + 0 - 2 and text_of(longer, found).startswith("zebra") and "lion" not in text_of(longer, found)
+    assert (
+        found.span == 6 + 0 - 2 and text_of(longer, found).startswith("zebra") and "lion" not in text_of(longer, found)
+    )
     backwards = find(Votes("lion", "zebra"), "x", [Passage("zebra and lion")])[0]
     assert text_of("zebra and lion", backwards) == "lion"
 
@@ -101,7 +112,10 @@ def test_an_answer_is_not_longer_than_it_may_be() -> None:
 def test_nothing_to_read() -> None:
     votes = Votes("zebra", "lion")
     assert find(votes, "Why?", []) == [] == Reader(votes).study("Why?", [], [])[0]
-    assert find(votes, "Why?", [Passage(""), Passage(" \n"), Passage("\u200b\x00\ufeff"), Passage("", "zebra")]) == [NOTHING] * 4
+    assert (
+        find(votes, "Why?", [Passage(""), Passage(" \n"), Passage("\u200b\x00\ufeff"), Passage("", "zebra")])
+        == [NOTHING] * 4
+    )
     found = find(votes, "", [Passage(""), Passage("a zebra")])
     assert found[0] == NOTHING and text_of("a zebra", found[1]) == "zebra"
 
@@ -112,7 +126,9 @@ def test_each_unit_has_its_own_answer() -> None:
     units = [(0, 12), (14, 29), (30, 31), (32, 50), (50, 50)]
     assert [text[a:b] for a, b in units] == ["A zebra ran.", "The lion slept.", "\u200b", "A zebra met a lion", ""]
     votes = Votes("zebra", "lion")
-    found, none, two = Reader(votes).study("x", [Passage(text), Passage(""), Passage("lion zebra")], [units, [(0, 0)], [(0, 4), (5, 10)]])[0]
+    found, none, two = Reader(votes).study(
+        "x", [Passage(text), Passage(""), Passage("lion zebra")], [units, [(0, 0)], [(0, 4), (5, 10)]]
+    )[0]
     assert [text_of(text, one) for one in found[:2]] == ["zebra", "The lion"] and found[2] == found[4] == NOTHING
     assert text_of(text, found[3]) == "zebra met a lion"
     assert [one.span for one in found if one != NOTHING] == [4, 3, 9]
@@ -171,7 +187,11 @@ def test_a_long_question_and_title_are_cut() -> None:
 
 def test_a_long_table_is_read_under_its_header() -> None:
     """Its later windows begin with the header's cells, each in its own column."""
-    text = "Prices\nanimal | cost\n" + "\n".join(f"horse {i} | {i} pounds" for i in range(100)) + "\nzebra | 7 pounds\nThe end."
+    text = (
+        "Prices\nanimal | cost\n"
+        + "\n".join(f"horse {i} | {i} pounds" for i in range(100))
+        + "\nzebra | 7 pounds\nThe end."
+    )
     votes = Votes("zebra", "zebra")
     [found] = find(votes, "x", [Passage(text, "Fair")])
     assert text_of(text, found) == "zebra" and len(votes.rows) >= 3
@@ -179,7 +199,11 @@ def test_a_long_table_is_read_under_its_header() -> None:
     for row, grid in zip(votes.rows, votes.grids, strict=True):
         first = row.index(102) + 1  # of the title
         if tokens("prices")[0] not in row:
-            assert row[first : first + 3] == header and [place[:2] for place in grid[first : first + 3]] == [[1, 1], [1, 0], [1, 2]]
+            assert row[first : first + 3] == header and [place[:2] for place in grid[first : first + 3]] == [
+                [1, 1],
+                [1, 0],
+                [1, 2],
+            ]
         assert row[row.index(102, first) - 1] == tokens("fair")[0] and len(row) <= 4 + 1 + TITLE + WINDOW
     [row] = [at for at, row in enumerate(votes.rows) if votes.start in row and tokens("end")[0] in row]
     grid = votes.grids[row]
@@ -207,9 +231,16 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     count = len(logits)
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
-    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT, Spent())
+    window = Window(
+        0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT,
+        Spent(),
+    )
     found = best([window], (2 * left, 2 * right))
-    spans = {(a, b): float(logits[a, 0] + logits[b, 1]) for a in range(left, right) for b in range(a, min(right, a + LONGEST))}
+    spans = {
+        (a, b): float(logits[a, 0] + logits[b, 1])
+        for a in range(left, right)
+        for b in range(a, min(right, a + LONGEST))
+    }
     first, last = found.start // 2, found.end // 2
     assert found.span == pytest.approx(max(spans.values()), abs=1e-4)
     beside = [score for (a, b), score in spans.items() if b < first or a > last]

@@ -35,8 +35,11 @@ ROOT = Path(__file__).parents[2]
 CALIBRATION = {"threshold": 0.5}
 CACHED = 2
 PASSAGES = [
-    Passage("The wheel turns at six revolutions a minute.", "Mill"), Passage("x"), Passage("水車は海にある。"),
-    Passage("12 | 4.5 | 0.3\n13 | 4.6 | 0.2", "Tides"), Passage("The pond holds nine thousand cubic metres of sea water. " * 40),
+    Passage("The wheel turns at six revolutions a minute.", "Mill"),
+    Passage("x"),
+    Passage("水車は海にある。"),
+    Passage("12 | 4.5 | 0.3\n13 | 4.6 | 0.2", "Tides"),
+    Passage("The pond holds nine thousand cubic metres of sea water. " * 40),
 ]
 
 
@@ -58,7 +61,8 @@ def trained() -> GroundedForCausalLM:
             experts.up.normal_(0, 0.2)
         for router, bias in zip(model.memory.routers, (0.5, 9.0, -9.0, 9.0), strict=True):
             router.bias.fill_(bias)
-        model.memory.routers[0].weight.normal_(0, 1)  # mixed in one layer alone: int8 moves tokens over the edge, the more the later
+        # mixed in one layer alone: int8 moves tokens over the edge, the more the later
+        model.memory.routers[0].weight.normal_(0, 1)
         model.memory.patches.weight.normal_(0, 0.1)
     return model
 
@@ -69,7 +73,9 @@ def state(trained: GroundedForCausalLM) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def folder(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
     shipped_weights.save(state, trained.config.to_dict(), made, CALIBRATION)
     return made
@@ -94,7 +100,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 
 def parts() -> list[Parts]:
-    """Blocks of several lengths and every kind: the first half of a table has eight columns, and so has the first half of a page."""
+    """Blocks of several lengths and every kind. The first half of a table and of a page has eight columns."""
     rng = np.random.default_rng(0)
     made = []
     for i in range(1, 7):
@@ -104,13 +110,19 @@ def parts() -> list[Parts]:
         if i % 3 == 2:
             grid[:, 2:] = rng.integers(1, SIDES, (30 * i, 4))
         context = rng.integers(2000, 20000, 30 * i)
-        question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])  # three words of it stand in the context
+        # three words of it stand in the context
+        question = np.concatenate([rng.integers(2000, 20000, 5), rng.choice(context, 3)])
         made.append(Parts(question, rng.integers(2000, 20000, i), context, context_grid=grid))
     picture = Picture(rng.normal(0, 0.06, (PATCHES, WIDTH)).astype(np.float16))
-    return [*made, Parts(rng.integers(2000, 20000, 6), [], context[:20], picture=picture), Parts(rng.integers(2000, 20000, 6), [], [], picture=picture)]
+    return [
+        *made,
+        Parts(rng.integers(2000, 20000, 6), [], context[:20], picture=picture),
+        Parts(rng.integers(2000, 20000, 6), [], [], picture=picture),
+    ]
 
 
-@pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.9, 0.25)])  # int8 moves a few tokens over the edge, of few in a short block
+# int8 moves a few tokens over the edge, of few in a short block
+@pytest.mark.parametrize(("routed", "alike", "apart"), [(False, 0.98, 0.15), (True, 0.9, 0.25)])
 def test_int8_stays_close_to_torch(
     trained: GroundedForCausalLM, encoder: Encoder, tmp_path: Path, routed: bool, alike: float, apart: float
 ) -> None:
@@ -120,7 +132,12 @@ def test_int8_stays_close_to_torch(
         for router in model.memory.routers:
             torch.nn.init.zeros_(router.weight)
             torch.nn.init.constant_(router.bias, 9.0)
-        shipped_weights.save({name: values.numpy() for name, values in model.state_dict().items()}, model.config.to_dict(), tmp_path / "open", CALIBRATION)
+        shipped_weights.save(
+            {name: values.numpy() for name, values in model.state_dict().items()},
+            model.config.to_dict(),
+            tmp_path / "open",
+            CALIBRATION,
+        )
         encoder = shipped_weights.encoder(shipped_weights.describe(tmp_path / "open"))
     spans, judged, *_ = encoder(collate(parts()))
     theirs = [by_torch(model, part) for part in parts()]
@@ -140,7 +157,9 @@ def test_a_table_is_read_as_one(encoder: Encoder) -> None:
 
 
 def test_words_of_the_question_are_seen(encoder: Encoder) -> None:
-    seeing, blind = (one(collate(parts()))[0] for one in (encoder, replace(encoder, matches=np.zeros_like(encoder.matches))))
+    seeing, blind = (
+        one(collate(parts()))[0] for one in (encoder, replace(encoder, matches=np.zeros_like(encoder.matches)))
+    )
     assert np.abs(seeing - blind).max() > 0.3
 
 
@@ -170,10 +189,16 @@ def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     assert len(kept) == 8  # blocks alone, no questions
     again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
     fresh = encoder(collate([replace(part, question=part.question[:5]) for part in parts()]))
-    assert len(kept) == 8 and all(np.array_equal(mine, theirs) for mine, theirs in zip(again[:3], fresh[:3], strict=True))
-    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(first[:3], encoder(collate(parts()))[:3], strict=True))
+    assert len(kept) == 8 and all(
+        np.array_equal(mine, theirs) for mine, theirs in zip(again[:3], fresh[:3], strict=True)
+    )
+    assert all(
+        np.array_equal(mine, theirs) for mine, theirs in zip(first[:3], encoder(collate(parts()))[:3], strict=True)
+    )
     lengths = [len(part) - part.block for part in parts()]
-    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [flops.layers(CACHED, length) for length in lengths]
+    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [
+        flops.layers(CACHED, length) for length in lengths
+    ]
 
 
 def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
@@ -191,25 +216,41 @@ def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     for pair, one in zip(pairs, together, strict=True):
         [alone] = reader.read_pairs([pair])
         assert (alone.start, alone.end) == (one.start, one.end)
-        assert [alone.span, alone.answerable, alone.evidence] == pytest.approx([one.span, one.answerable, one.evidence], abs=2e-3)
+        assert [alone.span, alone.answerable, alone.evidence] == pytest.approx(
+            [one.span, one.answerable, one.evidence], abs=2e-3
+        )
     assert reader.read_pairs(pairs) == together
 
 
-def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(encoder: Encoder, trained: GroundedForCausalLM, folder: Path, tmp_path: Path) -> None:
+def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(
+    encoder: Encoder, trained: GroundedForCausalLM, folder: Path, tmp_path: Path
+) -> None:
     made = encoder(collate(parts()))
     for part, spent in zip(parts(), made.spent, strict=True):
         theirs = int((by_torch(trained, part)[2] == 0).sum())
         assert spent.routed == 4 * len(part) and 0.2 < spent.null / spent.routed < 0.8
         assert abs(spent.null - theirs) <= 0.03 * spent.routed  # int8 moves a few over the edge
-        every = flops.layers(2, len(part.question) + 2) + flops.layers(2, len(part) - len(part.question) - 2) + flops.layers(4, len(part))
+        every = (
+            flops.layers(2, len(part.question) + 2)
+            + flops.layers(2, len(part) - len(part.question) - 2)
+            + flops.layers(4, len(part))
+        )
         assert spent.flops == every - 4 * spent.null * flops.WIDTH * flops.INNER
 
 
-def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_experts_are_of_their_kind(
+    encoder: Encoder, trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     """Without the experts of pages only pages are read otherwise."""
-    poor = {name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values for name, values in state.items()}
+    poor = {
+        name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values
+        for name, values in state.items()
+    }
     shipped_weights.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
-    mine, theirs = encoder(collate(parts())), shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts()))
+    mine, theirs = (
+        encoder(collate(parts())),
+        shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts())),
+    )
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
     assert changed == [kind_of(part) is Kind.PAGE for part in parts()]
 
@@ -234,15 +275,21 @@ def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
     reader = Reader(replace(encoder, kept={}))
     for blocks in ([], [""], [Passage("", "title"), Passage("  ")]):
         found = answer("Why?", encode_blocks(blocks, reader))
-        assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(found.evidence) == len(blocks)
+        assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(
+            found.evidence
+        ) == len(blocks)
     with pytest.raises(TypeError, match="keeps no states"):
         encode_blocks(PASSAGES, Reader(encoder))
 
 
 @pytest.mark.parametrize("half", ["lower", "upper-text"])
-def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, encoder: Encoder, cache: Path, half: str) -> None:
+def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(
+    folder: Path, encoder: Encoder, cache: Path, half: str
+) -> None:
     assert all(path.suffix == ".onnx" for path in cache.iterdir())  # and no half of one
-    [kept] = [path for path in cache.iterdir() if half in path.name and shipped_weights.describe(folder).digest in path.name]
+    [kept] = [
+        path for path in cache.iterdir() if half in path.name and shipped_weights.describe(folder).digest in path.name
+    ]
     before = kept.read_bytes()
     kept.write_bytes(before[: len(before) // 2])
     Reader(shipped_weights.encoder(shipped_weights.describe(folder))).read_pairs([("Why?", PASSAGES[0])])
@@ -251,20 +298,33 @@ def test_the_graphs_are_kept_and_made_again_where_one_is_damaged(folder: Path, e
 
 def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
     names = set(load_file(folder / shipped_weights.WEIGHTS))
-    assert {"memory.span.weight", "memory.judge.bias", "memory.bert.encoder.layer.5.output.dense.weight", "memory.grid.rows.weight"} < names
+    assert {
+        "memory.span.weight",
+        "memory.judge.bias",
+        "memory.bert.encoder.layer.5.output.dense.weight",
+        "memory.grid.rows.weight",
+    } < names
     assert not any("embeddings" in name for name in names)
     assert shipped_weights.describe(folder).calibration == CALIBRATION
 
 
-@pytest.mark.parametrize("name", ["memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight", "memory.bert.embeddings.LayerNorm.bias"])
+@pytest.mark.parametrize("name", [
+    "memory.bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight",
+    "memory.bert.embeddings.LayerNorm.bias",
+])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
         shipped_weights.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
-def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
+@pytest.mark.parametrize("more", [
+    {"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5},
+    {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}},
+])
+def test_what_the_graphs_do_not_compute_is_refused(
+    trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict
+) -> None:
     with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
         shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
     assert not list(tmp_path.iterdir())
@@ -288,11 +348,17 @@ def test_a_damaged_sheet_is_named(copy: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 1}, "is in format 1, this Folio reads 5"), ({"base": "other@1"}, "was trained on other@1"), ({"digest": "0" * 16}, "is damaged")],
+    [
+        ({"format": 1}, "is in format 1, this Folio reads 5"),
+        ({"base": "other@1"}, "was trained on other@1"),
+        ({"digest": "0" * 16}, "is damaged"),
+    ],
 )
 def test_weights_of_another_release_are_refused(copy: Path, change: dict, said: str) -> None:
     config = json.loads((copy / shipped_weights.CONFIG).read_text())
-    (copy / shipped_weights.CONFIG).write_text(json.dumps({**config, shipped_weights.OWN: {**config[shipped_weights.OWN], **change}}))
+    (copy / shipped_weights.CONFIG).write_text(
+        json.dumps({**config, shipped_weights.OWN: {**config[shipped_weights.OWN], **change}})
+    )
     with pytest.raises(WeightsError, match=said) as raised:
         shipped_weights.describe(copy)
     assert str(copy) in str(raised.value)
@@ -335,11 +401,19 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader.extractive_reader import Reader\nfrom models.reader.windows import Passage\n"
-        f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
-        "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from models.reader import shipped_weights\n"
+        "from models.reader.extractive_reader import Reader\n"
+        "from models.reader.windows import Passage\n"
+        f"weights = shipped_weights.describe(Path({str(folder)!r}))\n"
+        "reader = Reader(shipped_weights.encoder(weights), shipped_weights.decoder(weights))\n"
+        "reader.read_pairs([('Why?', Passage('The mill stands.'))])\n"
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.split() == ["False", "False"], done.stderr
 
 
@@ -351,7 +425,13 @@ def test_transformers_opens_what_is_shipped(trained: GroundedForCausalLM, folder
     assert isinstance(opened, GroundedForCausalLM) and not opened.training
     opened.save_pretrained(tmp_path / "saved")
     again = GroundedForCausalLM.from_pretrained(tmp_path / "saved")
-    for (name, weight), other, near in zip(opened.state_dict().items(), again.state_dict().values(), trained.state_dict().values(), strict=True):
+    for (name, weight), other, near in zip(
+        opened.state_dict().items(), again.state_dict().values(), trained.state_dict().values(), strict=True
+    ):
         assert torch.equal(weight, other), name
         assert (weight - near).abs().max() <= near.abs().max() / 60 + 1e-3, name  # int8
-    assert opened.lm_head.weight is opened.model.embed_tokens.weight is opened.memory.bert.embeddings.word_embeddings.weight
+    assert (
+        opened.lm_head.weight
+        is opened.model.embed_tokens.weight
+        is opened.memory.bert.embeddings.word_embeddings.weight
+    )

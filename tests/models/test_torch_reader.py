@@ -17,7 +17,8 @@ from models.reader.sequences import CLS, SEP, Parts, collate
 from models.reader.windows import Passage, cut, open_tokenizer
 
 PAIRS = [
-    ("Which grade has lot 5?", Passage("Lot 5 was sampled and found to be of grade B. It is kept in the hall.")), ("Who paid?", Passage("Nobody did.", "Tolls")),
+    ("Which grade has lot 5?", Passage("Lot 5 was sampled and found to be of grade B. It is kept in the hall.")),
+    ("Who paid?", Passage("Nobody did.", "Tolls")),
     ("Who?", Passage("lot\tgrade\n1\tA\n2\tB", "Lots")),
 ]
 
@@ -48,13 +49,19 @@ def test_rows_are_read_as_each_alone(model: GroundedForCausalLM) -> None:
 def test_an_answer_is_as_likely_as_the_model_says(model: GroundedForCausalLM) -> None:
     rng = np.random.default_rng(0)
     ids = [np.array([7001, 5001, 5002, SEP]), np.array([7002, 5003, 5004, 5005, 6001, SEP])]
-    blocks = [Block(passage, tokens, rng.normal(0, 1, (len(tokens), 32)).astype(np.float16)) for passage, tokens in enumerate(ids)]
+    blocks = [
+        Block(passage, tokens, rng.normal(0, 1, (len(tokens), 32)).astype(np.float16))
+        for passage, tokens in enumerate(ids)
+    ]
     question, answer = [2001, 2010], [5003, 5004]
 
     def alone(chosen: list[Block]) -> float:
         """With blocks that are given one after the other, without padding."""
         tokens = [torch.from_numpy(block.ids)[None] for block in chosen]
-        kept = [model.remember(torch.from_numpy(block.states)[None].float(), one, torch.ones_like(one)).inputs() for block, one in zip(chosen, tokens, strict=True)]
+        kept = [
+            model.remember(torch.from_numpy(block.states)[None].float(), one, torch.ones_like(one)).inputs()
+            for block, one in zip(chosen, tokens, strict=True)
+        ]
         joined = {name: torch.cat([one[name] for one in kept], 4 if name == "memory_kv" else 1) for name in kept[0]}
         said = model(torch.tensor([[CLS, *question, SEP, *answer]]), **joined).logits[0, len(question) + 1 :]
         return float(said.gather(-1, torch.tensor([*answer, SEP])[:, None]).sum())
@@ -78,6 +85,8 @@ def test_operations_are_counted_attention_among_them(model: GroundedForCausalLM)
     question, block, width, inner = 8, 64, 32, 48 + 8  # an expert's channels too
     [spent] = TorchEncoder(model)(collate([Parts(range(7000, 7006), [], range(5000, 5062))])).spent
     layers = [(length, 48) for length in (question, block) for _ in range(2)] + [(question + block, inner)] * 2
-    wanted = sum(8 * length * width**2 + 4 * length**2 * width + 4 * length * width * channels for length, channels in layers)
+    wanted = sum(
+        8 * length * width**2 + 4 * length**2 * width + 4 * length * width * channels for length, channels in layers
+    )
     grid = 4 * block * COLUMNS * width + 2 * block * width**2  # headers found, put to their columns, and projected
     assert spent.flops == wanted + grid + 4 * width * (1 + block) + 4 * width  # and the heads

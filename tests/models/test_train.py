@@ -1,4 +1,4 @@
-"""python -m models.training.train and models.training.evaluate as they are typed: from question files to a measured model."""
+"""The commands models.training.train and models.training.evaluate: from question files to a measured model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from models.training import evaluate, train
 from models.training.prepare_data import prepare
 
 ROOT = Path(__file__).parents[2]
-ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
+ROWS = [
+    row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)
+]
 ROWS.append(row("How deep is it?", "The pool is round."))
 
 
@@ -32,12 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def flags(folder: Path, out: str) -> list[str]:
-    return ["--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1", "--tokens", "200", "--seed", "7", "--precision", "fp32"]
+    return [
+        "--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1",
+        "--tokens", "200", "--seed", "7", "--precision", "fp32",
+    ]
 
 
 def module(*arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")

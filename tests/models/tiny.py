@@ -17,8 +17,8 @@ def reader(dropout: float = 0.1, width: int = 24, seed: int = 0) -> FloorReader:
 
     torch.manual_seed(seed)
     return FloorReader(BertConfig(
-        vocab_size=128, hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=64,
-        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+        vocab_size=128, hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
     ))  # fmt: skip
 
 

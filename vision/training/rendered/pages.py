@@ -11,8 +11,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.training.prepare_data import TABLES, is_held
-from models.training.table_contexts import Table, key_columns, read_tables, said
+from models.training.table_contexts import Table, has_value, key_columns, read_tables
+from models.training.training_sets import TABLE_SETS, is_held_out
 from vision.training.rendered.charts import chart
 from vision.training.rendered.fact import Rendered
 from vision.training.rendered.forms import form
@@ -40,8 +40,8 @@ def material(data: Path) -> Material:
         with tarfile.open(path) as tar:
             described = (tar.extractfile(member) for member in tar if member.name.endswith(".json"))
             goods |= {json.load(file)["label"] for file in described}  # type: ignore[arg-type]
-    files = [data / "qa" / "train" / f"{name}.jsonl.gz" for name in TABLES]
-    tables = [table for table in read_tables(files) if not is_held(table.context)]
+    files = [data / "qa" / "train" / f"{name}.jsonl.gz" for name in TABLE_SETS]
+    tables = [table for table in read_tables(files) if not is_held_out(table.context)]
     return Material(sorted(name.replace("-", " ").replace("_", " ") for name in goods), tables)
 
 
@@ -64,7 +64,7 @@ def random_page(kind: str, given: Material, rng: random.Random) -> Rendered | No
 
 def _form_of_row(table: Table, rng: random.Random) -> Rendered | None:
     cells = zip(table.header, rng.choice(table.rows), strict=True)
-    fields = [(name, cell) for name, cell in cells if said(cell) and len(cell) <= CELL_LENGTH]
+    fields = [(name, cell) for name, cell in cells if has_value(cell) and len(cell) <= CELL_LENGTH]
     return form(fields, table.title, rng) if len(fields) > 2 else None
 
 
