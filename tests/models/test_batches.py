@@ -128,5 +128,5 @@ def test_what_was_not_prepared_here_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prepared for another@1.*prepare it again"):
         Examples(tmp_path)
     (tmp_path / "meta.json").write_text("[]")
-    with pytest.raises(DataError, match=r"models\.data"):
+    with pytest.raises(DataError, match=r"models\.training\.prepare_data"):
         Examples(tmp_path)

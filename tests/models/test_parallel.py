@@ -175,7 +175,7 @@ def flags(prepared: Path, out: Path, *more: str) -> list[str]:
     (2, ["--data-parallel", "2", "--zero", "4"], TrainError, "--zero is one of 1, 2, 3, not 4"),
     (2, ["--tensor-parallel", "2", "--zero", "2"], LayoutError, "goes with --data-parallel alone"),
     (1, ["--compile"], TrainError, "leave it out"),
-    (1, ["--data", "nowhere"], DataError, r"models\.data"),
+    (1, ["--data", "nowhere"], DataError, r"models\.training\.prepare_data"),
 ])  # fmt: skip
 def test_what_cannot_be_is_one_line_before_anything_starts(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int, more: list[str], error: type[Exception], says: str

@@ -78,7 +78,7 @@ def test_a_trained_model_is_measured(folder: Path, run: Path, capsys: pytest.Cap
 
 
 def test_what_a_user_can_cause_is_one_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"models\.data"):
+    with pytest.raises(DataError, match=r"models\.training\.prepare_data"):
         train.main(["--preset", "floor", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
     with pytest.raises(TrainError, match="precision"):
         train.main([*flags(folder, "none"), "--precision", "fp8"])

@@ -76,6 +76,6 @@ def test_what_training_sees_plain_is_what_is_embedded() -> None:
 
 
 def test_no_data_is_a_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"run python -m vision\.data"):
+    with pytest.raises(DataError, match=r"run python -m vision\.training\.prepare"):
         Prepared.open(tmp_path)
     assert TowerConfig().size % TowerConfig().patch == 0
