@@ -134,6 +134,11 @@ def test_every_setting_is_in_the_table_of_settings() -> None:
     assert documented == [field.name for field in fields(RagConfig)]
 
 
+def test_every_bench_is_in_the_table_of_benches() -> None:
+    listed = (ROOT / "bench" / "README.md").read_text("utf-8")
+    assert [path.stem for path in (ROOT / "bench").glob("*.py") if f"python -m bench.{path.stem}" not in listed] == []
+
+
 def test_figures_are_fresh() -> None:
     run("-m", "bench.figures", "--check")
 
