@@ -44,8 +44,9 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     from indexing.build.run import build
     from indexing.build.uploads import forget
+    from indexing.status import status_of
 
-    directory = rag.reader.directory
+    directory = rag.index.directory
 
     def search(question: str = "", k: int = 10, image: str = "") -> dict[str, Any]:
         """The k chunks that fit a question best, or a picture of this machine: {"results": [{document, page, chunk_id, text, score, channels, locator}]}."""
@@ -69,7 +70,7 @@ def _api(rag: RagPipeline, local: bool) -> None:
 
     def status() -> dict[str, Any]:
         """What is indexed: totals, the embedder, and every file with its status."""
-        return _renamed(rag.reader.status().to_json())
+        return _renamed(status_of(rag.index).to_json())
 
     def kindly(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # gradio's word for a port that is taken
         print(f"error: cannot serve: {error}", file=sys.stderr)
         return 2
-    print(f"Folio: {address}  ({options.index}: {rag.reader.count()} chunks; Ctrl+C ends it)", flush=True)
+    print(f"Folio: {address}  ({options.index}: {rag.index.count()} chunks; Ctrl+C ends it)", flush=True)
     app.block_thread()
     return 0
 

@@ -20,7 +20,7 @@ from models.reader import shipped_weights
 from models.reader.ablation import Decoder
 from models.reader.extractive_reader import Reader
 from models.reader.onnx_encoder import Encoder
-from models.reader.state_cache import Kept
+from models.reader.state_cache import StateCache
 from models.reader.windows import Passage
 from models.training.question_sets import read_qa
 
@@ -56,7 +56,7 @@ def main() -> None:
     for count in BLOCKS:
         for name, (encoder, decoder) in opened.items():
             with tempfile.TemporaryDirectory() as folder:
-                keeping = replace(encoder, kept=Kept(Path(folder)))
+                keeping = replace(encoder, kept=StateCache(Path(folder)))
                 measure(keeping, decoder, questions[:1], passages[:count])
                 ways = {"kept": keeping, "not kept": encoder}
                 measured[name][count] = {way: measure(reads, decoder, questions, passages[:count]) for way, reads in ways.items()}

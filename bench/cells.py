@@ -43,8 +43,8 @@ def given(row: QaRow) -> str | None:
 
 
 def found(rag: RagPipeline, row: QaRow) -> str | None:
-    pieces = context.pack(rag.search(row.question, rag.config.top_k), rag.config.context_tokens, rag.reader).evidence[:CHUNKS]
-    cell = look_up(row.question, pieces, [quotable_spans.candidates(piece.text) for piece in pieces], rag.reader)
+    pieces = context.pack(rag.search(row.question, rag.config.top_k), rag.config.context_tokens, rag.index).evidence[:CHUNKS]
+    cell = look_up(row.question, pieces, [quotable_spans.candidates(piece.text) for piece in pieces], rag.index)
     return cell and pieces[cell.at].text[cell.start : cell.end]
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from indexing.command import positive, run
+
+if TYPE_CHECKING:
+    from indexing.build.summary import Summary
 
 EXIT_FAILURES = 3  # some files failed, the rest is indexed
 COMMANDS = ("status", "remove", "verify")
@@ -21,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser(command: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m indexing", description="Index documents and pictures.",
-        epilog="Also: `python -m indexing status|remove DOC|verify --index DIR`. Exit: 0 all well, 3 some files failed, 2 wrong usage.",
+        epilog="Also: `python -m indexing status|remove DOC|verify --index DIR`. "
+        "Exit: 0 all well, 3 some files failed, 2 wrong usage.",
     )
     if command:
         parser.add_argument("command", choices=COMMANDS)
@@ -33,15 +38,15 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         parser.set_defaults(run={"status": _status, "remove": _remove, "verify": _verify}[command])
         return parser
     parser.add_argument("sources", nargs="+", metavar="SRC", help="a file or a folder")
-    parser.add_argument("--embedder", metavar="NAME_OR_PATH", help="any sentence-transformers model (default: all-MiniLM-L6-v2)")
-    parser.add_argument(
-        "--image-model", metavar="NAME", help="what pictures are embedded with: MODEL/PRETRAINED of open_clip, hf-hub:NAME, a folder (default: folio-tower)"
-    )
-    parser.add_argument("--prune", action="store_true", help="forget files below SRC that are gone")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
-    parser.add_argument("--timeout", type=positive, default=60, metavar="S", help="give a file up after so many seconds without progress")
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+    add = parser.add_argument
+    add("--embedder", metavar="NAME_OR_PATH", help="any sentence-transformers model (default: all-MiniLM-L6-v2)")
+    add("--image-model", metavar="NAME", help="embedder of pictures: MODEL/PRETRAINED of open_clip, hf-hub:NAME, "
+        "a folder (default: folio-tower)")
+    add("--prune", action="store_true", help="remove files below SRC that are gone from the index")
+    add("--dry-run", action="store_true", help="only say what would be done")
+    add("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
+    add("--timeout", type=positive, default=60, metavar="S", help="seconds without progress, after which a file fails")
+    add("--no-progress", action="store_true", help="no progress bar")
     parser.set_defaults(run=_index)
     return parser
 
@@ -56,14 +61,15 @@ def _index(options: argparse.Namespace) -> int:
         if bar is None:
             from tqdm import tqdm
 
-            bar = tqdm(total=progress.of, unit="file", disable=options.no_progress or not progress.of, file=sys.stderr)
+            disable = options.no_progress or not progress.of
+            bar = tqdm(total=progress.of, unit="file", disable=disable, file=sys.stderr)
         bar.set_postfix(documents=progress.documents, chunks=progress.chunks, refresh=False)
         bar.update(progress.files - bar.n)
 
     try:
         summary = build(
-            options.sources, options.index, embedder=options.embedder, image_model=options.image_model, prune=options.prune, dry_run=options.dry_run,
-            workers=options.workers, quiet=options.timeout, progress=show,
+            options.sources, options.index, embedder=options.embedder, image_model=options.image_model,
+            prune=options.prune, dry_run=options.dry_run, workers=options.workers, quiet=options.timeout, progress=show,
         )
     finally:
         if bar is not None:
@@ -73,24 +79,32 @@ def _index(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(summary.to_json(), ensure_ascii=False))
     else:
-        verb = "would be " if options.dry_run else ""
-        counts = [f"{getattr(summary, name)} {name}" for name in ("added", "changed", "unchanged", "removed")]
-        print(f"documents: {verb}{', '.join(counts)}, {len(summary.failures)} failed; {summary.chunks} chunks; {summary.seconds:.1f} s")
-        for failure in summary.failures:
-            print(f"failed: {failure.path}: {failure.reason}")
-        if not summary.chunks and not options.dry_run:
-            print("the index is empty: nothing readable was found")
+        _print(summary, options.dry_run)
     return EXIT_FAILURES if summary.failures else 0
 
 
-def _status(options: argparse.Namespace) -> int:
-    from indexing.index import IndexReader
+def _print(summary: Summary, dry_run: bool) -> None:
+    verb = "would be " if dry_run else ""
+    counts = [f"{getattr(summary, name)} {name}" for name in ("added", "changed", "unchanged", "removed")]
+    counts.append(f"{len(summary.failures)} failed")
+    print(f"documents: {verb}{', '.join(counts)}; {summary.chunks} chunks; {summary.seconds:.1f} s")
+    for failure in summary.failures:
+        print(f"failed: {failure.path}: {failure.reason}")
+    if not summary.chunks and not dry_run:
+        print("the index is empty: nothing readable was found")
 
-    status = IndexReader(options.index).status()
+
+def _status(options: argparse.Namespace) -> int:
+    from indexing.index import Index
+    from indexing.status import status_of
+
+    status = status_of(Index(options.index))
     if options.json:
         print(json.dumps(status.to_json(), ensure_ascii=False))
         return 0
-    print(f"{status.index}: {status.documents} documents of {len(status.files)} files, {status.chunks} chunks, {status.failed} failed; embedder {status.embedder}")
+    documents = f"{status.documents} documents of {len(status.files)} files"
+    counts = f"{documents}, {status.chunks} chunks, {status.failed} failed"
+    print(f"{status.index}: {counts}; embedder {status.embedder}")
     if not status.chunks:
         print("the index is empty")
     for file in status.files:

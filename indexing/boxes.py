@@ -1,4 +1,4 @@
-"""Word boxes: from a span to the boxes that mark it on its page, and their compact form in the store."""
+"""Word boxes: from a character span to boxes on its page, and their compact form in the store. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 from indexing.types import Box, Words
 
 SCALE = 65535  # boxes are stored as uint16: finer than a pixel on any page
+SAME_LINE = 0.5  # of the lower height: how far two words of a line overlap at least
+
+WordBox = tuple[int, int, float, float, float, float]  # start, end, x0, y0, x1, y1
 
 
 def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
-    """One box for each run of words of [start, end) that stand side by side on a line."""
+    """The boxes that mark the span [start, end): one for each run of neighbouring words on a line."""
     lines: list[list[float]] = []
     for x0, y0, x1, y1 in words.boxes[_within(words, start, end)].tolist():
         if lines and _same_line(lines[-1], x0, y0, y1):
@@ -23,24 +26,26 @@ def boxes_of(words: Words, start: int, end: int) -> tuple[Box, ...]:
     return tuple((round(a, 5), round(b, 5), round(c, 5), round(d, 5)) for a, b, c, d in lines)
 
 
-def words_within(words: Words, start: int, end: int) -> tuple[tuple[int, int, float, float, float, float], ...]:
-    """(start, end, x0, y0, x1, y1) of each word of [start, end), its characters counted from `start`."""
+def words_within(words: Words, start: int, end: int) -> tuple[WordBox, ...]:
+    """Each word of the span [start, end) with its box; its character offsets count from `start`."""
     mine = _within(words, start, end)
-    places = zip((words.starts[mine] - start).tolist(), (words.ends[mine] - start).tolist(), words.boxes[mine].tolist(), strict=True)
-    return tuple((a, b, *box) for a, b, box in places)
+    starts, ends = (words.starts[mine] - start).tolist(), (words.ends[mine] - start).tolist()
+    return tuple((a, b, *box) for a, b, box in zip(starts, ends, words.boxes[mine].tolist(), strict=True))
 
 
 def _within(words: Words, start: int, end: int) -> slice:
     """The words that have characters of [start, end)."""
-    return slice(int(np.searchsorted(words.ends, start, side="right")), int(np.searchsorted(words.starts, end, side="left")))
+    first = int(np.searchsorted(words.ends, start, side="right"))
+    return slice(first, int(np.searchsorted(words.starts, end, side="left")))
 
 
 def _same_line(line: list[float], x0: float, y0: float, y1: float) -> bool:
     overlap = min(line[3], y1) - max(line[1], y0)
-    return overlap > 0.5 * min(line[3] - line[1], y1 - y0) and x0 >= line[0]
+    return overlap > SAME_LINE * min(line[3] - line[1], y1 - y0) and x0 >= line[0]
 
 
 def pack_boxes(boxes: tuple[Box, ...]) -> bytes:
+    """uint16 (n, 4), row by row."""
     return _quantise(np.asarray(boxes, np.float32).reshape(-1, 4)).tobytes()
 
 
@@ -50,10 +55,15 @@ def unpack_boxes(blob: bytes) -> tuple[Box, ...]:
 
 
 def pack_words(words: Words | None) -> bytes | None:
+    """The number of words n (4 bytes), then deflated: starts and ends int32 (n,), boxes uint16 (n, 4).
+
+    Words that OCR read have their confidences behind, uint8 (n,).
+    """
     if words is None:
         return None
-    confidence = np.zeros(0, np.uint8) if words.confidence is None else np.round(words.confidence * 255).astype(np.uint8)
-    parts = [words.starts.astype(np.int32), words.ends.astype(np.int32), _quantise(words.boxes), confidence]
+    parts = [words.starts.astype(np.int32), words.ends.astype(np.int32), _quantise(words.boxes)]
+    if words.confidence is not None:
+        parts.append(np.round(words.confidence * 255).astype(np.uint8))
     return len(words.starts).to_bytes(4, "little") + zlib.compress(b"".join(part.tobytes() for part in parts), 1)
 
 

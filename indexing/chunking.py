@@ -1,7 +1,8 @@
 """Document -> Chunks: structure first, exact offsets, never longer than the embedder's window. Pure.
 
-A chunk never crosses a page, the border of a table, or a heading (headings that nothing stands under form one). Within these, blocks are packed up to TARGET
-tokens; a block that is longer is split at sentences (code at lines), a longer sentence at white space.
+A chunk never crosses a page, the border of a table, or a heading. Headings without text under them form a chunk.
+Within these borders blocks are packed up to TARGET tokens. A longer block is split at sentences (code at lines), a
+longer sentence at white space. Knows nothing of models: tokens are counted by a function that the caller gives.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from indexing.boxes import boxes_of
 from indexing.sentences import sentences
 from indexing.types import Block, BlockKind, Box, Chunk, Document, Locator, Modality, Page
 
-TARGET = 200  # tokens of body: leaves room for the headings in a window of 256
-CONTEXT = 48  # tokens of headings that go in front of the body when it is embedded
+TARGET = 200  # tokens of text: with CONTEXT and special tokens they fit the default embedder's window of 256
+CONTEXT = 48  # tokens left for the headings that are embedded in front of the text
+WHOLE_PAGE: Box = (0.0, 0.0, 1.0, 1.0)
 
-CountTokens = Callable[[Sequence[str]], list[int]]
+CountTokens = Callable[[Sequence[str]], list[int]]  # texts -> tokens of each, special tokens not counted
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A span that is packed whole, with all that two units must share to stand in one chunk."""
+    """A span that is packed whole, with the properties that units of one chunk share."""
 
     start: int
     end: int
@@ -32,8 +34,8 @@ class _Unit:
     page: int  # index into document.pages, -1 for none
     modality: Modality
     kind: BlockKind = BlockKind.PARAGRAPH
-    section: int = 0  # how many headings stand before it: two neighbours may be called the same
-    drawn: Box | None = None  # of a figure: where it is
+    section: int = 0  # number of headings before it: two neighbouring sections may have the same heading
+    box: Box | None = None  # of a figure
     picture: int | None = None  # index into document.pictures
 
 
@@ -54,43 +56,74 @@ def embedding_text(chunk: Chunk, file_name: str = "") -> str:
 
 def _make(document: Document, name: str, unit: _Unit, page: Page | None) -> Chunk:
     text = document.text[unit.start : unit.end]
-    boxes = (unit.drawn,) if unit.drawn else boxes_of(page.words, unit.start, unit.end) if page and page.words else ()
+    boxes: tuple[Box, ...] = ()
+    if unit.box:
+        boxes = (unit.box,)
+    elif page and page.words:
+        boxes = boxes_of(page.words, unit.start, unit.end)
     if unit.modality is Modality.IMAGE and not boxes and page:
-        boxes = ((0.0, 0.0, 1.0, 1.0),)
+        boxes = (WHOLE_PAGE,)
     number = page.number if page else None
-    seen = "" if unit.picture is None else f"{unit.picture} {hashlib.blake2b(document.pictures[unit.picture].thumbnail, digest_size=12).hexdigest()}"
-    identity = "\0".join((name, str(number), str(unit.start), *unit.headings, text, seen))
+    picture = "" if unit.picture is None else f"{unit.picture} {_digest(document.pictures[unit.picture].thumbnail)}"
+    identity = "\0".join((name, str(number), str(unit.start), *unit.headings, text, picture))
     return Chunk(
-        id=hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
-        text=text, locator=Locator(name, number, unit.start, unit.end, boxes), headings=unit.headings, modality=unit.modality,
+        id=_digest(identity.encode("utf-8", "surrogatepass")), text=text,
+        locator=Locator(name, number, unit.start, unit.end, boxes), headings=unit.headings, modality=unit.modality,
         picture=unit.picture,
     )
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+class _Places:
+    """Which page and which picture a block belongs to."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._starts = [page.start for page in document.pages]
+        self._pages = {page.number: at for at, page in enumerate(document.pages)}
+        pictures = list(enumerate(document.pictures))
+        self._figures = {picture.block: at for at, picture in pictures if picture.block >= 0}
+        self._page_pictures = {self._pages.get(picture.page, -1): at for at, picture in pictures if picture.block < 0}
+
+    def page(self, block: Block) -> int:
+        """Index into document.pages, -1 where it has none."""
+        return bisect.bisect_right(self._starts, block.start) - 1
+
+    def label(self, block: Block) -> str:
+        at = self.page(block)
+        return self._document.pages[at].label if at >= 0 else ""
+
+    def page_picture(self, page: int) -> int | None:
+        """Index of the picture of a whole page, for documents that are pictures."""
+        return self._page_pictures.get(page) if self._document.modality is Modality.IMAGE else None
+
+    def figure(self, number: int) -> tuple[int, int, Box | None]:
+        """(page, picture, box) of block `number`, a FIGURE."""
+        at = self._figures[number]
+        picture = self._document.pictures[at]
+        return self._pages.get(picture.page, -1), at, picture.box
+
+
 def _units(document: Document) -> Iterator[_Unit]:
-    """The blocks with their path of headings. A heading that nothing stands under is a unit of its own."""
-    path: list[tuple[int, str]] = []  # (level, text)
-    lonely: tuple[Block, tuple[str, ...]] | None = None  # the last heading, while nothing stands under it
+    """The blocks with their path of headings. A heading without text under it is a unit of its own."""
+    places = _Places(document)
+    title = (document.title,) if document.title else ()
+    path: list[tuple[int, str]] = []  # (level, text) of the open headings
+    bare: tuple[Block, tuple[str, ...]] | None = None  # the last heading, while there is no text under it
     table_header: str | None = None
     section = 0
-    starts = [page.start for page in document.pages]
-    figures = {picture.block: at for at, picture in enumerate(document.pictures) if picture.block >= 0}
-    places = {page.number: at for at, page in enumerate(document.pages)}
-    whole = {places.get(picture.page, -1): at for at, picture in enumerate(document.pictures) if picture.block < 0}
-    title = (document.title,) if document.title else ()
-
-    def page_of(block: Block) -> int:
-        return bisect.bisect_right(starts, block.start) - 1
 
     def unit(block: Block, headings: tuple[str, ...], modality: Modality) -> _Unit:
-        page = page_of(block)
-        return _Unit(block.start, block.end, headings, page, modality, block.kind, section, picture=whole.get(page) if document.modality is Modality.IMAGE else None)
+        page = places.page(block)
+        picture = places.page_picture(page)
+        return _Unit(block.start, block.end, headings, page, modality, block.kind, section, picture=picture)
 
     def headings(block: Block) -> tuple[str, ...]:
-        """The title, what the page is called, and the path down to the block; a name that is said twice in turn once."""
-        at = page_of(block)
-        label = (document.pages[at].label,) if at >= 0 and document.pages[at].label else ()
-        texts = [*title, *label, *(text for _, text in path)]
+        """Title, label of the page, open headings; neighbours of the same text only once."""
+        texts = [*title, *filter(None, [places.label(block)]), *(text for _, text in path)]
         return tuple(text for text, before in zip(texts, [None, *texts], strict=False) if text != before)
 
     for number, block in enumerate(document.blocks):
@@ -99,35 +132,39 @@ def _units(document: Document) -> Iterator[_Unit]:
             table_header = None
         if block.kind is BlockKind.HEADING:
             section += 1
-            if lonely and block.level <= lonely[0].level:
-                yield unit(*lonely, document.modality)
+            if bare and block.level <= bare[0].level:
+                yield unit(*bare, document.modality)
             while path and path[-1][0] >= block.level:
                 path.pop()
-            lonely = (block, headings(block))
+            bare = (block, headings(block))
             path.append((block.level, " ".join(text.strip("#= \n").split())))
             continue
-        lonely = None
+        bare = None
         if block.kind is BlockKind.HEADER:
             table_header = text
         if block.kind in (BlockKind.HEADER, BlockKind.ROW):
             under = (*headings(block), table_header) if table_header else headings(block)
             yield unit(block, under, Modality.TABLE)
         elif block.kind is BlockKind.FIGURE:
-            picture = figures[number]
-            page = places.get(document.pictures[picture].page, -1)
-            yield replace(unit(block, headings(block), Modality.IMAGE), page=page, picture=picture, drawn=document.pictures[picture].box)
+            page, picture, box = places.figure(number)
+            yield replace(unit(block, headings(block), Modality.IMAGE), page=page, picture=picture, box=box)
         else:
             yield unit(block, headings(block), document.modality)
-    if lonely:
-        yield unit(*lonely, document.modality)
+    if bare:
+        yield unit(*bare, document.modality)
     if document.modality is Modality.IMAGE:
-        blank = [i for i, page in enumerate(document.pages) if not any(page.start <= b.start < page.end for b in document.blocks)]
-        for i in blank:
-            yield _Unit(document.pages[i].start, document.pages[i].start, title, i, Modality.IMAGE, picture=whole.get(i))
+        yield from _blank_pages(document, places, title)
+
+
+def _blank_pages(document: Document, places: _Places, title: tuple[str, ...]) -> Iterator[_Unit]:
+    """A unit without text for each page of a picture that has no block."""
+    for at, page in enumerate(document.pages):
+        if not any(page.start <= block.start < page.end for block in document.blocks):
+            yield _Unit(page.start, page.start, title, at, Modality.IMAGE, picture=places.page_picture(at))
 
 
 def _pack(text: str, units: list[_Unit], count_tokens: CountTokens, limit: int) -> Iterator[_Unit]:
-    """Neighbours that share headings, page and modality, joined while they fit; what is too long, split."""
+    """Joins neighbours that share headings, page and modality while they fit the limit; splits longer units."""
     counts = count_tokens([text[unit.start : unit.end] for unit in units]) if units else []
     open_unit: _Unit | None = None
     tokens = 0
@@ -156,7 +193,7 @@ def _joinable(left: _Unit, right: _Unit) -> bool:
 
 
 def _split(text: str, unit: _Unit, count_tokens: CountTokens, limit: int) -> list[tuple[int, int, int]]:
-    """(start, end, tokens) of the pieces of a unit, each within the limit, in order."""
+    """(start, end, tokens) of the pieces of a unit that is too long, each within the limit, in order."""
     body = text[unit.start : unit.end]
     spans = _lines(body) if unit.kind is BlockKind.CODE else sentences(body)
     pieces = []
@@ -183,7 +220,8 @@ def _halve(text: str, start: int, end: int, count_tokens: CountTokens, limit: in
     if count <= limit or end - start <= 1:
         return [(start, end, count)]
     middle = (start + end) // 2
-    cut = next((at for step in range((end - start) // 4) for at in (middle - step, middle + step) if text[at].isspace()), middle)
+    near = (at for step in range((end - start) // 4) for at in (middle - step, middle + step))
+    cut = next((at for at in near if text[at].isspace()), middle)
     left, right = _trim(text, start, cut), _trim(text, cut, end)
     return [piece for s, e in (left, right) if s < e for piece in _halve(text, s, e, count_tokens, limit)]
 

@@ -1,4 +1,4 @@
-"""What the command lines share: how they end, and the types of their flags."""
+"""Shared by the command lines: exit statuses and types of flags."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from models.common.command_line import WRONG_USE
 
 
 def run(act: Callable[[], int]) -> int:
-    """The exit status of a command. What a user can cause is one line, never a traceback."""
+    """Run a command and return its exit status. An error that a user can cause is one line, never a traceback."""
     try:
         return command_line.run(act)
     except sqlite3.DatabaseError as error:
-        print(f"error: the index cannot be used ({error}): free some room if the disk is full, else index its sources again into a new directory", file=sys.stderr)
+        remedy = "free some room if the disk is full, else index its sources again into a new directory"
+        print(f"error: the index cannot be used ({error}): {remedy}", file=sys.stderr)
         return WRONG_USE
 
 

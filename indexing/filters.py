@@ -1,4 +1,4 @@
-"""Which documents a search may look at: by path, type and date."""
+"""Restricts a search to documents of some paths, types and dates. Out: SQL for the ids of their chunks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class FilterError(FolioError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All that is given must hold. `paths`: globs over document names; `types`: formats or suffixes; dates: seconds."""
+    """All that is given must hold."""
 
-    paths: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    since: float | None = None
+    paths: tuple[str, ...] = ()  # globs over document or file names
+    types: tuple[str, ...] = ()  # formats or suffixes, of which one must fit
+    since: float | None = None  # the file's modification time, seconds since 1970
     before: float | None = None
 
     @classmethod
@@ -57,7 +57,8 @@ class Filter:
             conditions.append("(documents.name GLOB ? OR files.name GLOB ?)")
             values += [glob, glob]
         if self.types:
-            conditions.append("(" + " OR ".join(["documents.format = ? OR lower(files.name) GLOB ?"] * len(self.types)) + ")")
+            either = "documents.format = ? OR lower(files.name) GLOB ?"
+            conditions.append(f"({' OR '.join([either] * len(self.types))})")
             values += [part for type in self.types for part in (type, f"*.{type}")]
         if self.since is not None:
             conditions.append("files.modified >= ?")
@@ -70,10 +71,10 @@ class Filter:
 
 
 def _days(value: str) -> tuple[float, float]:
-    """The first second of a day, month or year, and the first one after it."""
+    """The first second of a day, month or year, and the first second after it."""
     try:
-        if value.startswith("9999"):
-            return datetime.combine(date.fromisoformat(f"{value}-01-01"[:10]), datetime.min.time()).timestamp(), math.inf
+        if value.startswith("9999"):  # the last year that Python knows
+            return _midnight(date.fromisoformat(f"{value}-01-01"[:10])), math.inf
         if re.fullmatch(r"\d{4}", value):
             first, after = date(int(value), 1, 1), date(int(value) + 1, 1, 1)
         elif re.fullmatch(r"\d{4}-\d{2}", value):
@@ -82,6 +83,11 @@ def _days(value: str) -> tuple[float, float]:
         else:
             first = date.fromisoformat(value)
             after = first + timedelta(days=1)
-        return datetime.combine(first, datetime.min.time()).timestamp(), datetime.combine(after, datetime.min.time()).timestamp()
+        return _midnight(first), _midnight(after)
     except (ValueError, OverflowError, OSError) as error:
         raise FilterError(f"cannot read the date {value!r}: give YYYY, YYYY-MM or YYYY-MM-DD") from error
+
+
+def _midnight(day: date) -> float:
+    """Its first second in local time, in seconds since 1970."""
+    return datetime.combine(day, datetime.min.time()).timestamp()

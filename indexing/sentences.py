@@ -1,7 +1,7 @@
-"""Where the sentences of a text stand.
+"""Sentence segmentation: a text -> the spans of its sentences. Pure.
 
-The boundaries come from Wikimedia's sentencex (rules and abbreviation lists, written in Rust, some 25 MB/s). This file
-adds what it does not know: blank lines, table rows, list numbers, and the abbreviations that stand before a number.
+The boundaries come from Wikimedia's sentencex (rules and abbreviation lists, written in Rust, some 25 MB/s). Added
+here: blank lines, table rows, list numbers, and abbreviations in front of a number.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ _FOREIGN = re.compile(r"[^\S\n]|[\ud800-\udfff]")
 # "2." and "(b)" at the head of a list item belong to the item, "Figure 2." to its caption.
 _MARKER = re.compile(
     r"\(?(?:[0-9]{1,3}|[A-Za-z])[.)]"
-    r"|(?i:appendix|box|chart|exhibit|fig(?:ure|\.)?|listing|map|plate|scheme|tab(?:le|\.)?)\s?[A-Z]?\.?[0-9]+(?:[.-][0-9]+)*[a-z]?\."
+    r"|(?i:appendix|box|chart|exhibit|fig(?:ure|\.)?|listing|map|plate|scheme|tab(?:le|\.)?)"
+    r"\s?[A-Z]?\.?[0-9]+(?:[.-][0-9]+)*[a-z]?\."
 )
 _ABBREVIATION = re.compile(r"(?<!\w)(?:approx|ca|cf|incl|resp|viz)\.$")
 _BEFORE_NUMBER = re.compile(
-    r"(?<!\w)(?:Alg|App|Art|Chap|Ch|Def|Eds?|Eqs?|Figs?|Nos?|Par|Prop|Pp?|Refs?|Secs?|Tabs?|Thm|Vols?)\.$", re.IGNORECASE
+    r"(?<!\w)(?:Alg|App|Art|Chap|Ch|Def|Eds?|Eqs?|Figs?|Nos?|Par|Prop|Pp?|Refs?|Secs?|Tabs?|Thm|Vols?)\.$",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[(\[]?[0-9]")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """(start, end) of each sentence, in order, without outer white space; together they hold all that is not white space.
+    """(start, end) of each sentence, in order, without outer white space. Only white space is in none.
 
     A sentence may run over a line break, never over a blank line. A line with cells ("a | b | c") is one sentence.
     """

@@ -1,4 +1,4 @@
-"""What indexing hands on: Document, Page, Block (from the loaders), Chunk and Locator (to the store).
+"""The types of indexing: Document, Page, Block, Picture (made by loaders), Chunk and Locator (kept by the store).
 
 All offsets are character offsets (Python `str` indices) into `Document.text`; an end is exclusive.
 All boxes are (x0, y0, x1, y1) in page units: 0..1, origin top left.
@@ -6,7 +6,7 @@ All boxes are (x0, y0, x1, y1) in page units: 0..1, origin top left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class BlockKind(StrEnum):
     CODE = "code"
     HEADER = "header"  # the header row of a table; every following ROW stands under it
     ROW = "row"  # one table row: its cells joined by " | "
-    FIGURE = "figure"  # a figure's caption, and the words that stand in it; of no length where it has neither
+    FIGURE = "figure"  # a figure's caption and the words in it; of no length where it has neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
-    """Where each word of a page stands. Word i is document.text[starts[i]:ends[i]], in reading order."""
+    """The words of a page with their boxes, in reading order. Word i is document.text[starts[i]:ends[i]]."""
 
     starts: np.ndarray  # (n,) int32, ascending
     ends: np.ndarray  # (n,) int32
@@ -66,18 +66,18 @@ class Page:
     end: int
     width: float = 0.0  # points for PDF, pixels for a picture, 0 where the format has no size
     height: float = 0.0
-    label: str = ""  # what people call it, where that is not its number: the name of a sheet
+    label: str = ""  # a name that it has beside its number: that of a sheet
     words: Words | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture of a document, kept in the index: a whole page of it, or a figure, which is the FIGURE block number `block`."""
+    """A picture of a document, kept in the index: a whole page, or a figure (the FIGURE block number `block`)."""
 
     page: int  # 0 where the format has no pages
     width: int  # pixels of the original
     height: int
-    preview: bytes  # WebP, longest side at most 1280; empty where it is drawn from its page when it is wanted
+    preview: bytes  # WebP, longest side at most 1280; empty where it is rendered from its page when it is shown
     thumbnail: bytes  # WebP, longest side at most 256: what is embedded
     block: int = -1  # -1: the whole page
     box: Box | None = None  # of a figure, where its page has a size
@@ -87,24 +87,23 @@ class Picture:
 class Document:
     """One document as its loader read it.
 
-    `key` is empty for a file that is one document, else the id of this record inside the file (a JSONL line's
-    `_id`). `blocks` are ordered and do not overlap. `pages` is empty for formats without pages; otherwise the pages
-    are ordered, do not overlap, and no block crosses the end of a page.
+    `blocks` are ordered and do not overlap. `pages` is empty for formats without pages; otherwise the pages are
+    ordered, do not overlap, and no block crosses the end of a page.
     """
 
     text: str
     blocks: tuple[Block, ...]
     title: str = ""
-    key: str = ""
+    key: str = ""  # "" for a file that is one document, else the id of this record in it (a JSONL line's `_id`)
     format: str = ""  # the loader's name: "pdf", "markdown", ...
     pages: tuple[Page, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    modality: Modality = Modality.TEXT  # of chunks that are no table rows
+    modality: Modality = Modality.TEXT  # of its chunks, but for table rows and figures
 
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Exactly where a span stands. `page` is None for formats without pages; `boxes` are on that page."""
+    """The place of a span. `page` is None for formats without pages; `boxes` are on that page."""
 
     document: str
     page: int | None
@@ -117,17 +116,17 @@ class Locator:
 class Chunk:
     """An indexed unit. `text == document.text[locator.char_start:locator.char_end]`, always.
 
-    `headings` is the path down to it: document title, what its page is called, headings, and for table rows the header row. `picture`: the number of
-    the document's picture that it belongs to.
+    `headings` is the path to it: title of the document, label of the page, headings, the header row for table rows.
     """
 
     id: str
     text: str
     locator: Locator
-    headings: tuple[str, ...] = field(default=())
+    headings: tuple[str, ...] = ()
     modality: Modality = Modality.TEXT
-    picture: int | None = None
+    picture: int | None = None  # index into the document's pictures of the one that it belongs to
 
     @property
     def context(self) -> str:
+        """The headings in one line."""
         return " › ".join(self.headings)

@@ -24,16 +24,21 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="search | ask | replay")
     search = commands.add_parser("search", help="the chunks that fit a question")
     search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
-    search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and what is about the words on it")
+    search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and is about its words")
+    search.add_argument("--rerank", action="store_true", help="let the reader order the first results anew")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
-    ask.add_argument("--file", action="append", default=[], type=Path, metavar="FILE", help="a picture or document to ask about, beside the index and for this question alone; repeat for more")
+    ask.add_argument(
+        "--file", action="append", default=[], type=Path, metavar="FILE",
+        help="a picture or document to ask about, beside the index and for this question alone; repeat for more",
+    )
     ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
-    ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong, 0..1 (embedded only)")
-    ask.add_argument("--budget", type=float, help="thousand million operations that reading may cost (embedded only), 0 = no limit")
-    ask.add_argument("--adapter", metavar="DIR", help="what python -m models.training.finetune wrote (embedded only)")
-    ask.add_argument("--reader", metavar="DIR", help="what python -m models.systems.quantise or models.training.train wrote, instead of the shipped reader (embedded only)")
+    ask.add_argument("--risk", type=float, metavar="R", help="instead: share of answers that may be wrong (embedded only)")
+    ask.add_argument("--no-rerank", dest="rerank", action="store_false", default=None, help="keep the order of retrieval")
+    ask.add_argument("--budget", type=float, metavar="N", help="thousand million operations that reading may cost")
+    ask.add_argument("--adapter", metavar="DIR", help="an adapter of the reader, from python -m models.training.finetune")
+    ask.add_argument("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped reader")
     ask.set_defaults(run=_ask)
     search.add_argument("question", nargs="?", default="")
     ask.add_argument("question")
@@ -44,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
             help="path=GLOB, type=pdf, date>=2024-05, date<=2024-05-31 (the file's date); repeat to narrow",
         )
         command.add_argument("--json", action="store_true", help="print one JSON object")
-    replay = commands.add_parser("replay", help="ask a saved answer again: is it the same? exit 0 for the same, 1 for another")
+    replay = commands.add_parser("replay", help="ask a saved answer again; exit 0 for the same answer, 1 for another")
     replay.add_argument("file", type=Path, metavar="FILE.json", help="what `ask --json` printed")
     replay.set_defaults(run=_replay)
     for command in (search, ask, replay):
@@ -56,15 +61,16 @@ def _search(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    rag = RagPipeline.from_index(options.index, embedder=options.embedder)
-    results = rag.search(options.question, options.k, only=Filter.parse(options.filter), image=options.image)
+    rag = RagPipeline.from_index(options.index, embedder=options.embedder, generator="quote", rerank=options.rerank)
+    only = Filter.parse(options.filter)
+    results = rag.search(options.question, options.k, only=only, image=options.image, rerank=options.rerank)
     if options.json:
         print(json.dumps({"results": [hit.to_json() for hit in results]}, ensure_ascii=False))
         return 0
     for number, hit in enumerate(results, 1):
         print(f"{number}. {_place(hit)}  [{_ranks(hit)}]\n   {_shorten(hit.text)}\n")
     if not results:
-        print("the index is empty" if not rag.reader.count() else "nothing found")
+        print("the index is empty" if not rag.index.count() else "nothing found")
     return 0
 
 
@@ -73,14 +79,15 @@ def _ask(options: argparse.Namespace) -> int:
     from rag.conversation import ask_about
     from rag.pipeline import RagPipeline
 
-    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter", "reader")}
+    settings = {name: getattr(options, name) for name in ("embedder", "generator", "rerank", "threshold", "risk", "budget", "adapter", "reader")}
     rag = RagPipeline.from_index(options.index, **settings)
     only = Filter.parse(options.filter)
-    answer = ask_about(rag, options.question, options.file, only=only) if options.file else rag.ask(options.question, only=only)
+    asked = {"question": options.question, "only": only}
+    answer = ask_about(rag, files=options.file, **asked) if options.file else rag.ask(**asked)
     if options.json:
         print(json.dumps(answer.to_json(), ensure_ascii=False))
     else:
-        print(_told(answer, empty=not (rag.reader.count() or options.file)))
+        print(_told(answer, empty=not (rag.index.count() or options.file)))
     return 0
 
 
@@ -99,7 +106,8 @@ def _told(answer: Answer, empty: bool) -> str:
         lines.append("(the index is empty)")
     if not answer.abstained:
         lines[0] += f"\n\nconfidence {answer.confidence:.2f}"
-    lines += [f"[{number}] {_place(citation)}: “{_shorten(citation.quote)}”" for number, citation in enumerate(answer.citations, 1)]
+    for number, citation in enumerate(answer.citations, 1):
+        lines.append(f"[{number}] {_place(citation)}: “{_shorten(citation.quote)}”")
     if answer.abstained and answer.evidence:
         lines.append("closest passages:")
         lines += [f"  - {_place(evidence)}: {_shorten(evidence.text)}" for evidence in answer.evidence[:3]]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.sentences import sentences
 from indexing.types import Modality
 from rag.generators.quote.sentence_features import stems
@@ -36,20 +36,23 @@ class Marker:
     indices: tuple[int, ...]
 
 
-def cite(draft: Draft, context: Context, reader: IndexReader) -> tuple[Citation, ...]:
+def cite(draft: Draft, context: Context, index: Index) -> tuple[Citation, ...]:
     """The supports of a draft as citations: offsets in the document, boxes on its page."""
-    return tuple(_citation(support, context, reader) for support in draft.supports)
+    return tuple(_citation(support, context, index) for support in draft.supports)
 
 
-def _citation(support: Support, context: Context, reader: IndexReader) -> Citation:
+def _citation(support: Support, context: Context, index: Index) -> Citation:
     evidence = context.evidence[support.index]
     at = evidence.locator
     start, end = at.char_start + support.start, at.char_start + support.end
-    boxes = reader.boxes(at.document, at.page, start, end)
-    if evidence.modality is Modality.IMAGE and (not boxes or (picture := reader.picture(evidence.chunk_id)) is None or picture.block >= 0):
-        boxes = (*at.boxes, *boxes)  # a figure is cited with its words, a picture without words whole
+    boxes = index.documents.boxes(at.document, at.page, start, end)
+    if evidence.modality is Modality.IMAGE:
+        picture = index.documents.picture(evidence.chunk_id)
+        if not boxes or picture is None or picture.block >= 0:
+            boxes = (*at.boxes, *boxes)  # a figure is cited with its words, a picture without words whole
     quote = evidence.text[support.start : support.end]
-    return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, support.claim_start, support.claim_end, support.ablation)
+    claim = (support.claim_start, support.claim_end)
+    return Citation(at.document, at.page, quote, start, end, boxes, evidence.chunk_id, *claim, support.ablation)
 
 
 def markers(text: str, count: int) -> tuple[Marker, ...]:

@@ -1,9 +1,9 @@
-"""RagConfig: what a pipeline may be told. Environment variables FOLIO_NAME and flags override it; unknown keys are errors."""
+"""RagConfig: the settings of a pipeline. FOLIO_NAME variables and flags override the defaults; unknown keys are errors."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,14 +16,17 @@ class ConfigError(FolioError):
 
 @dataclass(frozen=True, slots=True)
 class RagConfig:
-    """generator: `quote`, `embedded`, `openai:URL`, `hf:PATH_OR_ID`. embedder: a name that must be the index's, "" = the index's own.
+    """generator: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`.
 
-    depth: results taken from each channel. top_k: evidence kept for an answer. context_tokens: room for the evidence in
-    front of the generator. threshold: least confidence of an answer, -1 = the one that was fitted. risk: instead, the share of
-    answers that may be wrong, from which the threshold follows. budget: thousand million operations that the embedded reader may spend on an
-    answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.training.finetune` wrote, of embedded.
-    reader: a folder that `python -m models.systems.quantise` or models.training.train wrote, which embedded reads with in torch in place of the shipped graphs.
-    together: 1 to read questions that are asked at the same time together (models.reader.batching), which does not pay on two cores.
+    embedder: a name that must be the index's; empty: the index's own.
+    depth: results taken from each channel. top_k: pieces of evidence kept for an answer.
+    context_tokens: room for the evidence in front of the generator.
+    rerank: whether the reader orders the evidence anew. budget: thousand million operations that the reader may spend on
+    a question, best evidence first; None: no limit.
+    threshold: the least confidence of an answer; None: the fitted one. risk: instead, the share of answers that may be
+    wrong, from which the threshold follows.
+    adapter: a folder that `python -m models.training.finetune` wrote. reader: a folder with a model that is read with in
+    torch in place of the shipped graphs, from models.training.train or models.systems.quantise.
     """
 
     generator: str = "embedded"
@@ -31,25 +34,24 @@ class RagConfig:
     depth: int = 100
     top_k: int = 10
     context_tokens: int = 2000
-    threshold: float = -1.0
-    risk: float = -1.0
-    budget: float = 0.0
+    rerank: bool = True
+    budget: float | None = None
+    threshold: float | None = None
+    risk: float | None = None
     adapter: str = ""
     reader: str = ""
-    together: int = 0
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
-        if self.together not in (0, 1):
-            raise ConfigError("together is 0 or 1")
-        if not self.budget >= 0:
-            raise ConfigError("budget must be at least 0")
+        if self.budget is not None and not self.budget > 0:
+            raise ConfigError("budget must be above 0")
         for name in ("threshold", "risk"):
-            if not (getattr(self, name) == -1 or 0 <= getattr(self, name) <= 1):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} must be between 0 and 1")
-        if self.threshold >= 0 and self.risk >= 0:
+        if self.threshold is not None and self.risk is not None:
             raise ConfigError("give threshold or risk, not both")
         if self.adapter and self.reader:
             raise ConfigError("give adapter or reader, not both: an adapter goes with the shipped reader")
@@ -57,17 +59,26 @@ class RagConfig:
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:
         """The defaults, overridden by FOLIO_* variables, overridden by flags that are not None. Raises ConfigError."""
-        types = {field.name: type(field.default) for field in fields(cls)}
+        readers = {field.name: _READERS[field.type] for field in fields(cls)}
         given: dict[str, Any] = {
             name.removeprefix("FOLIO_").lower(): value for name, value in environment.items() if name.startswith("FOLIO_")
         }
         given |= {name: value for name, value in flags.items() if value is not None}
         values = {}
         for name, value in given.items():
-            if name not in types:
-                raise ConfigError(f"unknown setting {name!r}: there are {', '.join(types)}")
+            if name not in readers:
+                raise ConfigError(f"unknown setting {name!r}: there are {', '.join(readers)}")
             try:
-                values[name] = types[name](value)
-            except ValueError as error:
-                raise ConfigError(f"{name} must be a {types[name].__name__}, not {value!r}") from error
+                values[name] = readers[name](value)
+            except (ValueError, KeyError) as error:
+                raise ConfigError(f"{name} must be a {_KINDS[readers[name]]}, not {value!r}") from error
         return cls(**values)
+
+
+def _flag(value: str | bool) -> bool:
+    """True and False, or the words that environment variables have for them."""
+    return value if isinstance(value, bool) else {"1": True, "true": True, "0": False, "false": False}[value.lower()]
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {"str": str, "int": int, "bool": _flag, "float | None": float}
+_KINDS = {str: "text", int: "whole number", _flag: "0 or 1", float: "number"}

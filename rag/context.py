@@ -1,27 +1,62 @@
-"""Packs the best evidence into the room that the generator has."""
+"""Context: the evidence of a question with all that later steps need of it, and the part of it that fits.
+
+`gather` is the only step between retrieval and citing that reads the index.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexing.index import IndexReader
+import numpy as np
+
+from indexing.index import Index
 from indexing.types import Modality
-from rag.types import Context, Evidence
+from rag.image_features import ImageFeatures
+from rag.types import Context, Evidence, Query, QueryStatistics, Surroundings
 
-CHARACTERS = 4  # of English per token, about: enough to size a context for any tokenizer
+CHARACTERS_PER_TOKEN = 4  # of English, about: enough to size a context for any tokenizer
 
 
-def pack(evidence: Sequence[Evidence], tokens: int, reader: IndexReader) -> Context:
-    """The evidence in its order, while it fits; always the first. Pictures come along with their chunks; those without words stand last, as only eyes can read them."""
-    kept, room = [], tokens * CHARACTERS
-    for piece in sorted(evidence, key=lambda piece: not piece.text.strip()):
+def gather(
+    query: Query, vector: np.ndarray, evidence: Sequence[Evidence], index: Index, images: ImageFeatures
+) -> Context:
+    """The evidence with its surroundings and pictures, and the statistics of the question.
+
+    vector: (d,) embedding of the question. A picture's patches are computed where the question asks for a picture, or
+    where the picture has no words; else its words answer.
+    """
+    pictures, patches = {}, {}
+    for number, piece in enumerate(evidence):
+        if piece.modality is Modality.IMAGE and (picture := index.documents.picture(piece.chunk_id)):
+            pictures[number] = picture.preview or picture.thumbnail
+            looked_at = query.wants_picture or not piece.text.strip()
+            if looked_at and (features := images.patches(pictures[number])):
+                patches[number] = features
+    image_vector = images.text_vector(query.text) if patches else None
+    statistics = QueryStatistics(vector, index.word_counts(query.words), index.count(), image_vector)
+    surroundings = tuple(_around(piece, index) for piece in evidence)
+    return Context(tuple(evidence), pictures, surroundings, statistics=statistics, patches=patches)
+
+
+def fit(context: Context, count: int, tokens: int) -> Context:
+    """At most `count` pieces of evidence in their order, while they fit into so many tokens; always the first.
+
+    Pictures without words stand last: only models that see can use them.
+    """
+    order, room = [], tokens * CHARACTERS_PER_TOKEN
+    numbers = range(min(count, len(context.evidence)))
+    for number in sorted(numbers, key=lambda number: not context.evidence[number].text.strip()):
+        piece = context.evidence[number]
         size = len(piece.text) + sum(map(len, piece.headings))
-        if kept and size > room:
+        if order and size > room:
             break
-        kept.append(piece)
+        order.append(number)
         room -= size
-    pictures = {}
-    for index, piece in enumerate(kept):
-        if piece.modality is Modality.IMAGE and (picture := reader.picture(piece.chunk_id)):
-            pictures[index] = picture.preview or picture.thumbnail
-    return Context(tuple(kept), pictures)
+    return context.select(order)
+
+
+def _around(piece: Evidence, index: Index) -> Surroundings:
+    at = piece.locator
+    recognised = index.documents.word_boxes(at, recognised=True)
+    boxes = recognised or index.documents.word_boxes(at)
+    return Surroundings(index.documents.opening(piece.document)[: at.char_start], tuple(boxes), bool(recognised))

@@ -17,9 +17,10 @@ from indexing.build.follow import follow
 from indexing.build.run import Progress, Summary, build
 from indexing.build.uploads import keep
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.loaders import is_picture
 from models.common.errors import FolioError
+from models.reader import state_cache
 from rag.pipeline import RagPipeline
 from rag.types import Answer, Evidence
 
@@ -31,7 +32,7 @@ class Reply:
     """An answer and the index that it came from; `dropped`: the conversation's own."""
 
     answer: Answer
-    reader: IndexReader
+    index: Index
     dropped: bool
     seconds: float
 
@@ -41,7 +42,7 @@ class Similar:
     """What of the library is like the pictures that were dropped without a question, or about the words on them."""
 
     evidence: tuple[Evidence, ...]
-    reader: IndexReader
+    index: Index
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class Conversation:
                     turn.text, turn.reply = (turn.text, piece) if isinstance(piece, Reply) else (turn.text + piece, None)
                     yield turn
             elif pictures := [file for file in files if is_picture(file)]:
-                turn.similar = Similar(self.library.search(image=pictures[0]), self.library.reader)
+                turn.similar = Similar(self.library.search(image=pictures[0]), self.library.index)
         except FolioError as error:
             turn.problem = str(error)
         yield turn
@@ -110,23 +111,24 @@ class Conversation:
             self._folder = tempfile.TemporaryDirectory(prefix="folio-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
         index, kept = folder / "index", keep(files, folder / "files")
-        yield from follow(kept, index, embedder=self.library.reader.embedder_name)
+        yield from follow(kept, index, embedder=self.library.index.embedder_name)
         if self._own is None:
             self._own = self.library.over(index)
 
     def stream(self, question: str, history: Sequence[str] = ()) -> Iterator[str | Reply]:
         """Pieces of the answer's text, then the Reply. history: earlier questions, oldest first."""
         started = time.perf_counter()
-        if self._own is None or not self._own.reader.count():
+        if self._own is None or not self._own.index.count():
             for piece in self.library.stream(question, history=history):
-                yield Reply(piece, self.library.reader, False, time.perf_counter() - started) if isinstance(piece, Answer) else piece
+                seconds = time.perf_counter() - started
+                yield Reply(piece, self.library.index, False, seconds) if isinstance(piece, Answer) else piece
             return
         ours = self._own.ask(question, history=history)
         theirs = self.library.ask(question, history=history)
         dropped = _better(ours, theirs)
-        answer, reader = (ours, self._own.reader) if dropped else (theirs, self.library.reader)
+        answer, index = (ours, self._own.index) if dropped else (theirs, self.library.index)
         yield answer.text
-        yield Reply(answer, reader, dropped, time.perf_counter() - started)
+        yield Reply(answer, index, dropped, time.perf_counter() - started)
 
     def _asked(self) -> list[str]:
         """The questions since files were last dropped, with which another subject begins, oldest first."""
@@ -134,25 +136,33 @@ class Conversation:
         return [turn.question for turn in self.turns[first:] if turn.question]
 
     def _is_empty(self) -> bool:
-        return not self.library.reader.count() and (self._own is None or not self._own.reader.count())
+        return not self.library.index.count() and (self._own is None or not self._own.index.count())
 
     def close(self) -> None:
         """Forget the conversation's own files and index."""
         if self._folder is not None:
+            state_cache.forget(Path(self._folder.name) / "index")
             self._folder.cleanup()
         self._folder = self._own = None
         self.turns.clear()
 
 
-def ask_about(library: RagPipeline, question: str, files: Sequence[str | os.PathLike[str]], *, only: Filter | None = None) -> Answer:
-    """The answer to one question about files, pictures among them, and the library; the trace of one from the files names these. only: of the library. Raises FolioError for
-    a file that cannot be read.
+def ask_about(
+    library: RagPipeline, question: str, files: Sequence[str | os.PathLike[str]], *, only: Filter | None = None
+) -> Answer:
+    """The better supported answer to one question, from files of its own or from the library.
+
+    The trace of an answer from the files names them. only: filters the library. Raises FolioError for a file that
+    cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="folio-", ignore_cleanup_errors=True) as folder:
-        for failure in build(files, folder, embedder=library.reader.embedder_name).failures:
+        for failure in build(files, folder, embedder=library.index.embedder_name).failures:
             raise FolioError(f"{failure.path} cannot be read: {failure.reason}")
         ours, theirs = library.over(folder).ask(question), library.ask(question, only=only)
-        return replace(ours, trace={**ours.trace, "files": [os.fspath(file) for file in files]}) if _better(ours, theirs) else theirs
+        state_cache.forget(Path(folder))
+        if not _better(ours, theirs):
+            return theirs
+        return replace(ours, trace={**ours.trace, "files": [os.fspath(file) for file in files]})
 
 
 def _better(ours: Answer, theirs: Answer) -> bool:

@@ -1,9 +1,13 @@
-"""What is seen of a picture of the evidence, by the embedded tower, whatever the pictures of the index were embedded with: features of its patches, and how like a text it is."""
+"""Patch features of pictures among the evidence, and their likeness to a question, from the built-in image tower.
+
+The tower is used whatever model embedded the pictures of the index. Knows no index.
+"""
 
 from __future__ import annotations
 
 import io
-from functools import cache, lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,30 +16,35 @@ from vision.encoder import EmbeddedTower
 from vision.errors import PictureError
 from vision.images import first_frame
 
-REMEMBERED = 64  # pictures
+CACHED = 64  # pictures whose features are kept in memory
+
+EncodeTexts = Callable[[Sequence[str]], np.ndarray]
 
 
-@cache
-def _tower() -> EmbeddedTower:
-    return EmbeddedTower()
+class ImageFeatures:
+    """Opens the tower when it is first needed. encode_texts: of a MiniLM that is open already; None: the tower opens one."""
+
+    def __init__(self, encode_texts: EncodeTexts | None = None) -> None:
+        self._encode_texts = encode_texts
+        self.patches = lru_cache(maxsize=CACHED)(self._patches)
+
+    @cached_property
+    def tower(self) -> EmbeddedTower:
+        return EmbeddedTower(encode_texts=self._encode_texts)
+
+    def text_vector(self, text: str) -> np.ndarray:
+        """(d,) unit vector of a text, in the space of the patches."""
+        return self.tower.encode_texts([text])[0]
+
+    def _patches(self, content: bytes) -> Picture | None:
+        """The features of an image file's patches; None where it cannot be opened: then its words are all there is."""
+        try:
+            image = first_frame(io.BytesIO(content))
+        except PictureError:
+            return None
+        return Picture(self.tower.patches([image])[0])
 
 
-@lru_cache(maxsize=REMEMBERED)
-def seen(content: bytes) -> Picture | None:
-    """content: an image file's; None where it cannot be opened: then its words are all there is."""
-    try:
-        image = first_frame(io.BytesIO(content))
-    except PictureError:
-        return None
-    return Picture(_tower().patches([image])[0])
-
-
-def likeness(text: str, content: bytes) -> float:
-    """The cosine of a text and a picture; 0 where that cannot be opened."""
-    picture = seen(content)
-    return 0.0 if picture is None else float(_vector(text) @ picture.features.astype(np.float32).mean(0))
-
-
-@lru_cache(maxsize=1)
-def _vector(text: str) -> np.ndarray:
-    return _tower().encode_texts([text])[0]
+def likeness(vector: np.ndarray, picture: Picture) -> float:
+    """The cosine of a text's vector (d,) and the mean of a picture's patches."""
+    return float(vector @ picture.features.astype(np.float32).mean(0))

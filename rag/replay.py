@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Locator
 from models.common.errors import FolioError
 from rag.config import RagConfig
@@ -65,7 +65,7 @@ def replay(saved: Saved, index_dir: str | os.PathLike[str]) -> tuple[str, ...]:
         for name in ("abstained", "confidence", "text") if now[name] != saved.answer[name]
     ]
     lines += _citations(saved.answer["citations"], now["citations"])
-    return (*lines, *_reasons(saved.answer, now, rag.reader)) if lines else ()
+    return (*lines, *_reasons(saved.answer, now, rag.index)) if lines else ()
 
 
 def _check(answer: Json) -> None:
@@ -85,14 +85,14 @@ def _citations(before: list[Json], now: list[Json]) -> list[str]:
     return lines or (["citations: in another order"] if before != now else [])
 
 
-def _reasons(before: Json, now: Json, reader: IndexReader) -> list[str]:
+def _reasons(before: Json, now: Json, reader: Index) -> list[str]:
     """What else is not as it was: the generator, the embedder, the documents of the evidence, the evidence."""
     old, new = before["trace"], now["trace"]
     pairs = [(name, old.get(name), new[name]) for name in ("generator", "embedder")]
     pairs += [(f"generation {name}", old["generation"].get(name), value) for name, value in new["generation"].items()]
     lines = [f"{name}: {_short(was)} before, {_short(is_now)} now" for name, was, is_now in pairs if was != is_now]
     for document in dict.fromkeys(piece["document"] for piece in before["evidence"]):
-        if reader.source(document) is None:
+        if reader.documents.source(document) is None:
             lines.append(f"document: {document} is no longer in the index")
         elif not all(_stands(piece, reader) for piece in before["evidence"] if piece["document"] == document):
             lines.append(f"document: {document} has changed")
@@ -101,10 +101,10 @@ def _reasons(before: Json, now: Json, reader: IndexReader) -> list[str]:
     return lines + ([f"evidence: {other} of {len(now['evidence'])} chunks were not among it before"] if other else [])
 
 
-def _stands(piece: Json, reader: IndexReader) -> bool:
+def _stands(piece: Json, reader: Index) -> bool:
     """Whether a chunk's text still is the text at its place."""
     at = piece["locator"]
-    return reader.text(piece["document"])[at["char_start"] : at["char_end"]] == piece["text"]
+    return reader.documents.text(piece["document"])[at["char_start"] : at["char_end"]] == piece["text"]
 
 
 def _cited(citation: Json) -> str:

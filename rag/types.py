@@ -1,12 +1,22 @@
-"""What a question turns into: Evidence, Citation, Answer. Frozen, and JSON through `to_json`; the same object behind every door."""
+"""What a question turns into on its way: Query, Evidence, Context, Draft, Citation, Answer.
+
+Every step takes and returns these frozen dataclasses, and every door hands out the same Answer as JSON.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from indexing.types import Box, Locator, Modality
+from models.reader.coordinates import WordBox
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.reader.extractive_reader import Window
+    from models.reader.image_patches import Picture as PatchFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +28,26 @@ class ChannelRank:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """A question as every later step takes it.
+
+    asked: the user's own words. text: the question that stands alone, which is searched and answered.
+    words: its content words, each once. wants_picture: whether it asks for a picture that shows something.
+    """
+
+    asked: str
+    text: str
+    words: tuple[str, ...]
+    wants_picture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """A retrieved chunk. `score` is the fused score; `text` is the chunk, verbatim."""
+    """A retrieved chunk; `text` is the chunk, verbatim.
+
+    score: of the fusion, comparable only within one result. channels: the chunk's rank in each list that held it:
+    `dense`, `bm25`, `image`, and `rerank` where the reader ordered the list anew.
+    """
 
     chunk_id: str
     document: str
@@ -38,19 +66,76 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the index knows around a piece of evidence, read once for all later steps.
+
+    opening: how its document begins, as far as that stands before the chunk. boxes: of the chunk's words on their page,
+    empty for formats without places. recognised: whether OCR read these words.
+    """
+
+    opening: str = ""
+    boxes: tuple[WordBox, ...] = ()
+    recognised: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryStatistics:
+    """vector: (d,) embedding of the question. counts: how many of the index's `chunks` hold each content word.
+
+    image_vector: its embedding in the space of `Context.patches`, where there are any.
+    """
+
+    vector: np.ndarray
+    counts: Mapping[str, int]
+    chunks: int
+    image_vector: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the reader made of one piece of evidence. offset: characters that stood before its text in the reader's input.
+
+    windows: empty where there was no budget or no word to read.
+    """
+
+    windows: tuple[Window, ...]
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """The ordered evidence that the generator sees. `pictures[i]` is the WebP of `evidence[i]`, where that is a picture."""
+    """The ordered evidence, and all that a reranker or a generator may need besides: neither of them reads the index.
+
+    pictures: the WebP of evidence number i, where that is a picture; patches: its features, where the reader is to look
+    at it. surroundings, readings: one for each piece of evidence, or none at all. statistics: of the question.
+    """
 
     evidence: tuple[Evidence, ...]
     pictures: Mapping[int, bytes] = field(default_factory=dict)
+    surroundings: tuple[Surroundings, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    statistics: QueryStatistics | None = None
+    patches: Mapping[int, PatchFeatures] = field(default_factory=dict)
+
+    def select(self, order: Sequence[int]) -> Context:
+        """The evidence with these numbers, in this order."""
+        return replace(
+            self,
+            evidence=tuple(self.evidence[i] for i in order),
+            pictures={at: self.pictures[i] for at, i in enumerate(order) if i in self.pictures},
+            patches={at: self.patches[i] for at, i in enumerate(order) if i in self.patches},
+            surroundings=tuple(self.surroundings[i] for i in order if self.surroundings),
+            readings=tuple(self.readings[i] for i in order if self.readings),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
     """A span of the evidence that supports a span of the answer.
 
-    The quote is `context.evidence[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer. ablation: by how much
-    the claim's log-probability falls when the evidence is taken from the model that makes it; None where that was not tried.
+    The quote is `context.evidence[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer.
+    ablation: by how much the claim's log-probability falls when the evidence is taken from the model that makes it;
+    None where that was not tried.
     """
 
     index: int

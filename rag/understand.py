@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from indexing.index import quote
+from rag.calibration import ImageShares
 from rag.dates import days, spellings
+from rag.types import Query
 from rag.words import STOP_WORDS
 
 LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
-GIVEN, NAMED, UNNAMED = 0.6, 0.4, 0.2  # shares of the image channel, measured on held-out pictures among texts: bench/README.md
 _WORD = re.compile(r"\w+")
 _NAMES = (
     "pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(?:es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
@@ -36,11 +37,14 @@ def words(question: str) -> list[str]:
     return ([word for word in found if word not in STOP_WORDS] or found)[:LONGEST]
 
 
-def picture_share(question: str, *, given: bool) -> float:
-    """How much the image channel counts, 0..1. given: a picture is searched with. A question that asks for something drawn or taken wants to see it."""
+def image_share(question: str, shares: ImageShares, *, given: bool) -> float:
+    """How much the image channel counts, 0..1. given: a picture is searched with.
+
+    A question that names something drawn or photographed wants to see it.
+    """
     if given:
-        return GIVEN
-    return NAMED if _PICTURE.search(question) else UNNAMED
+        return shares.given
+    return shares.named if _PICTURE.search(question) else shares.unnamed
 
 
 def asks_for_picture(question: str) -> bool:
@@ -59,14 +63,20 @@ def _showing(question: str) -> re.Match[str] | None:
     return _WHICH.match(question) or (None if "?" in question else _NAMED.match(question))
 
 
-def match_expression(question: str) -> str:
-    """The FTS5 expression of a question: any of its words. "" for none.
+def match_expression(query: Query) -> str:
+    """The FTS5 expression of a query: any of its words. "" for none.
 
     A phrase in quotation marks counts as one more, and so does a calendar day in each way that it is written.
     """
-    phrases = [phrase for phrase in _PHRASE.findall(question) if len(_WORD.findall(phrase)) > 1]
-    phrases += [spelling for day in days(question) for spelling in spellings(day)]
-    return " OR ".join(quote(part) for part in [*words(question), *phrases])
+    phrases = [phrase for phrase in _PHRASE.findall(query.text) if len(_WORD.findall(phrase)) > 1]
+    phrases += [spelling for day in days(query.text) for spelling in spellings(day)]
+    return " OR ".join(quote(part) for part in [*query.words, *phrases])
+
+
+def understand(question: str, history: Sequence[str] = ()) -> Query:
+    """A question, and the earlier ones of its conversation, oldest first -> one that stands alone, with what it asks for."""
+    text = standalone(question, history)
+    return Query(question, text, tuple(words(text)), asks_for_picture(text))
 
 
 def standalone(question: str, history: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from indexing.status import file_list
 from rag.conversation import Conversation, Turn
 from ui.view import evidence_html, question_html, similar_html, turn_html
 
@@ -71,7 +72,7 @@ class Chat:
         self._rag = rag
 
     def examples(self) -> gr.Chatbot:
-        names = {Path(file.name).name for file in self._rag.reader.files()}
+        names = {Path(file.name).name for file in file_list(self._rag.index)}
         return gr.Chatbot(examples=[{"text": question} for name, question in EXAMPLES.items() if name in names])
 
     def ask(self, message: dict[str, Any] | None, conversation: Conversation | None) -> Iterator[list]:

@@ -12,6 +12,7 @@ import gradio as gr
 from indexing.build.follow import follow
 from indexing.build.run import Progress
 from indexing.build.uploads import FOLDER, forget, keep
+from indexing.status import status_of
 from models.common.errors import FolioError
 from ui.library_view import library_html, problem_html, progress_html, summary_html
 
@@ -55,10 +56,10 @@ class Shelf:
     """The handlers of the tab. `wanted` is what the filter says."""
 
     def __init__(self, rag: RagPipeline) -> None:
-        self._reader = rag.reader
+        self._reader = rag.index
 
     def show(self, wanted: str | None) -> str:
-        return library_html(self._reader.status(), wanted or "")
+        return library_html(status_of(self._reader), wanted or "")
 
     def upload(self, files: list[str] | None, wanted: str) -> Iterator[list]:
         yield from self._index(lambda: keep(files or [], self._reader.directory / FOLDER), wanted)

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import PurePath
 
 from indexing.build.run import Progress, Summary
-from indexing.index import FileStatus, Status
+from indexing.status import FileStatus, Status
 
 ROWS = 500  # files shown at once; a filter finds the others
 

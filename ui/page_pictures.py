@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Box
 from rag.types import Evidence
 
@@ -24,20 +24,20 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
+def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
     """The picture that a chunk belongs to, or its page as one; a line that says why there is none; None for formats whose pages have no looks.
 
     A PDF page is drawn from its file, while that is the file that was indexed; of other pictures the index keeps a preview.
     """
     document, page = evidence.document, evidence.page
-    stored = reader.picture(evidence.chunk_id)
+    stored = reader.documents.picture(evidence.chunk_id)
     if stored and stored.preview:
-        gone = "" if reader.unchanged_source(document) else "The file is gone or has changed; this is the picture as it was indexed."
+        gone = "" if reader.documents.unchanged_source(document) else "The file is gone or has changed; this is the picture as it was indexed."
         return PagePicture(stored.preview, stored.width, stored.height, gone)
-    found = reader.page(document, page) if page is not None else None
+    found = reader.documents.page(document, page) if page is not None else None
     if found is None or found[0].words is None:
         return None
-    path = reader.unchanged_source(document)
+    path = reader.documents.unchanged_source(document)
     if path is None:
         return "The page cannot be shown: the file is gone or has changed since it was indexed. The passage is as it was indexed."
     from vision.errors import PictureError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import PurePath
 
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Box, Modality
 from rag.citations import markers
 from rag.conversation import Reply, Similar, Turn
@@ -150,7 +150,7 @@ def _plain(answer: Answer, start: int, end: int) -> str:
 
 def evidence_html(reply: Reply, turn: int) -> str:
     """Everything that the answer stands on: numbered sources, or the closest passages beside an abstention."""
-    answer, reader = reply.answer, reply.reader
+    answer, reader = reply.answer, reply.index
     cited = sources(answer)
     if answer.abstained:
         shown, rest = answer.evidence[:CLOSEST], answer.evidence[CLOSEST:]
@@ -167,16 +167,16 @@ def evidence_html(reply: Reply, turn: int) -> str:
 def similar_html(similar: Similar, turn: int) -> str:
     """What is like a dropped picture."""
     shown, rest = similar.evidence[:ALIKE], similar.evidence[ALIKE:]
-    cards = "".join(_closest(similar.reader, piece, False) for piece in shown)
+    cards = "".join(_closest(similar.index, piece, False) for piece in shown)
     head = _head("Like the picture", "By its looks, and by the words on it." if shown else "The library holds nothing like it.")
-    return f'<section class="evidence" id="t{turn}">{head}{cards}{_rest(similar.reader, rest)}</section>'
+    return f'<section class="evidence" id="t{turn}">{head}{cards}{_rest(similar.index, rest)}</section>'
 
 
 def _head(title: str, remark: str) -> str:
     return f"<header><h2>{title}</h2><p>{remark}</p></header>"
 
 
-def _card(reader: IndexReader, source: Source, turn: int, dropped: bool) -> str:
+def _card(reader: Index, source: Source, turn: int, dropped: bool) -> str:
     piece = source.evidence
     picture = page_picture(reader, piece)
     name, _ = place(reader, piece)
@@ -190,7 +190,7 @@ def _card(reader: IndexReader, source: Source, turn: int, dropped: bool) -> str:
     return f'<article class="source" id="t{turn}s{source.number}">{title}{seen}{_ranks(piece)}</article>'
 
 
-def _closest(reader: IndexReader, piece: Evidence, dropped: bool) -> str:
+def _closest(reader: Index, piece: Evidence, dropped: bool) -> str:
     if header := header_of(piece):
         text = passage("".join(piece.text.splitlines(keepends=True)[:CLOSEST_ROWS]), header=header)
     else:
@@ -198,15 +198,15 @@ def _closest(reader: IndexReader, piece: Evidence, dropped: bool) -> str:
     return f'<article class="source closest">{_title(reader, piece, dropped)}{_thumbnail(reader, piece)}{text if piece.text.strip() else ""}{_ranks(piece)}</article>'
 
 
-def _thumbnail(reader: IndexReader, piece: Evidence) -> str:
+def _thumbnail(reader: Index, piece: Evidence) -> str:
     """The picture that a passage belongs to, small."""
-    picture = reader.picture(piece.chunk_id) if piece.modality is Modality.IMAGE else None
+    picture = reader.documents.picture(piece.chunk_id) if piece.modality is Modality.IMAGE else None
     if picture is None:
         return ""
     return f'<img class="thumbnail" src="data:image/webp;base64,{base64.b64encode(picture.thumbnail).decode()}" alt="">'
 
 
-def _rest(reader: IndexReader, pieces: Sequence[Evidence]) -> str:
+def _rest(reader: Index, pieces: Sequence[Evidence]) -> str:
     if not pieces:
         return ""
     rows = []
@@ -217,7 +217,7 @@ def _rest(reader: IndexReader, pieces: Sequence[Evidence]) -> str:
     return f'<details class="rest"><summary>{count}</summary><ul>{"".join(rows)}</ul></details>'
 
 
-def _title(reader: IndexReader, piece: Evidence, dropped: bool, number: str = "") -> str:
+def _title(reader: Index, piece: Evidence, dropped: bool, number: str = "") -> str:
     name, where = place(reader, piece)
     folder = "" if dropped else piece.document.removesuffix(name).rstrip("/\\")
     headings = list(dict.fromkeys(piece.headings[:-1] if header_of(piece) else piece.headings))
@@ -228,14 +228,14 @@ def _title(reader: IndexReader, piece: Evidence, dropped: bool, number: str = ""
     )
 
 
-def place(reader: IndexReader, item: Evidence) -> tuple[str, str]:
+def place(reader: Index, item: Evidence) -> tuple[str, str]:
     """(file name, place in it) as people say it: a sheet by its name, a slide, a page. A picture of one page has none."""
-    path = reader.source(item.document)
+    path = reader.documents.source(item.document)
     file = path.name if path else PurePath(item.document).name
     name = file + item.document.rpartition(file)[2]  # a record of a file is named file#id
     if item.page is None or (item.modality is Modality.IMAGE and item.page == 1):
         return name, ""
-    found = reader.page(item.document, item.page)
+    found = reader.documents.page(item.document, item.page)
     if found and found[0].label:
         return name, found[0].label
     return name, f"{'slide' if file.lower().endswith(('.pptx', '.pptm', '.ppsx')) else 'page'} {item.page}"

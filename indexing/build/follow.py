@@ -1,4 +1,4 @@
-"""build() as an iterator, for doors that show progress while they wait."""
+"""`build` as an iterator, for user interfaces that show progress."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from indexing.build.run import Progress, Summary, build
 
 
 class _Abandoned(Exception):
-    """Nobody listens any more: ends the build between two files."""
+    """The iterator was closed: ends the build between two files."""
 
 
-def follow(sources: Sequence[str | os.PathLike[str]], index_dir: str | os.PathLike[str], **options: Any) -> Iterator[Progress | Summary]:
+def follow(
+    sources: Sequence[str | os.PathLike[str]], index_dir: str | os.PathLike[str], **options: Any
+) -> Iterator[Progress | Summary]:
     """Each Progress of a build, then its Summary. options and errors: those of `build`.
 
-    Closing the iterator stops the build after the file that it is at; what was committed stays, and the next build goes
-    on from there.
+    Closing the iterator stops the build after the file that it is at. What was committed stays, and the next build
+    goes on from there.
     """
     events: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
     abandoned = threading.Event()

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from vision.encoder import ImageEmbedder
 
 
-class PictureEmbedding:
-    """The image model is opened, and recorded in the index, when the first picture needs it. Raises EmbedderError for another one than the index has.
+class ImageEmbedding:
+    """The image model is opened, and recorded in the index, when the first picture needs it.
 
-    note: a line, where the model that was asked for could not be had and the embedded one was taken.
+    Raises EmbedderError for another image model than the index has.
     """
 
     def __init__(self, store: Store, asked: str | None) -> None:
@@ -32,23 +32,23 @@ class PictureEmbedding:
             raise other_image_model(store.directory, recorded, asked)
         self._name = asked or recorded or encoder.NAME
         self._embedder: ImageEmbedder | None = None
-        self.note = ""
+        self.note = ""  # a line, where the model that was asked for could not be had and the embedded one was taken
 
     def embed(self, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> dict[str, np.ndarray]:
-        """chunk id -> vector (dimension,) float32: of each picture, by the first chunk that belongs to it."""
+        """chunk id -> vector (dimension,) float32: one for each picture, under its first chunk."""
         from PIL import Image
 
-        found: dict[str, bytes] = {}
+        thumbnails: dict[str, bytes] = {}
         for document, chunks in documents:
-            seen: set[int] = set()
+            embedded: set[int] = set()
             for chunk in chunks:
-                if chunk.picture is not None and chunk.picture not in seen:
-                    seen.add(chunk.picture)
-                    found[chunk.id] = document.pictures[chunk.picture].thumbnail
-        if not found:
+                if chunk.picture is not None and chunk.picture not in embedded:
+                    embedded.add(chunk.picture)
+                    thumbnails[chunk.id] = document.pictures[chunk.picture].thumbnail
+        if not thumbnails:
             return {}
-        images = [Image.open(io.BytesIO(thumbnail)).convert("RGB") for thumbnail in found.values()]
-        return dict(zip(found, self._open().encode_images(images), strict=True))
+        images = [Image.open(io.BytesIO(thumbnail)).convert("RGB") for thumbnail in thumbnails.values()]
+        return dict(zip(thumbnails, self._open().encode_images(images), strict=True))
 
     def _open(self) -> ImageEmbedder:
         if self._embedder is None:
@@ -60,8 +60,9 @@ class PictureEmbedding:
                     raise
                 self._embedder = encoder.open_image_embedder()
                 self.note = f"{error}; pictures are embedded by {self._embedder.name}"
-            if recorded and self._store.meta(IMAGE.fingerprint) != self._embedder.fingerprint:
-                raise other_image_model(self._store.directory, self._store.meta(IMAGE.fingerprint) or "", self._embedder.fingerprint)
+            fingerprint = self._store.meta(IMAGE.fingerprint) or ""
+            if recorded and fingerprint != self._embedder.fingerprint:
+                raise other_image_model(self._store.directory, fingerprint, self._embedder.fingerprint)
             if not recorded:
                 with self._store.transaction():
                     self._store.set_meta(IMAGE.embedder, self._embedder.name)

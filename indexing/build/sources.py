@@ -1,4 +1,7 @@
-"""From what the user named to the files to read. Follows links, never in circles; knows nothing of the index."""
+"""Sources (files and folders that the user named) -> the files to read. Knows nothing of the index.
+
+Links are followed, never in circles.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pathlib import Path
 from indexing.loaders import is_supported
 from models.common.errors import FolioError
 
-# folders that hold machinery, not documents
-PASSED_OVER = {"__pycache__", "node_modules", "site-packages"}
+# folders of installed or compiled code
+SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages"}
 
 
 class SourceError(FolioError):
@@ -44,7 +47,7 @@ def find(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
     for source in map(os.fspath, sources):
         names = _walk(source) if Path(source).is_dir() else iter([source])
         for name in names:
-            path = os.path.abspath(name)  # noqa: PTH100  (takes `..` out and follows no link; Path does only one of these)
+            path = os.path.abspath(name)  # noqa: PTH100  (takes `..` out and follows no link; Path does one of these)
             if path not in seen:
                 seen.add(path)
                 yield look(name, path)
@@ -59,7 +62,7 @@ def _walk(folder: str) -> Iterator[str]:
             folders.clear()
             continue
         entered.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED_FOLDERS)
         for name in sorted(files):
             path = os.path.join(top, name)  # noqa: PTH118  (a Path would tidy the name that the user gave)
             if not name.startswith(".") and (not Path(path).is_file() or is_supported(Path(path))):

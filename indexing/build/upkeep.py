@@ -1,4 +1,4 @@
-"""What is done to an index besides building it: forgetting documents, and keeping FAISS in step with the store."""
+"""Upkeep of an index: removing documents, and bringing the FAISS files up to date with the store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from indexing.stores.sqlite import Store, StoreError
 from indexing.stores.vector_spaces import SPACES, Space, vector_batches
 from models.reader.state_cache import forget
 
-GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is made anew
+GROWTH = 0.25  # share of new or removed rows from which an approximate FAISS index is built again
 
 
 def remove(index_dir: str | os.PathLike[str], name: str) -> int:
-    """Forget a document, or a file with all its documents; how many went. Raises StoreError for an unknown name.
+    """Remove a document, or a file with all its documents. Returns how many. Raises StoreError for an unknown name.
 
     The file is read again by a later run that is pointed at it.
     """
@@ -34,13 +34,14 @@ def remove(index_dir: str | os.PathLike[str], name: str) -> int:
                 store.db.execute("UPDATE files SET stamp = '', hash = '' WHERE id = ?", (document[1],))
             count = 1
         else:
-            raise StoreError(f"no document {name!r} in {index_dir}: `python -m indexing status --index {index_dir}` lists them")
+            listing = f"`python -m indexing status --index {index_dir}` lists them"
+            raise StoreError(f"no document {name!r} in {index_dir}: {listing}")
         update_ann(store)
     return count
 
 
 def update_ann(store: Store) -> None:
-    """Make FAISS cover the store as it stands, by the cheapest way that is right."""
+    """Make the FAISS files cover all that is in the store: extended where that is enough, else built again."""
     if store.db.execute("SELECT 1 FROM removed").fetchone():
         forget(store.directory)
     for space in SPACES:

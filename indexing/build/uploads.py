@@ -1,4 +1,4 @@
-"""Files that were handed over rather than pointed at: kept in a folder, so that they are there when they are cited."""
+"""Uploaded files: copied into a folder of the index, so that they are there when they are cited."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 
 from indexing.build.sources import SourceError
 from indexing.build.upkeep import remove
-from indexing.index import IndexReader
+from indexing.index import Index
+from indexing.status import file_list
 
 FOLDER = "uploads"  # below the index directory
 
 
 def keep(files: Sequence[str | os.PathLike[str]], folder: Path) -> list[Path]:
-    """Copy files into a folder; where each one is then. The same content is kept once; another one never overwrites it.
+    """Copy files into a folder. Returns the path of each copy.
 
+    The same name and content is copied once; another content under the same name gets a number.
     Raises SourceError when the folder cannot be written.
     """
     try:
@@ -35,14 +37,17 @@ def _keep(file: Path, folder: Path) -> Path:
             return target
         number += 1
         target = folder / f"{name.stem} ({number}){name.suffix}"
-    part = target.with_name(f".{target.name}.part")  # a hidden name: a build that runs now passes it over
+    part = target.with_name(f".{target.name}.part")  # a hidden name: a build that runs now skips it
     shutil.copyfile(file, part)
     return part.rename(target)
 
 
 def forget(index_dir: Path, name: str) -> int:
-    """`remove` a document or file from an index, and the copy of it that `keep` made there. Raises StoreError."""
-    files = [Path(file.path) for file in IndexReader(index_dir).files() if name in (file.name, file.path)]
+    """`remove` a document or file from an index, with the copy of it that `keep` made. Returns how many documents.
+
+    Raises StoreError.
+    """
+    files = [Path(file.path) for file in file_list(Index(index_dir)) if name in (file.name, file.path)]
     count = remove(index_dir, name)
     for path in files:
         if path.parent == (index_dir / FOLDER).absolute():

@@ -1,28 +1,39 @@
-"""Reads files in processes of their own, so that a file that hangs, crashes or eats memory costs only itself.
+"""Reads files in worker processes, so that a file that hangs, crashes or eats memory costs only itself.
 
-The parent starts `python -m indexing.build.workers`, sends (path, known hash) and receives events, as pickles over pipes that
-only these two hold. (Not multiprocessing: its children import the user's script again.)
+In: (path, known hash) of each file. Out: events, in order for each file. The parent starts
+`python -m indexing.build.workers` and gives it one file at a time. Knows nothing of an index.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
 import queue
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexing.build import messages
+from indexing.build.processes import MEMORY, Worker, serve
 from indexing.types import Document, LoadError
 
-MEMORY = 6 << 30  # bytes of address space that reading one file may take
 QUIET = 60.0  # seconds without a sign of life after which a reader is stopped
 WAITING = 8  # events that may wait for the parent before the readers pause
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Read file number `task`, unless its content still has the hash `known`."""
+
+    task: int
+    path: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A sign of life during long work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +69,7 @@ class _Reader:
     """A worker process and the thread that listens to it."""
 
     def __init__(self, events: queue.Queue) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "indexing.build.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-        )
+        self._worker = Worker("indexing.build.workers")
         self.task: int | None = None
         self.quiet = 0.0
         self._events = events
@@ -70,30 +78,21 @@ class _Reader:
 
     def send(self, task: int, path: str, known: str) -> None:
         self.task, self.quiet = task, 0.0
-        try:
-            pickle.dump((task, path, known), self._process.stdin)
-            self._process.stdin.flush()
-        except BrokenPipeError:  # it died just now; the listener says so
-            return
+        self._worker.send(Task(task, path, known))
 
     def _listen(self) -> None:
         while not self._stopped:
-            try:
-                event = pickle.load(self._process.stdout)  # from our own child, over a pipe of our own
-            except (EOFError, pickle.UnpicklingError):
-                event = None  # the process is gone
+            event = self._worker.receive((Loaded, Finished, Failed, Alive))
             self._events.put((self, event))
             if event is None:
                 return
 
     def stop(self) -> None:
         self._stopped = True
-        self._process.kill()
-        self._process.wait()
+        self._worker.stop()
 
     def cause_of_death(self) -> str:
-        code = self._process.wait()
-        return f"its reader crashed (signal {-code})" if code < 0 else f"its reader ended early (code {code})"
+        return f"its reader {self._worker.cause_of_death()}"
 
 
 def read_all(files: Sequence[tuple[str, str]], workers: int, quiet: float = QUIET) -> Iterator[Event]:
@@ -131,10 +130,13 @@ def read_all(files: Sequence[tuple[str, str]], workers: int, quiet: float = QUIE
             if reader not in readers:
                 continue  # the last words of one that was stopped
             reader.quiet = 0.0
+            if isinstance(event, Event) and event.task != reader.task:
+                reader.stop()  # a parser was taken over: it speaks of a file that it was not given
+                event = None
             if event is None:
                 yield Failed(reader.task, reader.cause_of_death(), passing=True)
                 _replace(reader, readers, events, give)
-            elif event != "alive":
+            elif not isinstance(event, Alive):
                 if not isinstance(event, Loaded):
                     give(reader)
                 yield event
@@ -143,7 +145,7 @@ def read_all(files: Sequence[tuple[str, str]], workers: int, quiet: float = QUIE
             reader.stop()
 
 
-def _replace(reader: _Reader, readers: set[_Reader], events: queue.Queue, give) -> None:
+def _replace(reader: _Reader, readers: set[_Reader], events: queue.Queue, give: Callable[[_Reader], bool]) -> None:
     reader.stop()
     readers.discard(reader)
     fresh = _Reader(events)
@@ -153,46 +155,50 @@ def _replace(reader: _Reader, readers: set[_Reader], events: queue.Queue, give) 
 
 def _serve() -> None:
     """The worker's side: until the pipe ends, read a file and send what it holds."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not fall among the events
-    _limit_memory()
+    requests, out = serve()
     last = time.monotonic()
 
-    def send(event: Event | str) -> None:
+    def send(event: Event | Alive) -> None:
         nonlocal last
-        pickle.dump(event, out, protocol=pickle.HIGHEST_PROTOCOL)
-        out.flush()
+        messages.write(out, event)
         last = time.monotonic()
 
     def alive() -> None:
         if time.monotonic() - last > 1.0:
-            send("alive")
+            send(Alive())
 
     while True:
         try:
-            task, path, known = pickle.load(sys.stdin.buffer)
+            given = messages.read(requests, (Task,))
         except EOFError:
             return
         try:
-            if known and hash_file(Path(path), alive) == known:
-                send(Finished(task, known, same=True))
-                continue
-            from indexing.loaders import load
-
-            for document in load(Path(path), alive):
-                send(Loaded(task, document))
-            send(Finished(task, hash_file(Path(path), alive)))
+            _read(given, send, alive)
         except LoadError as error:
-            send(Failed(task, str(error)))
+            send(Failed(given.task, str(error)))
         except FileNotFoundError:
-            send(Failed(task, "vanished before it could be read", passing=True))
+            send(Failed(given.task, "vanished before it could be read", passing=True))
         except OSError as error:
-            send(Failed(task, (error.strerror or str(error)).lower(), passing=True))
+            send(Failed(given.task, (error.strerror or str(error)).lower(), passing=True))
         except MemoryError:
-            send(Failed(task, f"needs more than {MEMORY >> 30} GB of memory to read"))
+            send(Failed(given.task, f"needs more than {MEMORY >> 30} GB of memory to read"))
+        except messages.TooLarge:
+            send(Failed(given.task, f"holds more than {messages.LARGEST >> 30} GB"))
 
 
-def hash_file(path: Path, alive=lambda: None) -> str:
+def _read(given: Task, send: Callable[[Event], None], alive: Callable[[], None]) -> None:
+    path = Path(given.path)
+    if given.known and hash_file(path, alive) == given.known:
+        send(Finished(given.task, given.known, same=True))
+        return
+    from indexing.loaders import load
+
+    for document in load(path, alive):
+        send(Loaded(given.task, document))
+    send(Finished(given.task, hash_file(path, alive)))
+
+
+def hash_file(path: Path, alive: Callable[[], None] = lambda: None) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -201,16 +207,5 @@ def hash_file(path: Path, alive=lambda: None) -> str:
     return digest.hexdigest()
 
 
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-
-
 if __name__ == "__main__":
-    # under its own name, so that both sides pickle the same classes
-    from indexing.build.workers import _serve as serve
-
-    serve()
+    _serve()

@@ -1,12 +1,12 @@
-"""Which loader a file needs: by its first bytes, then by its suffix, then by whether it looks like text."""
+"""A file -> the name of its loader: by its first bytes, then its suffix, then by whether it looks like text."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from indexing.loaders.office import archive
-from indexing.loaders.text.decode import SNIFF, decode, head, looks_like_text
+from indexing.loaders import archive
+from indexing.loaders.decode import SNIFF, decode, head, looks_like_text
 from indexing.types import LoadError
 
 HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
@@ -20,12 +20,12 @@ MEMBERS = (
     ("META-INF/container.xml", "epub"),
 )
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# Formats that no text can be.
+# Formats that a text file cannot have: loader -> how a message calls it
 BINARY = {name: name for name in ("docx", "pptx", "xlsx")} | {"pdf": "PDF", "epub": "EPUB", "image": "picture"}
 
 
 def detect(path: Path, by_suffix: str | None) -> str:
-    """The name of the loader. `by_suffix` is the one its suffix stands for, if any. LoadError where there is none."""
+    """The name of the loader. by_suffix: the loader of the file's suffix, None without. LoadError for no format."""
     start = head(path)
     found = _by_magic(path, start)
     if found is not None:

@@ -1,7 +1,8 @@
 """FAISS: a rebuildable accelerator over the store's vectors. The only file that imports faiss.
 
+In: ids (n,) int64 and vectors (n, d) float32 in batches. Out: ids and inner products of the nearest. Knows no SQL.
 A FAISS file covers the chunks up to its epoch and is named `SPACE-EPOCH-CRC.faiss`. It is written to a temporary name,
-fsynced and renamed, so a file under its name is whole; the checksum finds one that was damaged later.
+fsynced and renamed, so a file under its name is whole. The checksum finds one that was damaged later.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 EXACT_BELOW = 50_000  # rows: an exact search of these takes a few milliseconds
 RECALL = 0.95  # recall@10 against exact search that an approximate index must show on a sample
-MARGIN = 0.01  # asked for above RECALL, since the sample is small
+MARGIN = 0.01  # above RECALL, since the sample is small
 SAMPLE = 256  # queries of that sample
+NEIGHBOURS = 10  # of each query, over which the recall is taken
 NOISE = 0.5  # length of the random vector added to a stored vector to make a query of it
+TRAINING_ROWS = 50  # for each inverted list; FAISS warns below 39
+PROBES = (4, 8, 16, 32, 64, 128, 256, 512)  # numbers of lists to search, tried until one shows the recall
 _NAME = re.compile(r"[a-z]+-(\d+)-([0-9a-f]{8})\.faiss")
 
 Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]  # () -> (ids (n,) int64, vectors (n, d) float32)
@@ -51,25 +55,26 @@ class Ann:
             selector = faiss.IDSelectorBatch(kept)
         elif removed is not None and len(removed):
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
-        # one query is too little work to share: waking threads for it costs more than it saves, most of all on a busy machine
+        # one query is too little work to share among threads, most of all on a busy machine
         faiss.omp_set_num_threads(1)
-        scores, ids = self.index.search(query[None], min(k, self.index.ntotal), params=self._parameters(selector, allowed))
+        parameters = self._parameters(selector, everywhere=allowed is not None)
+        scores, ids = self.index.search(query[None], min(k, self.index.ntotal), params=parameters)
         found = ids[0] >= 0  # FAISS pads with -1
         return ids[0][found], scores[0][found]
 
-    def _parameters(self, selector: faiss.IDSelector | None, allowed: np.ndarray | None) -> faiss.SearchParameters | None:
+    def _parameters(self, selector: faiss.IDSelector | None, everywhere: bool) -> faiss.SearchParameters | None:
+        """everywhere: search all inverted lists, as a filter may leave nothing in the nearest ones."""
         import faiss
 
         if selector is None:
             return None
         if isinstance(self.index, faiss.IndexIVF):
-            # a filter may leave nothing in the nearest lists, so it is searched through all of them
-            return faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nlist if allowed is not None else self.index.nprobe)
+            return faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nlist if everywhere else self.index.nprobe)
         return faiss.SearchParameters(sel=selector)
 
 
 def build(batches: Batches, count: int, dimension: int, epoch: int) -> Ann:
-    """An index over `count` vectors: exact below EXACT_BELOW, above it the cheapest that shows RECALL, else exact."""
+    """An index over `count` vectors: exact below EXACT_BELOW rows, above that the cheapest that shows RECALL."""
     import faiss
 
     faiss.omp_set_num_threads(os.cpu_count() or 1)
@@ -99,37 +104,40 @@ def _exact(batches: Batches, dimension: int) -> faiss.Index:
 
 
 def _inverted_lists(batches: Batches, count: int, dimension: int) -> faiss.Index | None:
-    """Inverted lists over 8-bit vectors, with the fewest lists probed that reach the recall asked for."""
+    """Inverted lists over 8-bit vectors, with the fewest of PROBES that reach RECALL + MARGIN; None where none does."""
     import faiss
 
     lists = int(2 * np.sqrt(count))
     rng = np.random.default_rng(0)
-    share = min(1.0, lists * 50 / count)
+    share = min(1.0, lists * TRAINING_ROWS / count)
     training = np.concatenate([vectors[rng.random(len(vectors)) < share] for _, vectors in batches()])
     index = faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter = 10
     index.cp.spherical = True
     index.train(training)
     noise = rng.normal(size=(SAMPLE, dimension)).astype(np.float32)
-    queries = training[rng.choice(len(training), SAMPLE)] + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-    exact = faiss.ResultHeap(SAMPLE, 10, keep_max=True)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    queries = training[rng.choice(len(training), SAMPLE)] + NOISE * noise  # (SAMPLE, d)
+    exact = faiss.ResultHeap(SAMPLE, NEIGHBOURS, keep_max=True)
     for ids, vectors in batches():
         index.add_with_ids(vectors, ids)
-        scores, places = faiss.knn(queries, vectors, min(10, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
+        k = min(NEIGHBOURS, len(vectors))
+        scores, places = faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
         exact.add_result(scores, ids[places])
     exact.finalize()
-    for probes in (4, 8, 16, 32, 64, 128, 256, 512):
+    for probes in PROBES:
         if probes >= lists:
             return None
         index.nprobe = probes
-        _, found = index.search(queries, 10)
-        if np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(found, exact.I, strict=True)]) >= RECALL + MARGIN:
+        _, found = index.search(queries, NEIGHBOURS)
+        recall = np.mean([len(np.intersect1d(a, b)) / NEIGHBOURS for a, b in zip(found, exact.I, strict=True)])
+        if recall >= RECALL + MARGIN:
             return index
     return None
 
 
 def save(directory: Path, space: str, ann: Ann) -> Path:
-    """Write the index of a space beside the store and take older files away."""
+    """Write the index of a space beside the store and remove its older files. Returns the path."""
     import faiss
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -155,7 +163,8 @@ def newest(directory: Path, space: str) -> tuple[int, Path] | None:
 
 
 def _files(directory: Path, space: str) -> list[tuple[int, Path]]:
-    return [(int(match[1]), path) for path in directory.glob(f"{space}-*.faiss") if (match := _NAME.fullmatch(path.name))]
+    paths = directory.glob(f"{space}-*.faiss")
+    return [(int(match[1]), path) for path in paths if (match := _NAME.fullmatch(path.name))]
 
 
 def load(path: Path, dimension: int) -> Ann | None:

@@ -1,4 +1,4 @@
-"""The tables of store.sqlite. Versioned: another version is refused by name, never half-read."""
+"""The tables of store.sqlite, versioned: an index of another version is refused, never half-read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sqlite3
 VERSION = 3
 FILE = "store.sqlite"
 
-# chunks.id is never reused (AUTOINCREMENT), so it can stand for the chunk in FAISS, and the largest id that a FAISS
-# file covers is its epoch. In image_vectors the first chunk of a picture stands for it. `removed` holds the ids that a FAISS file may still carry.
+# chunks.id is never reused (AUTOINCREMENT): FAISS uses it as the id of the chunk's vector, and the largest id that a
+# FAISS file covers is its epoch. In image_vectors a picture has the id of its first chunk. `removed` holds the ids that
+# a FAISS file may still hold.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -82,11 +83,13 @@ CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks(id), vector BL
 CREATE TABLE image_vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks(id), vector BLOB NOT NULL);
 CREATE TABLE removed (space TEXT NOT NULL, chunk INTEGER NOT NULL, PRIMARY KEY (space, chunk)) WITHOUT ROWID;
 
-CREATE VIRTUAL TABLE fulltext USING fts5(name, headings, text, opening, content='', tokenize='porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE fulltext USING fts5(
+    name, headings, text, opening, content='', tokenize='porter unicode61 remove_diacritics 2'
+);
 """
 
 
 def meta(db: sqlite3.Connection, key: str) -> str | None:
-    """What stands in the table `meta`."""
+    """The value of a key in the table `meta`, None where it has none."""
     row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return row[0] if row else None

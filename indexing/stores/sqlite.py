@@ -1,13 +1,13 @@
-"""The one source of truth: an index directory's SQLite file, opened for writing by one process at a time.
+"""The writing side of an index directory: its SQLite file, the one source of truth.
 
-One transaction per document is the only commit point. Reading is `reader.py`, which takes no lock of this.
+One process at a time holds the directory. One transaction per document is the only commit point.
+Reading is `indexing.index`, which takes no lock of this.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sqlite3
 import time
@@ -20,34 +20,36 @@ import numpy as np
 
 from indexing.boxes import pack_boxes, pack_words
 from indexing.stores import schema
+from indexing.stores.connection import StoreError, check_version, connect
 from indexing.stores.schema import meta
 from indexing.stores.vector_spaces import IMAGE, SPACES, TEXT
-from indexing.types import Chunk, Document, FolioError
+from indexing.types import Chunk, Document
 
-OPENING = 300  # characters: documents of one form often say only in their first lines which one they are
-
-
-class StoreError(FolioError):
-    """An index that cannot be opened or used as asked."""
+# Characters of a document that the full text of its later chunks carries: documents of one form often say only in
+# their first lines which one they are.
+OPENING = 300
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What the index knows of a source file."""
+    """What the index knows of a source file: a row of the table `files`, see schema.py."""
 
     id: int
-    path: str
-    name: str
-    stamp: str
-    hash: str
-    size: int
-    modified: float
-    status: str
-    reason: str
+    path: str  # absolute
+    name: str  # as given to indexing
+    stamp: str  # size, mtime, ctime; empty = read it again next time
+    hash: str  # of its content, empty until it was read to its end
+    size: int  # bytes
+    modified: float  # seconds since 1970
+    status: str  # indexed | reading | failed
+    reason: str  # of a failure
 
 
 class Store:
-    """Open with `Store.open`; a context manager. Raises StoreError when another indexing run holds the directory."""
+    """An index open for writing; a context manager.
+
+    Raises StoreError when another indexing run holds the directory, or when it cannot be written.
+    """
 
     def __init__(self, directory: Path) -> None:
         from filelock import FileLock, Timeout
@@ -60,10 +62,11 @@ class Store:
         except Timeout as error:
             raise StoreError(f"another indexing run is writing {directory}: wait for it to end") from error
         except OSError as error:
-            raise StoreError(f"cannot write an index in {directory}: {(error.strerror or str(error)).lower()}") from error
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(f"cannot write an index in {directory}: {reason}") from error
         try:
-            for left in directory.glob("*.tmp"):  # by a run that was killed
-                left.unlink(missing_ok=True)
+            for leftover in directory.glob("*.tmp"):  # of a run that was killed
+                leftover.unlink(missing_ok=True)
             self.db = connect(directory / schema.FILE)
             self._create()
         except BaseException:
@@ -93,6 +96,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        """All or nothing. Also counts `changes`, by which open indexes notice that they must look again."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -107,19 +111,23 @@ class Store:
         return meta(self.db, key)
 
     def set_meta(self, key: str, value: str) -> None:
-        self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))
+        """Call inside a transaction."""
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        self.db.execute(sql, (key, value))
 
     # files
 
     def files(self) -> dict[str, FileRecord]:
-        """Every known file by its absolute path."""
         return file_records(self.db)
 
-    def put_file(self, path: str, name: str, *, stamp: str, hash: str, size: int, modified: float, status: str, reason: str = "") -> FileRecord:
-        """Record a file's state. The name is kept as first given; a name that another path holds becomes the path."""
+    def put_file(
+        self, path: str, name: str, *, stamp: str, hash: str, size: int, modified: float, status: str, reason: str = "",
+    ) -> FileRecord:
+        """Record a file's state. The name stays as first given; a name that another path holds becomes the path."""
         taken = self.db.execute("SELECT 1 FROM files WHERE name = ? AND path != ?", (name, path)).fetchone()
         row = self.db.execute(
-            """INSERT INTO files (path, name, stamp, hash, size, modified, status, reason, indexed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """INSERT INTO files (path, name, stamp, hash, size, modified, status, reason, indexed)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (path) DO UPDATE SET stamp = excluded.stamp, hash = excluded.hash, size = excluded.size,
             modified = excluded.modified, status = excluded.status, reason = excluded.reason, indexed = excluded.indexed
             RETURNING id, path, name, stamp, hash, size, modified, status, reason""",
@@ -139,53 +147,59 @@ class Store:
     # documents
 
     def vectors_of(self, digests: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """The vectors that the store already has for texts of these digests."""
+        """digest -> vector (dimension,) float32, for the texts of these digests that the store already has."""
+        sql = "SELECT vector FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE digest = ? LIMIT 1"
         found = {}
         for digest in set(digests):
-            row = self.db.execute("SELECT vector FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE digest = ? LIMIT 1", (digest,)).fetchone()
+            row = self.db.execute(sql, (digest,)).fetchone()
             if row:
                 found[digest] = np.frombuffer(row[0], np.float32)
         return found
 
     def put_document(
-        self, file: int, name: str, document: Document, hash: str, chunks: Sequence[Chunk], digests: Sequence[bytes], vectors: np.ndarray,
-        pictured: Mapping[str, np.ndarray],
+        self, file: int, name: str, document: Document, hash: str, chunks: Sequence[Chunk], digests: Sequence[bytes],
+        vectors: np.ndarray, image_vectors: Mapping[str, np.ndarray],
     ) -> None:
         """Add a document, or replace it, all in one transaction.
 
-        vectors: (len(chunks), dimension) float32; pictured: chunk id -> vector of its picture. A chunk that the document already has is left as it is.
+        digests: `text_digest` of each chunk's embedded text; vectors: (len(chunks), dimension) float32;
+        image_vectors: chunk id -> vector of its picture. A chunk that the document already has is left as it is.
         """
         with self.transaction():
             opening = document.text[:OPENING]
-            self._forget_another_opening(name, opening)
+            self._remove_chunks_under_another_opening(name, opening)
             row = (file, name, document.title, opening, document.format, document.modality.value, hash)
             (id,) = self.db.execute(
-                """INSERT INTO documents (file, name, title, opening, format, modality, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (name) DO UPDATE SET file = excluded.file, title = excluded.title, opening = excluded.opening,
-                format = excluded.format, modality = excluded.modality, hash = excluded.hash RETURNING id""", row
+                """INSERT INTO documents (file, name, title, opening, format, modality, hash)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET file = excluded.file, title = excluded.title,
+                opening = excluded.opening, format = excluded.format, modality = excluded.modality,
+                hash = excluded.hash RETURNING id""", row
             ).fetchone()
             old = dict(self.db.execute("SELECT chunk_id, id FROM chunks WHERE document = ?", (id,)))
             for chunk, digest, vector in zip(chunks, digests, vectors, strict=True):
-                kept = old.pop(chunk.id, None)
-                if kept is None:
-                    self._add_chunk(id, chunk, digest, vector, pictured.get(chunk.id))
+                row_id = old.pop(chunk.id, None)
+                if row_id is None:
+                    self._add_chunk(id, chunk, digest, vector, image_vectors.get(chunk.id))
                 else:  # the same text in the same place of the document may stand elsewhere on its page
-                    self.db.execute("UPDATE chunks SET boxes = ?, picture = ? WHERE id = ?", (pack_boxes(chunk.locator.boxes), chunk.picture, kept))
+                    place = (pack_boxes(chunk.locator.boxes), chunk.picture, row_id)
+                    self.db.execute("UPDATE chunks SET boxes = ?, picture = ? WHERE id = ?", place)
             self._remove_chunks(old.values())
             self._put_pages(id, document)
 
     def owner(self, name: str) -> int | None:
-        """The file that the document of this name belongs to."""
+        """The id of the file that the document of this name belongs to."""
         row = self.db.execute("SELECT file FROM documents WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def remove_document(self, id: int) -> None:
         """Call inside a transaction."""
-        self._remove_chunks([row[0] for row in self.db.execute("SELECT id FROM chunks WHERE document = ?", (id,))])
+        rows = self.db.execute("SELECT id FROM chunks WHERE document = ?", (id,))
+        self._remove_chunks([row[0] for row in rows])
         self.db.execute("DELETE FROM documents WHERE id = ?", (id,))
 
     def remove_file(self, file: int) -> int:
-        """Forget a file and all its documents; how many these were."""
+        """Remove a file with all its documents. Returns their number."""
         with self.transaction():
             documents = self.documents(file)
             for id, _ in documents.values():
@@ -193,44 +207,48 @@ class Store:
             self.db.execute("DELETE FROM files WHERE id = ?", (file,))
         return len(documents)
 
-    def _forget_another_opening(self, name: str, opening: str) -> None:
-        """Remove the chunks of a document whose full text carries another opening than it has now."""
+    def _remove_chunks_under_another_opening(self, name: str, opening: str) -> None:
+        """Remove the chunks of a document whose full text carries another opening than the document has now."""
         rows = self.db.execute(
             """SELECT chunks.id FROM chunks JOIN documents ON documents.id = document
             WHERE name = ? AND substr(opening, 1, start) != substr(?, 1, start)""", (name, opening)
         )
         self._remove_chunks([row[0] for row in rows])
 
-    def _add_chunk(self, document: int, chunk: Chunk, digest: bytes, vector: np.ndarray, pictured: np.ndarray | None) -> None:
+    def _add_chunk(
+        self, document: int, chunk: Chunk, digest: bytes, vector: np.ndarray, image_vector: np.ndarray | None
+    ) -> None:
         at = chunk.locator
-        cursor = self.db.execute(
-            "INSERT INTO chunks (chunk_id, document, page, start, end, modality, headings, text, boxes, digest, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        row = self.db.execute(
+            """INSERT INTO chunks
+            (chunk_id, document, page, start, end, modality, headings, text, boxes, digest, picture)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (chunk.id, document, at.page, at.char_start, at.char_end, chunk.modality.value,
              json.dumps(chunk.headings, ensure_ascii=False), chunk.text, pack_boxes(at.boxes), digest, chunk.picture),
-        )
-        for space, values in ((TEXT, vector), (IMAGE, pictured)):
+        ).lastrowid
+        for space, values in ((TEXT, vector), (IMAGE, image_vector)):
             if values is not None:
-                self.db.execute(f"INSERT INTO {space.table} VALUES (?, ?)", (cursor.lastrowid, values.astype(np.float32).tobytes()))
-        self.db.execute(
-            "INSERT INTO fulltext (rowid, name, headings, text, opening) VALUES (?, ?, ?, ?, ?)", (cursor.lastrowid, *self._full_text(cursor.lastrowid))
-        )
+                blob = values.astype(np.float32).tobytes()
+                self.db.execute(f"INSERT INTO {space.table} VALUES (?, ?)", (row, blob))
+        sql = "INSERT INTO fulltext (rowid, name, headings, text, opening) VALUES (?, ?, ?, ?, ?)"
+        self.db.execute(sql, (row, *self._full_text(row)))
 
     def _remove_chunks(self, ids: Iterable[int]) -> None:
+        sql = "INSERT INTO fulltext (fulltext, rowid, name, headings, text, opening) VALUES ('delete', ?, ?, ?, ?, ?)"
         for id in list(ids):
-            # a contentless FTS5 table takes a row out only when it is told the very words that went in
-            self.db.execute(
-                "INSERT INTO fulltext (fulltext, rowid, name, headings, text, opening) VALUES ('delete', ?, ?, ?, ?, ?)", (id, *self._full_text(id))
-            )
+            # a contentless FTS5 table deletes a row only when given the very values that were inserted
+            self.db.execute(sql, (id, *self._full_text(id)))
             for space in SPACES:
                 if self.db.execute(f"DELETE FROM {space.table} WHERE chunk = ?", (id,)).rowcount:
                     self.db.execute("INSERT INTO removed VALUES (?, ?)", (space.name, id))
             self.db.execute("DELETE FROM chunks WHERE id = ?", (id,))
 
     def _full_text(self, id: int) -> tuple[str, str, str, str]:
-        """What the full text holds of a chunk: name, headings, text, and of the document's opening what stands before it."""
+        """The columns of a chunk in `fulltext`: name, headings, text, and the document's opening up to the chunk."""
         name, file_name, headings, text, opening, start = self.db.execute(
-            """SELECT documents.name, files.name, headings, text, opening, start FROM chunks JOIN documents ON documents.id = document
-            JOIN files ON files.id = file WHERE chunks.id = ?""", (id,)
+            """SELECT documents.name, files.name, headings, text, opening, start
+            FROM chunks JOIN documents ON documents.id = document JOIN files ON files.id = file
+            WHERE chunks.id = ?""", (id,)
         ).fetchone()
         return file_words(name, file_name), " › ".join(json.loads(headings)), text, opening[:start]
 
@@ -239,44 +257,22 @@ class Store:
         self.db.execute("DELETE FROM pictures WHERE document = ?", (id,))
         ends = [page.start for page in document.pages[1:]] + [len(document.text)]
         rows = [
-            (id, page.number, page.start, page.width, page.height, page.label, document.text[page.start : end], pack_words(page.words))
+            (id, page.number, page.start, page.width, page.height, page.label, document.text[page.start : end],
+             pack_words(page.words))
             for page, end in zip(document.pages, ends, strict=False)
         ] or [(id, 0, 0, 0.0, 0.0, "", document.text, None)]
         self.db.executemany("INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self.db.executemany(
             "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(id, number, p.page, p.width, p.height, p.preview, p.thumbnail, p.block) for number, p in enumerate(document.pictures)],
-        )
-
-
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit, so that every transaction is written out. Raises StoreError when it is no database."""
-    try:
-        mode = "mode=ro" if read_only else "mode=rwc"
-        if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-shm").exists():
-            mode = "immutable=1"  # nobody can write there, and SQLite cannot make the file that it shares with writers
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False)
-        db.execute("PRAGMA foreign_keys=ON")
-        db.execute("PRAGMA synchronous=NORMAL")  # a WAL survives a killed process whole; a power cut may lose the last documents, never half of one
-        db.execute("PRAGMA mmap_size=1073741824")  # rows are read where the page cache has them
-        db.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path} cannot be opened as an index ({error}): index its sources again into a new directory") from error
-    return db
-
-
-def check_version(db: sqlite3.Connection, directory: Path) -> None:
-    try:
-        version = meta(db, "version")
-    except sqlite3.OperationalError:
-        version = None
-    if version != str(schema.VERSION):
-        raise StoreError(
-            f"{directory} holds an index of format {version}, this Folio reads format {schema.VERSION}: index its sources again into a new directory"
+            [
+                (id, number, p.page, p.width, p.height, p.preview, p.thumbnail, p.block)
+                for number, p in enumerate(document.pictures)
+            ],
         )
 
 
 def file_records(db: sqlite3.Connection) -> dict[str, FileRecord]:
+    """Every known file by its absolute path."""
     rows = db.execute("SELECT id, path, name, stamp, hash, size, modified, status, reason FROM files")
     return {row[1]: FileRecord(*row) for row in rows}
 
@@ -290,4 +286,5 @@ def file_words(document: str, file: str) -> str:
 
 
 def text_digest(text: str) -> bytes:
+    """Names an embedded text: equal texts are embedded once."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()

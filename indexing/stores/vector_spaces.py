@@ -1,4 +1,7 @@
-"""The vector spaces of an index: texts, and pictures. Each has its table in the store and its FAISS file; scores of two spaces are never compared."""
+"""The vector spaces of an index: one of texts, one of pictures. Scores of two spaces are never compared.
+
+Each space has a table in the store and a FAISS file. In: a query vector. Out: (chunk row, inner product), best first.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,20 @@ from indexing.stores.schema import meta
 if TYPE_CHECKING:
     from indexing.stores.ann import Ann
 
-BATCH = 20_000  # vectors read at once
+BATCH = 20_000  # vectors read at once: 30 MB of 384 dimensions
 
 Hits = list[tuple[int, float]]  # (chunk row, score), best first
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """name: how its FAISS files begin. In `meta` of the store stand the embedder's name, its fingerprint and the dimension, under these keys."""
+    """Where the parts of a vector space are found in an index."""
 
-    name: str
-    table: str
-    embedder: str
-    fingerprint: str
-    dimension: str
+    name: str  # its FAISS files begin so
+    table: str  # of its vectors
+    embedder: str  # key in `meta` of the embedder's name
+    fingerprint: str  # key in `meta` of the embedder's fingerprint
+    dimension: str  # key in `meta` of the length of a vector
 
 
 TEXT = Space("text", "vectors", "embedder", "fingerprint", "dimension")
@@ -39,17 +42,20 @@ SPACES = (TEXT, IMAGE)
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
-    """All vectors of a space at one state of the store: the FAISS part, what is newer, what is gone."""
+    """All vectors of a space at one state of the store: the FAISS part, newer vectors, removed ids."""
 
-    changes: str | None
+    changes: str | None  # `changes` in meta of the store when these were read
     ann: Ann
-    tail_ids: np.ndarray  # (n,) int64, ascending
-    tail: np.ndarray  # (n, d) float32
-    removed: np.ndarray  # (m,) int64
+    tail_ids: np.ndarray  # (n,) int64, ascending: chunks newer than the FAISS file
+    tail: np.ndarray  # (n, d) float32: their vectors
+    removed: np.ndarray  # (m,) int64: chunks that the FAISS file may still hold
 
 
-class SpaceReader:
-    """The vectors of one space, as the store has them now. Many threads at once."""
+class VectorSearch:
+    """Nearest neighbours in one space, as the store has it now. Many threads at once.
+
+    Vectors newer than the FAISS file are searched by brute force and merged; removed ones are left out.
+    """
 
     def __init__(self, directory: Path, space: Space) -> None:
         self._directory, self._space = directory, space
@@ -57,7 +63,10 @@ class SpaceReader:
         self._vectors: _Vectors | None = None
 
     def nearest(self, db: sqlite3.Connection, query: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Hits:
-        """The chunks nearest to query (d,), by inner product; only `allowed` ones. db: the calling thread's connection."""
+        """The k chunks nearest to query (d,), by inner product.
+
+        db: the calling thread's connection; allowed: (n,) int64, the only chunk rows to consider, None for all.
+        """
         state = self._state(db)
         if state is None:
             return []  # nothing was ever embedded
@@ -70,7 +79,6 @@ class SpaceReader:
         return list(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
 
     def _state(self, db: sqlite3.Connection) -> _Vectors | None:
-
         changes, state = meta(db, "changes"), self._vectors
         if state is None or state.changes != changes:
             dimension = int(meta(db, self._space.dimension) or 0)
@@ -93,13 +101,15 @@ class SpaceReader:
         try:
             changes = meta(db, "changes")
             (last,) = db.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
-            newest_id = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunks'").fetchone()[0]
+            sequence = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunks'"
+            (newest_id,) = db.execute(sequence).fetchone()
             if current is None or current.epoch > newest_id:  # missing, damaged, or of a store that is no more
                 current = self._rebuild(db, last, dimension)
             batches = list(vector_batches(db, self._space, newest_id, dimension, after=current.epoch))
-            tail_ids = np.concatenate([ids for ids, _ in batches]) if batches else np.empty(0, np.int64)
-            tail = np.concatenate([vectors for _, vectors in batches]) if batches else np.empty((0, dimension), np.float32)
-            removed = np.fromiter((row[0] for row in db.execute("SELECT chunk FROM removed WHERE space = ?", (self._space.name,))), np.int64)
+            tail_ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in batches)])
+            tail = np.concatenate([np.empty((0, dimension), np.float32), *(vectors for _, vectors in batches)])
+            rows = db.execute("SELECT chunk FROM removed WHERE space = ?", (self._space.name,))
+            removed = np.fromiter((row[0] for row in rows), np.int64)
         finally:
             db.execute("COMMIT")
         return _Vectors(changes, current, tail_ids, tail, removed)
@@ -117,9 +127,12 @@ class SpaceReader:
         return rebuilt
 
 
-def vector_batches(db: sqlite3.Connection, space: Space, last: int, dimension: int, after: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(ids, vectors) of the rows after `after` up to `last`, in order."""
-    cursor = db.execute(f"SELECT chunk, vector FROM {space.table} WHERE chunk > ? AND chunk <= ? ORDER BY chunk", (after, last))
+def vector_batches(
+    db: sqlite3.Connection, space: Space, last: int, dimension: int, after: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(ids (n,) int64, vectors (n, dimension) float32) of the rows after `after` up to `last`, in order."""
+    sql = f"SELECT chunk, vector FROM {space.table} WHERE chunk > ? AND chunk <= ? ORDER BY chunk"
+    cursor = db.execute(sql, (after, last))
     while rows := cursor.fetchmany(BATCH):
         vectors = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), dimension)
         yield np.array([row[0] for row in rows], np.int64), vectors

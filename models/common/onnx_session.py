@@ -1,4 +1,8 @@
-"""An ONNX graph that is made once and kept in the user's cache; in memory where that cannot be written, again where it is damaged."""
+"""ONNX Runtime without telemetry, and sessions over graphs that are made once and cached on disk.
+
+In: a name and a function that makes the graph. Out: an InferenceSession on the CPU. Where the cache cannot be written
+the graph stays in memory; a damaged one is made again.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +11,49 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+from models.common.user_cache import is_private, user_cache
 
 if TYPE_CHECKING:
     import onnxruntime
     from onnx import ModelProto
 
 
-def open_session(name: str, make: Callable[[], ModelProto]) -> onnxruntime.InferenceSession:
-    """The graph called `name`, which must change whenever what `make` writes does."""
+def import_onnxruntime() -> ModuleType:
+    """The module onnxruntime, with its telemetry off. Call it before anything else imports onnxruntime.
+
+    From 1.32 on, ONNX Runtime writes a device id and queues events for its maker as soon as it is loaded, unless this
+    variable is set; older ones only know the call.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def open_session(name: str, make: Callable[[], ModelProto]) -> onnxruntime.InferenceSession:
+    """The graph called `name`, which must change whenever what `make` writes does."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
     options.log_severity_level = 3
-    path = _path(name)
-    if path.exists():
+    folder = user_cache()
+    path = folder / f"{name}.onnx" if folder else None
+    if path and path.exists() and is_private(path):
         with contextlib.suppress(Exception):  # a damaged file: ONNX Runtime has no one kind of error for it
-            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     graph = make().SerializeToString()
-    with contextlib.suppress(OSError):
-        _keep(graph, path)
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    if path:
+        with contextlib.suppress(OSError):
+            _write(graph, path)
+    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _path(name: str) -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("folio") / f"{name}.onnx"
-
-
-def _keep(graph: bytes, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+def _write(graph: bytes, path: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # which only this user can read
         try:
             file.write(graph)
             file.flush()

@@ -91,15 +91,22 @@ class Reader:
     def __init__(self, compute: Compute, decoder: Tells | None = None) -> None:
         self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
+    def read(self, question: str, passages: Sequence[Passage], budget: float = math.inf) -> list[Window]:
+        """The windows of the passages with what the reader made of each, in order.
+
+        budget: floating point operations, counted as if no state were cached and no token went to a null expert, so that
+        what is read depends on the passages alone. Passages are read in their order while it lasts, the first always.
+        """
+        return self._windows([(question, passage) for passage in passages], budget)
+
     def study(
         self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]], budget: float = math.inf
     ) -> tuple[list[list[Finding]], list[Window]]:
-        """For each passage the best answer within each of its units, which are spans of characters: sentences, cells; and what `ablation` needs.
+        """`read`, and for each passage the best answer within each of its units: spans of characters, such as sentences.
 
-        budget: floating point operations, counted as if nothing were kept and no token went to a null expert, so that what is read depends on
-        the passages alone. They are read in their order while it lasts, the first one always. A unit without a token gives NOTHING, and so does what is not read.
+        A unit without a token gives NOTHING, and so does a passage that was not read.
         """
-        windows = self._windows([(question, passage) for passage in passages], budget)
+        windows = self.read(question, passages, budget)
         own = by_passage(windows)
         return [[best(own.get(i, []), unit) for unit in mine] for i, mine in enumerate(units)], windows
 

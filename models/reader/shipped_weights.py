@@ -2,7 +2,7 @@
 
 A folder of weights holds `model.safetensors` (a GroundedForCausalLM: large matrices as the int8 levels that its graphs compute with and what
 a level is worth, the rest in float16; the word vectors are the base's own and not there again), `config.json` (a GroundedConfig, and under OWN
-what they are and how their confidence is calibrated) and a model card. `GroundedForCausalLM.from_pretrained` opens it too.
+what they are) and a model card. `GroundedForCausalLM.from_pretrained` opens it too.
 """
 
 from __future__ import annotations
@@ -52,11 +52,10 @@ WORDS, TIED_WORDS = EMBEDDINGS + "word_embeddings.weight", "model.embed_tokens.w
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What a folder of weights says of itself. `calibration` is what rag/training/fit_reader.py found; see rag.generators.quote.generator."""
+    """What a folder of weights says of itself."""
 
     digest: str  # of the weights: names the graph made of them
     cached: int  # layers, see models.reader.onnx_encoder
-    calibration: Mapping[str, Any]
     weights: Path
     adapter: Adapter | None = None
 
@@ -81,7 +80,6 @@ def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
         own = config.get(OWN, config)  # before format 4 there was nothing else
         written, made_with, recorded = own["format"], own["base"], own["digest"]
         cached = int(config["memory_cached_layers"]) if written == FORMAT else 0
-        calibration = dict(own["calibration"])
     except OSError as error:
         raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): restore {folder} from the repository") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -93,7 +91,7 @@ def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
     if digest != recorded:
         raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
     adapted = open_adapter(adapter, digest, cached) if adapter else None
-    return Shipped(digest, cached, calibration, folder / WEIGHTS, adapted)
+    return Shipped(digest, cached, folder / WEIGHTS, adapted)
 
 
 def encoder(shipped: Shipped) -> Encoder:
@@ -131,7 +129,7 @@ def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> Inf
     return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
-def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path, calibration: Mapping[str, Any]) -> None:
+def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path) -> None:
     """Write a GroundedForCausalLM; model: its configuration. Raises WeightsError for trained word vectors, as those shipped are the base's own, and for what the
     graphs do not compute.
     """
@@ -158,7 +156,7 @@ def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path
         else:
             kept[name] = values.astype(np.float16)
     save_file(kept, folder / WEIGHTS)
-    own = {"format": FORMAT, "base": base_encoder.identity(), "digest": digest_of(folder / WEIGHTS), "calibration": dict(calibration)}
+    own = {"format": FORMAT, "base": base_encoder.identity(), "digest": digest_of(folder / WEIGHTS)}
     (folder / CONFIG).write_text(json.dumps({**model, OWN: own}, indent=2) + "\n", encoding="utf-8")
 
 

@@ -2,58 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.config import ConfigError, RagConfig
 
 if TYPE_CHECKING:
     from indexing.embedder import Embedder
-    from indexing.index import IndexReader
+    from models.reader.extractive_reader import Reader
+    from rag.calibration import Calibration
     from rag.generators.protocol import Generator
 
 
-def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -> Generator:
-    """The generator that `config.generator` names. Raises ConfigError for a name that is none, WeightsError."""
-    kind, _, rest = config.generator.partition(":")
-    if config.risk >= 0 and kind != "embedded":
+def needs_reader(config: RagConfig) -> bool:
+    """Whether any step reads the evidence. Raises ConfigError for settings of a reader that nothing would use."""
+    kind = config.generator.partition(":")[0]
+    if config.risk is not None and kind != "embedded":
         raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
-    if config.adapter and kind != "embedded":
-        raise ConfigError(f"an adapter goes with the generator embedded, not {config.generator!r}")
-    if config.reader and kind != "embedded":
-        raise ConfigError(f"a reader goes with the generator embedded, not {config.generator!r}")
-    if kind == "embedded" and not rest:
-        from models.reader import shipped_weights, state_cache
-        from models.reader.extractive_reader import Reader
-        from rag.generators.quote.generator import QuoteGenerator, Weights
+    if config.rerank or kind == "embedded":
+        return True
+    for name in ("adapter", "reader"):
+        if getattr(config, name):
+            raise ConfigError(f"{name} goes with reranking or the generator embedded, not {config.generator!r} alone")
+    return False
 
-        weights = shipped_weights.describe(adapter=Path(config.adapter) if config.adapter else None)
-        fitted = Weights.beside(weights)
-        threshold = fitted.threshold_of(config.risk) if config.risk >= 0 else config.threshold
-        if config.reader:
-            from models.network.torch_reader import open_torch
 
-            encoder, decoder = open_torch(Path(config.reader))
-        else:
-            encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
+def open_generator(
+    config: RagConfig, embedder: Embedder, fitted: Calibration, reader: Reader | None
+) -> Generator:
+    """The generator that `config.generator` names. Raises ConfigError for a name that is none, GeneratorError."""
+    kind, _, rest = config.generator.partition(":")
+    if kind in ("embedded", "quote") and not rest:
+        from rag.generators.quote.generator import QuoteGenerator
 
-        def reader_of(index: IndexReader) -> Reader:
-            compute = encoder if config.reader else replace(encoder, kept=state_cache.Kept(index.directory / state_cache.FOLDER))
-            if not config.together:
-                return Reader(compute, decoder)
-            from models.reader.batching import Together
-
-            return Reader(Together(compute), decoder)
-
-        return QuoteGenerator(embedder, reader, fitted, threshold, reader_of, 1e9 * config.budget or math.inf)
-    if kind == "quote" and not rest:
-        from rag import quote_weights
-        from rag.generators.quote.generator import QuoteGenerator, Weights
-
-        fitted = Weights(quote_weights.SENTENCE, quote_weights.ANSWER, quote_weights.ANSWER_BIAS, quote_weights.THRESHOLD)
-        return QuoteGenerator(embedder, reader, fitted, config.threshold)
+        weights = fitted.embedded if kind == "embedded" else fitted.quote
+        threshold = weights.threshold if config.threshold is None else config.threshold
+        if config.risk is not None:
+            threshold = weights.threshold_of(config.risk)
+        return QuoteGenerator(embedder, weights, fitted.pictures, threshold, reader if kind == "embedded" else None)
     if kind == "openai" and rest:
         from rag.generators.openai import OpenAIGenerator
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rag.generators.drafting import draft, without_thinking
 from rag.generators.errors import GeneratorError
 from rag.generators.image_inputs import to_image
 from rag.generators.prompt import Prompt, build_prompt
-from rag.types import Context, Draft
+from rag.types import Context, Draft, Query
 
 if TYPE_CHECKING:
     from transformers import BatchFeature, PreTrainedConfig, PreTrainedModel
@@ -43,16 +44,16 @@ class HfGenerator:
         """`hf:PATH_OR_ID`."""
         return cls(name.removeprefix("hf:"))
 
-    def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
+    def generate(self, query: Query, context: Context) -> Iterator[str | Draft]:
         if not self.sees:
-            context = Context(context.evidence)  # what is not seen supports nothing
-        prompt = build_prompt(question, context)
+            context = replace(context, pictures={})  # pictures that are not seen support nothing
+        prompt = build_prompt(query.text, context)
         inputs = self._encode(prompt)
         pieces: list[str] = []
         for piece in without_thinking(self._stream(inputs, self._room(inputs))):
             pieces.append(piece)
             yield piece
-        yield draft(question, "".join(pieces), context, generator=self.name, pictures=len(prompt.pictures))
+        yield draft(query.text, "".join(pieces), context, generator=self.name, pictures=len(prompt.pictures))
 
     def _encode(self, prompt: Prompt) -> BatchFeature:
         system, user = prompt.system, _without_special_tokens(prompt.user, self._tokenizer)

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +14,7 @@ from rag.generators.drafting import draft, without_thinking
 from rag.generators.errors import GeneratorError
 from rag.generators.image_inputs import to_data_url
 from rag.generators.prompt import Prompt, build_prompt
-from rag.types import Context, Draft
+from rag.types import Context, Draft, Query
 
 if TYPE_CHECKING:
     import httpx
@@ -51,27 +52,29 @@ class OpenAIGenerator:
 
     @property
     def name(self) -> str:
-        return f"openai:{self.url}" + (f"#{self.model}" if self.model else "")
+        return self._named(self.model)
 
-    def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
-        prompt = build_prompt(question, context)
+    def _named(self, model: str | None) -> str:
+        return f"openai:{self.url}" + (f"#{model}" if model else "")
+
+    def generate(self, query: Query, context: Context) -> Iterator[str | Draft]:
+        prompt = build_prompt(query.text, context)
         pieces: list[str] = []
         details: dict[str, Any] = {"generator": self.name, "pictures": len(prompt.pictures)}
         with self._client() as client:
-            if self.model is None:
-                self.model = self._models(client)[0]
-                details["generator"] = self.name
+            model = self.model or self._models(client)[0]
+            details["generator"] = self._named(model)
             try:
-                for piece in without_thinking(self._stream(client, prompt, details)):
+                for piece in without_thinking(self._stream(client, model, prompt, details)):
                     pieces.append(piece)
                     yield piece
             except _PicturesRefused:
                 details["pictures"] = 0
-                for piece in without_thinking(self._stream(client, Prompt(prompt.system, prompt.user), details)):
+                for piece in without_thinking(self._stream(client, model, Prompt(prompt.system, prompt.user), details)):
                     pieces.append(piece)
                     yield piece
-                context = Context(context.evidence)  # what was not seen supports nothing
-        yield draft(question, "".join(pieces), context, **details)
+                context = replace(context, pictures={})  # pictures that were not seen support nothing
+        yield draft(query.text, "".join(pieces), context, **details)
 
     def models(self) -> tuple[str, ...]:
         """The names of the models that the server has; GeneratorError where there is none, or no server."""
@@ -90,11 +93,11 @@ class OpenAIGenerator:
             trust_env=not _is_local(self.url),  # a proxy of the environment does not lead to this machine
         )
 
-    def _stream(self, client: httpx.Client, prompt: Prompt, details: dict[str, Any]) -> Iterator[str]:
+    def _stream(self, client: httpx.Client, model: str, prompt: Prompt, details: dict[str, Any]) -> Iterator[str]:
         import httpx
 
         body = {
-            "model": self.model,
+            "model": model,
             "messages": _messages(prompt),
             "stream": True,
             "temperature": 0,

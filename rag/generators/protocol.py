@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from rag.types import Context, Draft
+from rag.types import Context, Draft, Query
 
 ABSTENTION = "Not in these sources."
 
 
 class Generator(Protocol):
-    """Answers from the context alone. Yields pieces of text as they are made, then one Draft, always last."""
+    """A pure function of query and context: reads no index and ranks nothing.
+
+    Yields pieces of text as they are made, then one Draft, always last.
+    """
 
     name: str
 
-    def generate(self, question: str, context: Context) -> Iterator[str | Draft]: ...
+    def generate(self, query: Query, context: Context) -> Iterator[str | Draft]: ...
 
 
 def abstention() -> Draft:

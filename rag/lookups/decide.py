@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from statistics import median
 
-from indexing.index import IndexReader
 from indexing.types import Modality
 from rag.generators.quote import quotable_spans
 from rag.lookups.axes import asked_axis
@@ -15,7 +14,7 @@ from rag.lookups.labels import asked_value, looks_wanted
 from rag.lookups.page_tables import crossings
 from rag.lookups.table_cells import asked_cell
 from rag.lookups.text_runs import Span, WordBox
-from rag.types import Evidence
+from rag.types import Context, Evidence, Surroundings
 
 LABELS = 40  # characters of a line, at most in the median: pages of prose have no labels
 SURE = 0.85  # how sure a look-up is at least: bench/cells.py, where some of the tables are not there
@@ -31,13 +30,13 @@ class Found:
     quote: Span | None = None
 
 
-def look_up(question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[tuple[int, int]]], index: IndexReader) -> Found | None:
-    """The first that the evidence holds, in its order. spans: the candidates of each, see quotes.candidates."""
-    for at, (piece, candidates) in enumerate(zip(evidence, spans, strict=True)):
+def look_up(question: str, context: Context, spans: Sequence[Sequence[tuple[int, int]]]) -> Found | None:
+    """The first that the evidence holds, in its order. spans: the candidates of each, see quotable_spans.candidates."""
+    for at, (piece, around, candidates) in enumerate(zip(context.evidence, context.surroundings, spans, strict=True)):
         if piece.modality is Modality.TABLE:
             if cell := _cell(question, piece, candidates):
                 return Found(at, *cell)
-        elif found := _value(question, piece, index):
+        elif found := _value(question, piece, around):
             quote, value = found
             return Found(at, *value, quote)
     return None
@@ -56,13 +55,13 @@ def _cell(question: str, piece: Evidence, candidates: Sequence[tuple[int, int]])
     return found[0] if len(found) == 1 else None
 
 
-def _value(question: str, piece: Evidence, index: IndexReader) -> tuple[Span | None, Span] | None:
+def _value(question: str, piece: Evidence, around: Surroundings) -> tuple[Span | None, Span] | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
     if not lines or median(lines) > LABELS:
         return None
-    seen = index.word_boxes(piece.locator, recognised=True)
-    boxes = [box for box in seen or index.word_boxes(piece.locator) if box[0] >= 0 and box[1] <= len(piece.text)]
-    return asked_of_page(question, piece.text, boxes, _around(piece), picture=piece.modality is Modality.IMAGE or bool(seen))
+    boxes = [box for box in around.boxes if box[0] >= 0 and box[1] <= len(piece.text)]
+    picture = piece.modality is Modality.IMAGE or around.recognised
+    return asked_of_page(question, piece.text, boxes, _around(piece), picture=picture)
 
 
 def asked_of_page(question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, picture: bool = True) -> tuple[Span | None, Span] | None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from indexing.loaders import is_picture
 from indexing.types import Modality
-from models.reader.extractive_reader import Window
-from rag import image_features
+from rag.calibration import PictureWeights
 from rag.generators.quote import sentence_features
+from rag.image_features import likeness
+from rag.reading import judged
 from rag.types import Context, Evidence
 from rag.understand import to_be_shown
 
@@ -34,8 +35,8 @@ class Candidate:
     features: list[float]  # SHOWN_FEATURES, where words are those of headings too
 
 
-def candidates(question: str, context: Context, windows: Sequence[Window]) -> list[Candidate]:
-    """The pictures among the evidence, and where a slide is asked for what stands on slides. windows: what a reader made of it, none without one."""
+def candidates(question: str, context: Context) -> list[Candidate]:
+    """The pictures among the evidence, and where a slide is asked for what stands on slides."""
     asked = to_be_shown(question)
     stems, slides = sentence_features.stems(asked), SLIDE.search(question)
     found = []
@@ -44,21 +45,22 @@ def candidates(question: str, context: Context, windows: Sequence[Window]) -> li
             continue
         own = () if piece.modality is Modality.IMAGE and not is_picture(piece.document) else piece.headings
         words, around = (len(stems & sentence_features.stems(" ".join((*over, piece.text)))) / max(1, len(stems)) for over in (own, piece.headings))
-        judged = [one.judged for one in windows if one.passage == at and one.live]
-        read = np.clip(np.max(judged, 0), -sentence_features.SUREST, sentence_features.SUREST).tolist() if judged else [-sentence_features.SUREST] * 2
-        likeness = image_features.likeness(question, context.pictures[at]) if windows and at in context.pictures else 0.0
-        found.append(Candidate(at, words, [*read, likeness, around]))
+        read = judged(context.readings[at]) if context.readings else None
+        surest = sentence_features.SUREST
+        logits = np.clip(read, -surest, surest).tolist() if read else [-surest] * 2
+        like = likeness(context.statistics.image_vector, context.patches[at]) if at in context.patches else 0.0
+        found.append(Candidate(at, words, [*logits, like, around]))
     return found
 
 
-def best(found: Sequence[Candidate], weights: Sequence[float], bias: float) -> tuple[int, float] | None:
+def best(found: Sequence[Candidate], fitted: PictureWeights | None) -> tuple[int, float] | None:
     """The evidence that shows it, and how likely: the one whose words say so, else the likeliest by the weights, where there are any. None where nothing may."""
     by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
     if by_words and by_words.words >= SHOWN:
         return by_words.at, round(WORDED * by_words.words, 4)
-    if not found or not weights:
+    if not found or fitted is None:
         return None
-    sure = sentence_features.probability(np.array([one.features for one in found]), weights, bias)
+    sure = sentence_features.probability(np.array([one.features for one in found]), fitted.weights, fitted.bias)
     at = int(np.argmax(sure))
     return found[at].at, round(float(sure[at]), 4)
 

@@ -2,7 +2,7 @@
 
 A convex combination of scores that are normalised inside each list, its weight chosen per question from the shapes of
 the lists. Bruch, Gai and Ingber (ACM TOIS 2023, arXiv 2210.11934) find such combinations above reciprocal rank fusion;
-so did we on 16 of 19 collections (bench/README.md). The weights are fitted by rag/training/fit_fusion.py.
+so did we on 16 of 19 collections. The weights are fitted by `python -m rag.training.fit_fusion`.
 """
 
 from __future__ import annotations
@@ -11,29 +11,27 @@ import math
 from collections.abc import Mapping
 
 from indexing.stores.vector_spaces import Hits
+from rag.calibration import FusionWeights
 
 TOP = 10  # the part of a list whose shape is looked at
 
-# logistic regression for the share of the dense channel, over `shape`
-WEIGHTS = (-0.2266, -0.1124, -1.5355, 1.4109, 3.6560, -0.4418)
-BIAS = -0.8651
+def channel_weights(
+    words: int, ranked: Mapping[str, Hits], fitted: FusionWeights, image_share: float = 0.0
+) -> dict[str, float]:
+    """The weight of each channel for a question of so many content words; they sum to 1.
 
-
-def weights(words: int, ranked: Mapping[str, Hits], pictures: float = 0.0) -> dict[str, float]:
-    """How much each channel counts for a question of so many content words; they sum to 1. A channel that found nothing counts nothing.
-
-    pictures: the share of the image channel beside the two of text.
+    A channel that found nothing has weight 0. image_share: of the image channel beside the two of text.
     """
     found = {name for name, hits in ranked.items() if hits}
     shares = dict.fromkeys(ranked, 0.0)
     if {"dense", "bm25"} <= found:
-        z = sum(w * x for w, x in zip(WEIGHTS, shape(words, ranked), strict=True)) + BIAS
+        z = sum(w * x for w, x in zip(fitted.weights, shape(words, ranked), strict=True)) + fitted.bias
         shares["dense"] = 1 / (1 + math.exp(-z))
         shares["bm25"] = 1 - shares["dense"]
     elif texts := found - {"image"}:
         shares[texts.pop()] = 1.0
     if "image" in found:
-        share = pictures if len(found) > 1 else 1.0
+        share = image_share if len(found) > 1 else 1.0
         shares = {name: value * (1 - share) for name, value in shares.items()} | {"image": share}
     return {name: round(value, 6) for name, value in shares.items()}
 

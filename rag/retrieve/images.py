@@ -12,11 +12,12 @@ import numpy as np
 
 from indexing.embedder import Embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.loaders.images.ocr_lines import inscription
 from indexing.stores.vector_spaces import IMAGE, Hits
 from models.common import minilm
 from models.common.errors import FolioError
+from rag.image_features import ImageFeatures
 from vision import encoder
 
 if TYPE_CHECKING:
@@ -27,23 +28,28 @@ if TYPE_CHECKING:
 MOST_WORDS = 60  # on a picture that are searched for
 
 
-class PictureSearch:
-    """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
+class ImageSearch:
+    """Over one index. Thread-safe for reading.
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
-        """encode: a question to its vector (d,) by the text embedder."""
-        self._reader, self._embedder, self._encode = reader, embedder, encode
+    The image model is opened when it is first needed; an index without pictures needs none.
+    """
+
+    def __init__(
+        self, index: Index, embedder: Embedder, encode: Callable[[str], np.ndarray], images: ImageFeatures
+    ) -> None:
+        """encode: a query to its vector (d,) by the text embedder. images: whose tower is taken where it fits."""
+        self._index, self._embedder, self._encode, self._images = index, embedder, encode, images
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
 
-    def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
-        """The pictures that words describe, best first. [] where the index has none, or its image model is not to be had."""
+    def by_text(self, text: str, depth: int, only: Filter | None) -> Hits:
+        """The pictures that a text describes, best first. [] without pictures or without their image model."""
         model = self._model()[0]
-        return self._reader.nearest(model.encode_texts([question])[0], depth, only, IMAGE) if model and question.strip() else []
+        return self._index.nearest(model.encode_texts([text])[0], depth, only, IMAGE) if model else []
 
-    def by_picture(self, image: Image, depth: int, only: Filter | None) -> Hits:
-        """The pictures like this one."""
+    def by_image(self, image: Image, depth: int, only: Filter | None) -> Hits:
+        """The pictures like this one, best first."""
         model = self._model()[0]
-        return self._reader.nearest(model.encode_images([image])[0], depth, only, IMAGE) if model else []
+        return self._index.nearest(model.encode_images([image])[0], depth, only, IMAGE) if model else []
 
     @property
     def problem(self) -> str:
@@ -54,20 +60,29 @@ class PictureSearch:
         return np.stack([self._encode(question) for question in questions])
 
     def _model(self) -> tuple[ImageEmbedder | None, str]:
-        fingerprint = self._reader.image_fingerprint
+        fingerprint = self._index.image_fingerprint
         if not fingerprint:
             return None, ""
         if self._opened[0] != fingerprint:
-            shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
             model, problem = None, ""
             try:
-                model = encoder.open_image_embedder(self._reader.image_model, shared)
+                model = self._open(self._index.image_model)
                 if model.fingerprint != fingerprint:
-                    model, problem = None, f"pictures were embedded with {fingerprint}, here is {model.fingerprint}: index their sources again into a new directory"
+                    problem = (
+                        f"pictures were embedded with {fingerprint}, here is {model.fingerprint}: "
+                        "index their sources again into a new directory"
+                    )
+                    model = None
             except FolioError as error:
                 problem = str(error)
             self._opened = (fingerprint, model, problem)
         return self._opened[1:]
+
+    def _open(self, name: str) -> ImageEmbedder:
+        if name == encoder.NAME:
+            return self._images.tower
+        shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
+        return encoder.open_image_embedder(name, shared)
 
 
 def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:

@@ -1,4 +1,7 @@
-"""Question -> evidence: one ranked list per channel, fused; near-duplicates collapse; ties are broken by chunk id."""
+"""Query -> evidence: one ranked list per channel, fused. Near-duplicates collapse; ties are broken by chunk id.
+
+Comes in: a query, or a picture, or both. Goes out: the best chunks as Evidence, and the embedding of the query.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from indexing.embedder import Embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores.vector_spaces import Hits
 from indexing.types import Chunk
+from rag.calibration import Calibration
+from rag.image_features import ImageFeatures
 from rag.retrieve import fusion
-from rag.retrieve.images import PictureSearch, words_on
-from rag.types import ChannelRank, Evidence
-from rag.understand import match_expression, picture_share, words
+from rag.retrieve.images import ImageSearch, words_on
+from rag.types import ChannelRank, Evidence, Query
+from rag.understand import image_share, match_expression, understand
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,56 +36,67 @@ ALIKE = 0.9  # share of common words from which two texts count as one
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Retrieved:
-    """The evidence, best first, and how it was found (for the trace)."""
+    """The evidence, best first. vector: (d,) embedding of the query; details: how it was found, for the trace."""
 
     evidence: tuple[Evidence, ...]
+    vector: np.ndarray
     details: dict[str, Any]
 
 
 class Retriever:
-    """Over one index. Thread-safe for reading, as the reader and the embedder are."""
+    """Over one index. Thread-safe for reading, as the index and the embedder are.
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
-        self._reader, self._depth = reader, depth
-        self._encode = lru_cache(maxsize=64)(lambda question: embedder.encode_queries([question])[0])  # for two channels
-        self._pictures = PictureSearch(reader, embedder, self._encode)
+    depth: results taken from each channel. images: whose tower is shared, where the index was embedded with it.
+    """
+
+    def __init__(
+        self, index: Index, embedder: Embedder, depth: int, calibration: Calibration, images: ImageFeatures
+    ) -> None:
+        self._index, self._depth, self._calibration = index, depth, calibration
+        self._encode = lru_cache(maxsize=64)(lambda text: embedder.encode_queries([text])[0])  # for two channels
+        self._images = ImageSearch(index, embedder, self._encode, images)
 
     def retrieve(
-        self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS, image: Image | None = None
-    ) -> Retrieved:
-        """The k best chunks for a question, for a picture, or for both. `channels` with one name gives that channel's own ranking."""
+        self, query: Query, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS,
+        image: Image | None = None,
+    ) -> Retrieved:  # fmt: skip
+        """The k best chunks for a query, for a picture, or for both.
+
+        `channels` with one name gives that channel's own ranking. The words on the picture are searched for too.
+        """
         if image is not None:
-            question = f"{question} {words_on(image)}".strip()
+            query = understand(f"{query.text} {words_on(image)}".strip())
         depth = max(self._depth, k)
         started = time.perf_counter()
         timings: dict[str, float] = {}
         ranked: dict[str, Hits] = {}
         for channel in channels:
-            ranked[channel] = self._search(channel, question, image, depth, only)
+            ranked[channel] = self._search(channel, query, image, depth, only)
             timings[channel] = round(1000 * (time.perf_counter() - started), 2)
             started = time.perf_counter()
-        weights = fusion.weights(len(words(question)), ranked, picture_share(question, given=image is not None))
+        share = image_share(query.text, self._calibration.image_shares, given=image is not None)
+        weights = fusion.channel_weights(len(query.words), ranked, self._calibration.fusion, share)
         fused = fusion.fuse(ranked, weights)
         evidence = self._collect(fused, ranked, k)
         timings["fuse"] = round(1000 * (time.perf_counter() - started), 2)
         details = {"weights": weights, "found": {name: len(hits) for name, hits in ranked.items()}, "ms": timings}
-        if "image" in channels and self._pictures.problem:
-            details["problem"] = self._pictures.problem
-        return Retrieved(evidence, details)
+        if "image" in channels and self._images.problem:
+            details["problem"] = self._images.problem
+        return Retrieved(evidence, self._encode(query.text), details)
 
-    def _search(self, channel: str, question: str, image: Image | None, depth: int, only: Filter | None) -> Hits:
+    def _search(self, channel: str, query: Query, image: Image | None, depth: int, only: Filter | None) -> Hits:
+        if channel == "image" and image is not None:
+            return self._images.by_image(image, depth, only)
+        if not query.text.strip():
+            return []
         if channel == "image":
-            return self._pictures.by_words(question, depth, only) if image is None else self._pictures.by_picture(image, depth, only)
-        return self._dense(question, depth, only) if channel == "dense" else self._bm25(question, depth, only)
-
-    def _dense(self, question: str, depth: int, only: Filter | None) -> Hits:
-        return self._reader.nearest(self._encode(question), depth, only) if question.strip() else []
-
-    def _bm25(self, question: str, depth: int, only: Filter | None) -> Hits:
-        expression = match_expression(question)
-        return self._reader.matching(expression, depth, only) if expression else []
+            return self._images.by_text(query.text, depth, only)
+        if channel == "dense":
+            return self._index.nearest(self._encode(query.text), depth, only)
+        expression = match_expression(query)
+        return self._index.matching(expression, depth, only) if expression else []
 
     def _collect(self, fused: list[tuple[int, float]], ranked: dict[str, Hits], k: int) -> tuple[Evidence, ...]:
         """The first k that are no near-duplicate of a better one, as evidence."""
@@ -90,7 +108,7 @@ class Retriever:
         step = min(2 * k, BATCH)
         for first in range(0, len(fused), step):
             batch = fused[first : first + step]
-            chunks = self._reader.chunks([row for row, _ in batch])
+            chunks = self._index.chunks([row for row, _ in batch])
             there = [(row, score, chunks[row]) for row, score in batch if row in chunks]
             for row, score, chunk in sorted(there, key=lambda item: (-item[1], item[2].id)):
                 held = frozenset(_WORD.findall(chunk.text.casefold()))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import pickle
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,9 +57,6 @@ def normalised(found: dict[str, float], ids: list[str]) -> np.ndarray:
 
 
 def collect(folder: Path, work: Path) -> list[Query]:
-    cache = work / f"{folder.name}.pickle"
-    if cache.exists():
-        return pickle.loads(cache.read_bytes())
     build([folder / "corpus.jsonl"], work / folder.name)
     rag = RagPipeline.from_index(work / folder.name)
     texts = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}
@@ -73,12 +69,12 @@ def collect(folder: Path, work: Path) -> list[Query]:
         for query, documents in list(relevant.items())[:QUERIES]:
             text = texts[query]
             hits = {
-                "dense": rag.reader.nearest(rag.embedder.encode_queries([text])[0], DEPTH),
-                "bm25": rag.reader.matching(match_expression(text), DEPTH),
+                "dense": rag.index.nearest(rag.embedder.encode_queries([text])[0], DEPTH),
+                "bm25": rag.index.matching(match_expression(text), DEPTH),
             }
             if not all(hits.values()):
                 continue
-            chunks = rag.reader.chunks(sorted({row for found in hits.values() for row, _ in found}))
+            chunks = rag.index.chunks(sorted({row for found in hits.values() for row, _ in found}))
             names = {row: chunk.locator.document.rpartition("#")[2] for row, chunk in chunks.items()}
             dense, bm25 = (best_of_document(found, names) for found in hits.values())
             ids = sorted({*dense, *bm25})
@@ -87,7 +83,6 @@ def collect(folder: Path, work: Path) -> list[Query]:
                 split, np.array(fusion.shape(len(words(text)), hits)), normalised(dense, ids), normalised(bm25, ids), ranks,
                 np.array([id in documents for id in ids]), len(documents),
             ))
-    cache.write_bytes(pickle.dumps(made))
     return made
 
 

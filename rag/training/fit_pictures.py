@@ -68,8 +68,8 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
         showing = {other for other, named in texts.items() if named & texts[file]}
         for there in (True, False):
             evidence = tuple(hit for hit in hits if there or Path(hit.document).name not in showing)[:FOUND]
-            packed = context.pack(evidence, rag.config.context_tokens, rag.reader)
-            tried = read(question, packed, rag.embedder, rag.reader, reader)
+            packed = context.pack(evidence, rag.config.context_tokens, rag.index)
+            tried = read(question, packed, rag.embedder, rag.index, reader)
             if asks_for_picture(question) or not tried.spans:
                 found = candidates(question, replace(packed, evidence=tried.evidence), tried.windows)
                 right = [Path(tried.evidence[one.at].document).name in showing for one in found]

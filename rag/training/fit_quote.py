@@ -1,6 +1,6 @@
 """Fits and measures the quoting generator on question sets; writes rag/quote_weights.py.
 
-    python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--cache FILE] [--write]
+    python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--write]
 
 COLLECTIONS_WORK holds the indexes that rag/training/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
 where each question is asked of its own collection, whole and cut down to SMALL passages, and to a few. The regression of confidence is
@@ -16,7 +16,6 @@ import gzip
 import hashlib
 import json
 import math
-import pickle
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,8 +61,8 @@ def key(text: str) -> str:
 
 def attempt(rag: RagPipeline, question: str, without: str = "") -> object:
     evidence = [piece for piece in rag.search(question, rag.config.top_k) if not without or not piece.document.endswith(without)]
-    packed = context.pack(evidence, rag.config.context_tokens, rag.reader)
-    return read(question, packed, rag.embedder, rag.reader)
+    packed = context.pack(evidence, rag.config.context_tokens, rag.index)
+    return read(question, packed, rag.embedder, rag.index)
 
 
 def correct(tried, row: dict) -> np.ndarray:
@@ -194,15 +193,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--cache", type=Path)
     parser.add_argument("--write", action="store_true", help="write rag/quote_weights.py")
     options = parser.parse_args()
-    if options.cache and options.cache.exists():
-        everything = pickle.loads(options.cache.read_bytes())
-    else:
-        everything = cases(options.data, options.work)
-        if options.cache:
-            options.cache.write_bytes(pickle.dumps(everything))
+    everything = cases(options.data, options.work)
     rng = random.Random(3)
     everything += [few(case, rng) for case in everything if rng.random() < 0.4]
     train, dev = ([case for case in everything if case.split == split] for split in ("train", "dev"))

@@ -66,7 +66,7 @@ def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) 
     found = rag.search(row.question, rag.config.top_k)
     if without_own:
         found = tuple(piece for piece in found if not piece.document.endswith(key(row.context)))
-    tried = read(row.question, context.pack(found, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
+    tried = read(row.question, context.pack(found, rag.config.context_tokens, rag.index), rag.embedder, rag.index, reader)
     return replace(tried, windows=[], heads=[])  # states are large, and nothing here asks a decoder
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.images.ocr_lines import laid_out
-from indexing.loaders.pdf import layout
-from indexing.loaders.pdf.layout import Style
+from indexing.loaders.layout import Style
 from indexing.types import Document
 from models.training.question_phrasing import Lookup, question
 from models.training.question_sets import QaRow, Span

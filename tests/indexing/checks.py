@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from indexing.types import Block, BlockKind, Document
+from indexing.chunking import chunk
+from indexing.types import Block, BlockKind, Chunk, Document, Modality
 
 
 def check(document: Document) -> None:
@@ -35,6 +36,12 @@ def parts(document: Document, kind: BlockKind | None = None) -> list[str]:
 
 def kinds(document: Document) -> list[tuple[str, str]]:
     return [(b.kind.value, text_of(document, b)) for b in document.blocks]
+
+
+def chunks_of(document: Document, modality: Modality) -> list[Chunk]:
+    """Its chunks of a modality; a token is a word."""
+    chunks = chunk(document, "a.pdf", lambda texts: [len(text.split()) for text in texts], 256)
+    return [one for one in chunks if one.modality is modality]
 
 
 def text_of(document: Document, block: Block) -> str:

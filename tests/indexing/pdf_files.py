@@ -39,7 +39,10 @@ def write_pdf(pages: Sequence[PdfPage], title: str = "") -> bytes:
         content = page.content
         if page.image:
             w, h = page.image_size
-            head = f"<< /Type /XObject /Subtype /Image /Width {w} /Height {h} /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /DCTDecode /Length {len(page.image)} >>"
+            head = (
+                f"<< /Type /XObject /Subtype /Image /Width {w} /Height {h} /ColorSpace /DeviceRGB "
+                f"/BitsPerComponent 8 /Filter /DCTDecode /Length {len(page.image)} >>"
+            )
             objects.append(head.encode() + b"\nstream\n" + page.image + b"\nendstream")
             xobject = f"/XObject << /I {len(objects)} 0 R >>"
             content += f"q {page.width} 0 0 {page.height} 0 0 cm /I Do Q\n".encode()

@@ -1,4 +1,4 @@
-"""Words of tables as they stand on a page, and what is read of tables found there."""
+"""Words of tables placed on a page, and the cells of tables that were found among them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ def placed(rows: Sequence[Sequence[str]], xs: Sequence[float], top: float = 106.
 
 
 def cells_of(table: Ruled, words: Sequence[Word]) -> list[list[str]]:
+    def holds(box: Box, word: Box) -> bool:
+        x, y = (word[0] + word[2]) / 2, (word[1] + word[3]) / 2
+        return box[0] <= x < box[2] and box[1] <= y < box[3]
+
     def inside(box: Box | None) -> str:
-        return " ".join(text for text, (a, b, c, d) in words if box and box[0] <= (a + c) / 2 < box[2] and box[1] <= (b + d) / 2 < box[3])
+        return " ".join(text for text, place in words if box and holds(box, place))
 
     return [[inside(box) for box in row] for row in table.rows]

@@ -11,13 +11,15 @@ import pytest
 
 from indexing.build.run import build
 from indexing.embedder import EmbedderError, SentenceTransformerEmbedder, open_embedder
-from indexing.index import IndexReader
+from indexing.index import Index
 from models.common import base_encoder, minilm
 
 TEXTS = [
-    "The wheel turns at six revolutions a minute.", "Mackerel is the cat's favourite.", "How fast does the wheel go?", "12 | 4.5 | 0.3",
+    "The wheel turns at six revolutions a minute.", "Mackerel is the cat's favourite.", "How fast does the wheel go?",
+    "12 | 4.5 | 0.3",
     "Größe und Maß", "水車は海にある。", "x", "", "The pond holds nine thousand cubic metres of sea water. " * 60,
-    "def height(tide): return tide - 1.1", "Invoice No 40836, total £126.05", "The mill has two pairs of stones, French burr and Peak.",
+    "def height(tide): return tide - 1.1", "Invoice No 40836, total £126.05",
+    "The mill has two pairs of stones, French burr and Peak.",
 ]
 
 
@@ -44,7 +46,9 @@ def test_an_embedding_does_not_depend_on_its_batch(embedder: minilm.MiniLM) -> N
     assert embedder.encode_documents([]).shape == (0, 384)
 
 
-def test_the_graph_is_kept_in_memory_where_the_cache_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedder: minilm.MiniLM) -> None:
+def test_the_graph_is_kept_in_memory_where_the_cache_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedder: minilm.MiniLM
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert (minilm.MiniLM().encode_queries(["tide"]) == embedder.encode_queries(["tide"])).all()
@@ -56,7 +60,8 @@ def test_without_onnx_runtime_torch_takes_over_in_the_same_space() -> None:
         "from indexing.embedder import open_embedder; e = open_embedder()\n"
         "print(type(e).__name__, e.name, e.fingerprint)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["SentenceTransformerEmbedder", minilm.NAME, minilm.fingerprint()], done.stderr
 
 
@@ -73,7 +78,9 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    config = BertConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
     BertModel(config).save_pretrained(folder / "bert")
     AutoTokenizer.from_pretrained(base_encoder.folder()).save_pretrained(folder / "bert")
     transformer = Transformer(str(folder / "bert"), max_seq_length=64)
@@ -95,7 +102,7 @@ def test_an_index_remembers_its_embedder(prompted: Path, tmp_path: Path) -> None
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("The tide mill stands on the creek. " * 30)
     build([tmp_path / "docs"], tmp_path / "index", embedder=str(prompted))
-    reader = IndexReader(tmp_path / "index")
+    reader = Index(tmp_path / "index")
     assert reader.embedder_name == str(prompted) and reader.fingerprint.endswith("/32/l2")
     assert reader.count() > 1  # its window is shorter than the default's
     (tmp_path / "docs" / "b.txt").write_text("Another page.")

@@ -40,7 +40,7 @@ class Said:
 
 def open_with(index: Path, generator: Said) -> RagPipeline:
     rag = RagPipeline.from_index(index)
-    return RagPipeline(rag.reader, rag.embedder, generator, RagConfig())
+    return RagPipeline(rag.index, rag.embedder, generator, RagConfig())
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_better_supported_answer_is_told(index: Path, dropped: Path, confide
     assert turn.summary.added == 1 and turn.reply.dropped is told
     assert turn.reply.answer.abstained is (not confidences)
     document = turn.reply.answer.evidence[0].document
-    assert turn.reply.reader.source(document).name == ("boat.txt" if told else "library.txt")
+    assert turn.reply.index.source(document).name == ("boat.txt" if told else "library.txt")
 
 
 def test_dropped_files_are_read_with_progress_and_go_with_the_conversation(index: Path, dropped: Path) -> None:
@@ -101,13 +101,13 @@ def test_one_question_about_a_file_and_the_library(index: Path, dropped: Path, t
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     with pytest.raises(FolioError, match=r"broken\.pdf"):
         ask_about(rag, "What is the boat called?", [tmp_path / "broken.pdf"])
-    assert rag.reader.count() == 1
+    assert rag.index.count() == 1
 
 
 def test_the_library_does_not_learn_of_dropped_files(index: Path, dropped: Path) -> None:
     rag = RagPipeline.from_index(index)
     last(Conversation(rag).take("", [dropped]))
-    assert rag.reader.count() == 1
+    assert rag.index.count() == 1
 
 
 def test_a_question_that_points_back_carries_the_one_before(index: Path) -> None:

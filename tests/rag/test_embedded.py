@@ -11,7 +11,7 @@ import torch
 from samples_rag import evidence
 
 from indexing.build.run import build
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.common.minilm import MiniLM
@@ -56,14 +56,14 @@ def votes(start: str, end: str = "", loud: float = 6.0) -> Reader:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[MiniLM, IndexReader]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[MiniLM, Index]:
     folder = tmp_path_factory.mktemp("index")
     (folder / "a.txt").write_text("The mill grinds barley.")
     build([folder / "a.txt"], folder / "index")
-    return MiniLM(), IndexReader(folder / "index")
+    return MiniLM(), Index(folder / "index")
 
 
-Parts = tuple[MiniLM, IndexReader]
+Parts = tuple[MiniLM, Index]
 
 
 def asked(parts: Parts, context: Context, reader: Reader, weights: Weights = BY_SPAN, threshold: float = -1.0) -> Draft:
@@ -199,7 +199,7 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
         filler = " ".join(f"The weather at {hour} was calm and the sky was clear over the whole field." for hour in range(40))
         (tmp_path / f"{place[::-1]}.txt").write_text(f"Location: {place}.\n\n{filler}\n\nThe cause was a late flare of the pilot.\n")
     build([tmp_path], tmp_path / "index")
-    index, embedder = IndexReader(tmp_path / "index"), MiniLM()
+    index, embedder = Index(tmp_path / "index"), MiniLM()
     (place,) = open_tokenizer().encode("seattle", add_special_tokens=False).ids
 
     def compute(rows: Sequences) -> Computed:

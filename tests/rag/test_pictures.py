@@ -82,7 +82,7 @@ def test_what_cannot_be_opened_is_a_line(rag: RagPipeline, tmp_path: Path) -> No
         with pytest.raises(PictureError):
             rag.search(image=image)
     done = subprocess.run(
-        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "missing.png"), "--index", str(rag.reader.directory)],
+        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "missing.png"), "--index", str(rag.index.directory)],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
@@ -91,7 +91,7 @@ def test_what_cannot_be_opened_is_a_line(rag: RagPipeline, tmp_path: Path) -> No
 def test_the_command_line_takes_a_picture(rag: RagPipeline, tmp_path: Path) -> None:
     scene("red").save(tmp_path / "query.png")
     done = subprocess.run(
-        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "query.png"), "--index", str(rag.reader.directory), "--json"],
+        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "query.png"), "--index", str(rag.index.directory), "--json"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
     )
     assert json.loads(done.stdout)["results"][0]["document"].endswith("IMG_1.png")
@@ -129,7 +129,7 @@ def test_an_image_model_that_went_away_leaves_the_words(rag: RagPipeline, monkey
         raise ImageModelError("cannot open the image model 'x'")
 
     monkeypatch.setattr("vision.encoder.open_image_embedder", gone)
-    fresh = RagPipeline.from_index(rag.reader.directory, generator="quote")
+    fresh = RagPipeline.from_index(rag.index.directory, generator="quote")
     answer = fresh.ask("What does the harbour dues ledger list?")
     assert not answer.abstained and "cannot open the image model" in answer.trace["retrieval"]["problem"]
 
@@ -142,7 +142,7 @@ def test_a_preview_of_a_picture_inside_a_document_is_shown(tmp_path: Path) -> No
     build([tmp_path / "about.md"], tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index", generator="quote")
     [hit] = [one for one in rag.search("red wheel") if one.modality == "image"]
-    shown = page_picture(rag.reader, hit)
+    shown = page_picture(rag.index, hit)
     assert isinstance(shown, PagePicture) and Image.open(io.BytesIO(shown.webp)).size == (220, 160)
 
 
@@ -167,7 +167,7 @@ def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) ->
 
     hits = rag.search("Show me the picture of a red circle beside the ledger", 10)
     assert any(not hit.text for hit in hits[:3])
-    packed = pack(hits, 2000, rag.reader)
+    packed = pack(hits, 2000, rag.index)
     worded = [bool(piece.text) for piece in packed.evidence]
     assert worded == sorted(worded, reverse=True) and not all(worded)
     assert all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3
@@ -175,7 +175,7 @@ def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) ->
 
 @pytest.mark.parametrize("question", ["Which picture shows the harbour dues ledger?", "Show me the drawing that shows harbour dues", "What figure depicts the ledger of harbour dues?"])
 def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question: str) -> None:
-    strict = RagPipeline.from_index(rag.reader.directory, generator="quote", threshold=0.9)
+    strict = RagPipeline.from_index(rag.index.directory, generator="quote", threshold=0.9)
     answer = strict.ask(question)
     [citation] = answer.citations
     assert not answer.abstained and citation.document.endswith("cover.png") and citation.boxes
@@ -184,5 +184,5 @@ def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question
 
 @pytest.mark.parametrize("question", ["Which picture shows the coronation of the queen?", "Which year does the harbour dues ledger cover?", "Which picture shows?", "What does the picture of the ledger show on the harbour?", "What do the charts say of harbour dues?"])
 def test_other_questions_are_not(rag: RagPipeline, question: str) -> None:
-    strict = RagPipeline.from_index(rag.reader.directory, generator="quote", threshold=0.9)
+    strict = RagPipeline.from_index(rag.index.directory, generator="quote", threshold=0.9)
     assert strict.ask(question).abstained

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from samples_rag import evidence
 
 from indexing.build.run import Progress, Summary, build
-from indexing.index import FileStatus, IndexReader, Status
+from indexing.index import FileStatus, Index, Status
 from indexing.types import Locator, Modality
 from rag.conversation import Reply, Turn
 from rag.types import Answer, Citation, Evidence
@@ -204,7 +204,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chunk(shelf: Path, name: str, words: str = "") -> Evidence:
-    reader = IndexReader(shelf / "index")
+    reader = Index(shelf / "index")
     for found in reader.chunks(range(1, reader.count() + 1)).values():
         if found.locator.document.rpartition("/")[2].startswith(name) and words in found.text:
             return Evidence(found.id, found.locator.document, found.locator.page, found.text, 1.0, {}, found.locator, found.headings, found.modality)
@@ -220,11 +220,11 @@ def chunk(shelf: Path, name: str, words: str = "") -> Evidence:
     ("C# notes.txt", "", ("C# notes.txt", "")),
 ])
 def test_a_place_is_named_as_people_name_it(shelf: Path, name: str, words: str, where: tuple[str, str]) -> None:
-    assert place(IndexReader(shelf / "index"), chunk(shelf, name, words)) == where
+    assert place(Index(shelf / "index"), chunk(shelf, name, words)) == where
 
 
 def test_the_evidence_of_an_answer(shelf: Path) -> None:
-    reader, piece, other = IndexReader(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg"), chunk(shelf, "C# notes.txt")
+    reader, piece, other = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg"), chunk(shelf, "C# notes.txt")
     told = answer("The middle gate weighs 610 kg.", [(piece, "The middle gate weighs 610 kg.", "The middle gate weighs 610 kg.")], evidence=(piece, other))
     box = reader.boxes(piece.document, 3, told.citations[0].char_start, told.citations[0].char_end)
     told = replace(told, citations=(replace(told.citations[0], boxes=box),))
@@ -236,7 +236,7 @@ def test_the_evidence_of_an_answer(shelf: Path) -> None:
 
 def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
     pieces = (chunk(shelf, "C# notes.txt"), chunk(shelf, "mill-books.xlsx", "868"))
-    html = evidence_html(Reply(Answer("Not in these sources.", True, 0.1, (), pieces, {}), IndexReader(shelf / "index"), False, 0.1), 0)
+    html = evidence_html(Reply(Answer("Not in these sources.", True, 0.1, (), pieces, {}), Index(shelf / "index"), False, 0.1), 0)
     assert "None of them supports an answer." in html and "<mark>" not in html and "<script" not in html
     assert html.count("<tr>") == 5
 
@@ -244,7 +244,7 @@ def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
 def test_a_page_is_drawn_from_its_file_while_that_is_what_was_indexed(shelf: Path) -> None:
     from PIL import Image
 
-    reader, piece = IndexReader(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
+    reader, piece = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
     picture = page_picture(reader, piece)
     assert isinstance(picture, PagePicture) and not picture.note
     assert Image.open(io.BytesIO(picture.webp)).size == (picture.width, picture.height)
@@ -260,7 +260,7 @@ def test_a_page_is_drawn_from_its_file_while_that_is_what_was_indexed(shelf: Pat
 
 
 def test_a_picture_is_shown_when_its_file_is_gone(shelf: Path) -> None:
-    reader, piece = IndexReader(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
+    reader, piece = Index(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
     assert page_picture(reader, piece).note == ""
     path = reader.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
@@ -272,7 +272,7 @@ def test_a_picture_is_shown_when_its_file_is_gone(shelf: Path) -> None:
 
 
 def test_formats_without_looks_have_no_picture_and_no_excuse(shelf: Path) -> None:
-    reader = IndexReader(shelf / "index")
+    reader = Index(shelf / "index")
     for name in ("mill-books.xlsx", "open-day-talk.pptx", "C# notes.txt"):
         piece = chunk(shelf, name)
         assert page_picture(reader, piece) is None

@@ -8,16 +8,16 @@ from itertools import chain
 from pathlib import Path
 
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import check_size, detect_encoding, head
+from indexing.loaders.decode import check_size, detect_encoding, head
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 LIMIT_MB = 20_000
-PART_ROWS = 20_000
-PART_CHARACTERS = 16 << 20
+PART_ROWS = 20_000  # of a document
+PART_CHARACTERS = 16 << 20  # of a document
 FIELD_LIMIT = 16 << 20  # characters in one field
 MAX_COLUMNS = 4096
-SAMPLE = 256 << 10
+SAMPLE = 256 << 10  # bytes by which encoding and delimiter are found
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
@@ -61,7 +61,7 @@ def _parts(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
 
 
 def _rows(file: Iterator[str], dialect: type[csv.Dialect] | csv.Dialect) -> Iterator[list[str]]:
-    csv.field_size_limit(FIELD_LIMIT)  # the module's only way: a limit for the process, generous but not endless
+    csv.field_size_limit(FIELD_LIMIT)  # of the whole process: the module has no other
     try:
         for row in csv.reader(file, dialect):
             if any(cell.strip() for cell in row):
@@ -73,9 +73,10 @@ def _rows(file: Iterator[str], dialect: type[csv.Dialect] | csv.Dialect) -> Iter
 
 
 def _dialect(sample: str, suffix: str) -> csv.Dialect | type[csv.Dialect]:
-    """The Sniffer's finding where it names a usual delimiter, else what the suffix says.
+    """A tab for .tsv, else the delimiter that csv.Sniffer finds, else the most frequent one.
 
-    Its guesses at quoting are not used: on prose-like cells they are often wrong, and doubled quotes are the norm.
+    The Sniffer's guesses at quoting are not used: they are often wrong on cells of prose, and quotes inside quoted
+    fields are nearly always doubled.
     """
     lines = sample.splitlines()[:-1][:200] or sample.splitlines()
     found = "\t" if suffix in (".tsv", ".tab") else ","

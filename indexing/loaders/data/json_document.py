@@ -1,4 +1,4 @@
-"""JSON as paragraphs of "path: value" lines: what belongs together stays together, and every value says what it is.
+"""JSON -> paragraphs of "path: value" lines, so that every value carries its path.
 
 A container whose lines fit GROUP characters is one paragraph; a larger one is opened. A list of flat objects (records)
 thus gives paragraphs of whole records.
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import read_text
+from indexing.loaders.decode import read_text
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 LIMIT_MB = 100
-GROUP = 1200
+GROUP = 1200  # characters of a paragraph: about 300 tokens, somewhat more than a chunk
 MAX_DEPTH = 64  # deeper parts are written as JSON
 
 
@@ -42,9 +42,7 @@ def lines_of(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
     if isinstance(value, dict) and value and depth < MAX_DEPTH:
         for key, item in value.items():
             yield from lines_of(item, f"{path}.{key}" if path else key, depth + 1)
-    elif (
-        isinstance(value, list) and value and depth < MAX_DEPTH and any(isinstance(item, dict | list) for item in value)
-    ):
+    elif _is_nested_list(value) and depth < MAX_DEPTH:
         for number, item in enumerate(value):
             yield from lines_of(item, f"{path}[{number}]", depth + 1)
     else:
@@ -52,11 +50,16 @@ def lines_of(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
         yield f"{path}: {written}" if path else written
 
 
+def _is_nested_list(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+
+
 def _scalar(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _group(value: Any, path: str, depth: int) -> Iterator[str]:
+    """The paragraphs of a value."""
     small, size = [], 0
     for line in lines_of(value, path, depth):
         size += len(line) + 1
@@ -68,7 +71,7 @@ def _group(value: Any, path: str, depth: int) -> Iterator[str]:
         return
     if isinstance(value, dict) and depth < MAX_DEPTH:
         parts = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
-    elif isinstance(value, list) and depth < MAX_DEPTH and any(isinstance(item, dict | list) for item in value):
+    elif _is_nested_list(value) and depth < MAX_DEPTH:
         parts = [(f"{path}[{number}]", item) for number, item in enumerate(value)]
     else:
         yield "\n".join(lines_of(value, path, depth))

@@ -1,4 +1,4 @@
-"""JSON Lines, streamed: every line is a document.
+"""JSON Lines -> a document for every line, streamed.
 
 Lines like BEIR's `{"_id", "title", "text"}` become documents with that key, title and exactly that text; any other
 line becomes "key: value" lines under its line number.
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from indexing.loaders.data.json_document import lines_of
-from indexing.loaders.registry import Alive
+from indexing.loaders.decode import MB, check_size, clean, detect_encoding, head
+from indexing.loaders.loader import Alive
 from indexing.loaders.text import spans
-from indexing.loaders.text.decode import MB, check_size, clean, detect_encoding, head
 from indexing.types import Document, LoadError
 
 LIMIT_MB = 20_000
 MAX_LINE = 50 * MB
 ALIVE_EVERY = 1000
-HOPELESS = 100  # lines without one good among them: this is no JSON Lines file
+HOPELESS = 100  # bad lines without a good one before them: this is no JSON Lines file
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:

@@ -1,4 +1,4 @@
-"""EPUB books: the chapters in the order of the spine, each read as HTML."""
+"""EPUB books (zip containers): the chapters in the order of the spine, each read as HTML."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.html import page
 from indexing.loaders.images.inner_pictures import LIMIT_MB, InnerPictures, Resolve, from_data_url
-from indexing.loaders.office.archive import open_zip
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
@@ -33,11 +33,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         builder, pictures = DocumentBuilder(), InnerPictures(alive)
         for reference in package.iter("{*}itemref"):
             item = items.get(reference.get("idref"))
-            if (
-                item is None
-                or "html" not in (item.get("media-type") or "")
-                or "nav" in (item.get("properties") or "").split()
-            ):
+            if item is None or not _is_chapter(item):
                 continue
             name = posixpath.normpath(posixpath.join(posixpath.dirname(package_name), unquote(item.get("href", ""))))
             page.feed(builder, page.parse(_read(book, name)), alive, _inside(book, name), pictures)
@@ -46,8 +42,13 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     yield builder.build(title=title, format="epub")
 
 
+def _is_chapter(item: _Element) -> bool:
+    """HTML, and not the table of contents."""
+    return "html" in (item.get("media-type") or "") and "nav" not in (item.get("properties") or "").split()
+
+
 def _inside(book: zipfile.ZipFile, chapter: str) -> Resolve:
-    """How a chapter finds its pictures: inside the book."""
+    """Finds the pictures of a chapter inside the book."""
 
     def resolve(source: str) -> bytes | None:
         if source.startswith("data:"):
@@ -55,7 +56,8 @@ def _inside(book: zipfile.ZipFile, chapter: str) -> Resolve:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(chapter), unquote(source.partition("#")[0])))
         try:
             return book.read(name) if book.getinfo(name).file_size <= LIMIT_MB << 20 else None
-        except (KeyError, ValueError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error):  # a damaged picture must not cost the book
+        # a damaged picture must not cost the book
+        except (KeyError, ValueError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error):
             return None
 
     return resolve

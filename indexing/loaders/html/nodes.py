@@ -1,31 +1,33 @@
-"""What a reader sees of one HTML element: hidden or not, block or inline, and its text."""
+"""One HTML element: whether it is visible, block or inline, and its text."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from indexing.loaders.captions import FILE_NAME
+
 if TYPE_CHECKING:
     from bs4.element import PageElement, Tag
 
-UNSEEN = (
+UNSEEN_TAGS = (
     "script style nav noscript template head title meta link iframe object embed video audio canvas svg button select "
     "datalist map annotation annotation-xml"
 )
-IN_LINE = (
+INLINE_TAGS = (
     "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark meter output "
     "progress q rb rp rt ruby s samp small span strike strong sub sup time tt u var wbr br math mfrac mi mn mo "
     "mover mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover semantics"
 )
-DROPPED, INLINE = frozenset(UNSEEN.split()), frozenset(IN_LINE.split())
+UNSEEN, INLINE = frozenset(UNSEEN_TAGS.split()), frozenset(INLINE_TAGS.split())
 HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-FILE_NAME = re.compile(r"\.(?:jpe?g|png|svg|gif|webp|tiff?)$", re.IGNORECASE)  # says nothing to a reader
 LINE_BREAK = "\u2028"  # stands for <br> until white space has been collapsed
 INVISIBLE = dict.fromkeys(map(ord, "\xad\u200b\u2060\ufeff"))
 
 
 def hidden(tag: Tag) -> bool:
-    if tag.name in DROPPED or tag.has_attr("hidden") or tag.get("role") in ("navigation", "doc-toc"):
+    """Whether a browser shows nothing of it, or it repeats the page (navigation, table of contents)."""
+    if tag.name in UNSEEN or tag.has_attr("hidden") or tag.get("role") in ("navigation", "doc-toc"):
         return True
     return tag.get("id") == "toc" or bool(HIDDEN_STYLE.search(str(tag.get("style") or "")))
 
@@ -45,7 +47,7 @@ def inline_text(node: PageElement) -> str:
     if name == "img":
         alt = " ".join(str(node.get("alt") or "").split())
         return f" {alt} " if alt and not FILE_NAME.search(alt) else ""
-    # Comments, declarations and the like are strings to the parser, but not to the reader.
+    # Comments, declarations and the like are strings to the parser, but are not shown.
     if isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
         return str(node).replace(LINE_BREAK, " ").translate(INVISIBLE)
     return ""

@@ -1,7 +1,7 @@
-"""HTML: headings, paragraphs, list items, code and tables in document order; every visible text once.
+"""HTML -> headings, paragraphs, list items, code, tables and pictures in document order; every visible text once.
 
-`feed` serves the other formats that hold HTML (mail, EPUB chapters). What a reader does not see (scripts, hidden
-parts) or that repeats the page (navigation, a table of contents) is left out.
+`feed` serves the other formats that hold HTML (mail, EPUB chapters). Invisible parts (scripts, hidden elements) and
+repetitions of the page (navigation, a table of contents) are left out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders.builder import BREAK, DocumentBuilder
+from indexing.loaders.decode import SNIFF, check_size, clean, detect_encoding
 from indexing.loaders.html.nodes import LINE_BREAK, hidden, inline_text, is_block, leaf_text
 from indexing.loaders.html.table import TableRow, table_parts
 from indexing.loaders.images.inner_pictures import InnerPictures, Resolve, beside, from_data_url
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import SNIFF, check_size, clean, detect_encoding
+from indexing.loaders.loader import Alive
 from indexing.types import Document
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ def title_of(soup: BeautifulSoup) -> str:
     return " ".join(tag.get_text(" ").split()) if tag else ""
 
 
-def feed(builder: DocumentBuilder, root: Tag, alive: Alive = lambda: None, resolve: Resolve = from_data_url, pictures: InnerPictures | None = None) -> None:
+def feed(
+    builder: DocumentBuilder, root: Tag, alive: Alive = lambda: None, resolve: Resolve = from_data_url,
+    pictures: InnerPictures | None = None,
+) -> None:
     """Append the visible content under `root`. Not recursive: pages nest thousands of elements deep.
 
-    resolve: finds the pictures that it names; pictures: those of the document that this is a part of.
+    resolve: finds the pictures that it names; pictures: of the whole document, where this is a part of one.
     """
     walk = _Walk(builder, resolve, pictures or InnerPictures(alive))
     stack: list[tuple[PageElement | TableRow, bool]] = [(root, True)]
@@ -87,12 +90,12 @@ class _Walk:
         self.line: list[str] = []
         self.marker = ""  # of the list item whose text comes next
         self.numbers: Counter[int] = Counter()  # items seen so far, by the identity of their list
-        self.shown: list[tuple[Image, str]] = []  # pictures of the open block, which they follow, with what is said of them
-        self.captions: dict[int, Tag] = {}  # of the one picture of a figure, by the picture's identity
-        self.taken: set[int] = set()  # captions that went with their pictures
+        self.shown: list[tuple[Image, str]] = []  # pictures of the open block, which follow it, with their texts
+        self.captions: dict[int, Tag] = {}  # id of the one picture of a <figure> -> its caption
+        self.taken: set[int] = set()  # ids of captions that were appended with their pictures
 
     def enter(self, node: PageElement) -> list[PageElement | TableRow] | None:
-        """What to visit inside the node; None where it is a leaf, or was taken whole, or is not seen."""
+        """The children to visit; None for a leaf, a hidden node, or one that was appended whole."""
         name = getattr(node, "name", None)
         if name is None or name in ("br", "img"):
             if name != "img" or not self.picture(node):
@@ -115,21 +118,22 @@ class _Walk:
         if name == "figcaption":
             if id(node) in self.taken:
                 return None
-            self.captions = {picture: caption for picture, caption in self.captions.items() if caption is not node}  # it stands above its picture
+            # it stands above its picture, and is a paragraph of its own
+            self.captions = {picture: caption for picture, caption in self.captions.items() if caption is not node}
         if name == "li":
             self.marker = self._marker(node)
         return node.contents
 
     def picture(self, node: Tag) -> bool:
-        """Take a picture out of its line; False where there is none to be had."""
+        """Take a picture out of its line; False where it cannot be found or is not worth keeping."""
         image = self.pictures.opened(self.resolve(str(node.get("src") or "").strip()))
         if image is None:
             return False
         caption = self.captions.get(id(node))
         if caption is not None:
             self.taken.add(id(caption))
-        said = [leaf_text(caption).strip() if caption else "", inline_text(node).strip()]
-        self.shown.append((image, BREAK.join(filter(None, said))))
+        texts = [leaf_text(caption).strip() if caption else "", inline_text(node).strip()]
+        self.shown.append((image, BREAK.join(filter(None, texts))))
         return True
 
     def figure(self, node: Tag) -> None:
@@ -155,8 +159,8 @@ class _Walk:
         if text:
             self.builder.paragraph(self.marker + text)
             self.marker = ""
-        for image, said in self.shown:
-            self.pictures.append(self.builder, image, said)
+        for image, text in self.shown:
+            self.pictures.append(self.builder, image, text)
         self.shown.clear()
 
     def _marker(self, item: Tag) -> str:

@@ -1,4 +1,4 @@
-"""An HTML table as rows of texts. Tables used for layout come out as elements to be read like any other."""
+"""An HTML table -> rows of texts. A table used for layout comes out as elements to be read like any other."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TableRow:
 
 @dataclass(slots=True)
 class _Carry:
-    """A cell that reaches down into following rows."""
+    """A cell that spans following rows."""
 
     text: str
-    rows: int
+    rows: int  # that it still spans
 
 
 def table_parts(table: Tag) -> list[PageElement | TableRow]:
@@ -119,11 +119,7 @@ def _fold_headers(parts: list[PageElement | TableRow]) -> list[PageElement | Tab
     if columns:
         width = max(map(len, columns))
         padded = [cells + ("",) * (width - len(cells)) for cells in columns]
-        folded.append(
-            TableRow(
-                tuple(" ".join(dict.fromkeys(filter(None, column))) for column in zip(*padded, strict=True)),
-                header=True,
-            )
-        )
+        names = (" ".join(dict.fromkeys(filter(None, column))) for column in zip(*padded, strict=True))
+        folded.append(TableRow(tuple(names), header=True))
     # A row of header cells further down names the rows below it; the builder takes it as a new header.
     return [*parts[:first], *folded, *parts[last:]]

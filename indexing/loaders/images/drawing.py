@@ -1,4 +1,4 @@
-"""SVG drawings: a picture, and the words that they write."""
+"""SVG drawings -> a page with its picture and the words of its text elements."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import check_size
+from indexing.loaders.decode import check_size
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError, Modality, Picture
 from vision import images, svg
 from vision.errors import PictureError
@@ -22,7 +22,8 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         alive()
         builder.page(1, *image.size)
         builder.paragraph("\n".join(svg.words(markup)))
-        builder.picture(Picture(1, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL)))
+        preview, thumbnail = images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL)
+        builder.picture(Picture(1, *image.size, preview, thumbnail))
     except PictureError as error:
         raise LoadError(str(error)) from error
     yield builder.build(title=path.stem.replace("-", " ").replace("_", " "), format="svg", modality=Modality.IMAGE)

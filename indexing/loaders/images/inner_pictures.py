@@ -1,4 +1,7 @@
-"""Pictures that stand inside a document: which are worth keeping, and the words on them."""
+"""Pictures inside a document: which are worth keeping, and the words on them.
+
+In: the content of a picture's file. Out: figures appended to a DocumentBuilder, or a Picture.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from indexing.loaders.builder import BREAK, DocumentBuilder
 from indexing.loaders.images.ocr_lines import inscription
-from indexing.loaders.registry import Alive
-from indexing.types import Picture
+from indexing.loaders.loader import Alive
+from indexing.types import Box, Picture
 from vision import images, svg
 from vision.errors import PictureError
 
@@ -22,42 +25,41 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST_SIDE, LEAST_AREA = 48, 10_000  # pixels: smaller ones are icons, bullets, rules
-LIMIT_MB = 50
+LIMIT_MB = 50  # of one picture
 MOST = 500  # pictures of one document
-SVG_SIDE = 1024
+SVG_SIDE = 1024  # pixels: longest side that a drawing is rendered with
 
-Resolve = Callable[[str], bytes | None]  # what a document calls a picture -> its file's content
+Resolve = Callable[[str], bytes | None]  # a picture's name in the document -> the content of its file, None without
 
 
 class InnerPictures:
-    """The pictures of one document; one that comes back, as a logo does, is kept once."""
+    """The pictures of one document. One that is repeated, as a logo is, is kept once."""
 
     def __init__(self, alive: Alive = lambda: None) -> None:
         self._alive = alive
         self._seen: set[bytes] = set()
 
-    def put(self, builder: DocumentBuilder, content: bytes | None, said: str = "", box: tuple[float, float, float, float] | None = None) -> bool:
-        """Append a picture, see `append`; whether it was worth keeping."""
+    def put(self, builder: DocumentBuilder, content: bytes | None, text: str = "", box: Box | None = None) -> bool:
+        """Append a picture, see `append`. Returns whether it was worth keeping."""
         image = self.opened(content)
         if image is not None:
-            self.append(builder, image, said, box)
+            self.append(builder, image, text, box)
         return image is not None
 
-    def append(self, builder: DocumentBuilder, image: Image, said: str = "", box: tuple[float, float, float, float] | None = None) -> None:
-        """With what is said of it (caption, alternative text) and the words on it."""
+    def append(self, builder: DocumentBuilder, image: Image, text: str = "", box: Box | None = None) -> None:
+        """Append a figure: the picture with `text` (caption, alternative text) and the words that OCR reads on it."""
         self._alive()
-        picture = Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL), box=box)
-        words = "\n".join(" ".join(text for text, _, _ in line) for line in inscription(image))
-        builder.figure(BREAK.join(part for part in (said.strip(), words) if part), picture)
+        words = "\n".join(" ".join(word for word, _, _ in line) for line in inscription(image))
+        builder.figure(BREAK.join(part for part in (text.strip(), words) if part), _picture(image, box))
         self._alive()
 
-    def kept(self, content: bytes | None) -> Picture | None:
-        """A picture whose words are not read."""
+    def picture(self, content: bytes | None) -> Picture | None:
+        """The picture without OCR; None as for `opened`."""
         image = self.opened(content)
-        return image and Picture(0, *image.size, images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL))
+        return image and _picture(image)
 
     def opened(self, content: bytes | None) -> Image | None:
-        """The picture; None for what is too small, damaged, or was there before."""
+        """The decoded picture; None for one that is too small, damaged, or a repetition."""
         self._alive()
         if not content:
             return None
@@ -73,8 +75,16 @@ class InnerPictures:
         return image if min(image.size) >= LEAST_SIDE and image.width * image.height >= LEAST_AREA else None
 
 
+def _picture(image: Image, box: Box | None = None) -> Picture:
+    preview, thumbnail = images.encode(image, images.PREVIEW), images.encode(image, images.THUMBNAIL)
+    return Picture(0, *image.size, preview, thumbnail, box=box)
+
+
 def beside(path: Path) -> Resolve:
-    """How a document at `path` finds its pictures: below its folder or the one above, or written into it (data:); each once. Nothing is fetched."""
+    """Finds the pictures of a document at `path`: data: URLs, and files below its folder or the one above; each once.
+
+    Nothing is fetched from a network.
+    """
     folder, asked = path.absolute().parent, set()
     root = folder if folder.parent in (Path(folder.anchor), Path.home()) else folder.parent
 
@@ -83,7 +93,7 @@ def beside(path: Path) -> Resolve:
             return from_data_url(source)
         name = unquote(source.partition("#")[0].partition("?")[0])
         if name in asked or ":" in name.partition("/")[0] or name.startswith(("/", "\\")):
-            return None  # what comes back is kept once
+            return None  # repeated, a URL, or an absolute path
         asked.add(name)
         try:
             file = (folder / name).resolve()
@@ -96,6 +106,7 @@ def beside(path: Path) -> Resolve:
 
 
 def from_data_url(source: str) -> bytes | None:
+    """The content of a picture's data: URL (RFC 2397); None for anything else."""
     head, _, body = source.partition(",")
     if not head.startswith("data:image/"):
         return None

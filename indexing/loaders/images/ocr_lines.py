@@ -1,13 +1,14 @@
-"""OCR's lines as layout lines, for PDF pages without text and for pictures."""
+"""A picture -> lines of words by OCR, for picture files, PDF pages without a text layer, and pictures in documents."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from indexing.loaders.pdf.layout import Line
+from indexing.loaders.layout import Line
 
-LEGIBLE = 0.65  # mean confidence of the letters of a page: bench/legible.py
-FEW = 3  # letters and figures; fewer were not written
+LEGIBLE = 0.65  # least mean confidence over the letters of a page: `python bench/legible.py`
+LEAST_LETTERS = 3  # letters and digits of a picture inside a document: a ring alone is no O
+CERTAIN = 0.9999  # below 1.0, which stands for words of a text layer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,28 +17,35 @@ if TYPE_CHECKING:
 
 
 def ocr_lines(image: Image, width: float, height: float) -> list[Line]:
-    """Lines read in a picture of a page of this size, in reading order, none where they cannot be trusted. The size of text is its boxes' height."""
+    """The lines of a page of this size, in reading order; none where OCR mostly guesses."""
     return laid_out(trusted_lines(image), width, height)
 
 
 def trusted_lines(image: Image) -> list[list[Word]]:
-    """What OCR reads on a picture, words without blanks; nothing where it mostly guesses: wrong words would be found and quoted."""
+    """Lines of words without white space; none where OCR mostly guesses, as wrong words would be found and quoted."""
     from vision.ocr import read_lines
 
-    words = ([("".join(text.split()), box, min(confidence, 0.9999)) for text, box, confidence in line] for line in read_lines(image))
-    read = [line for line in ([word for word in line if word[0]] for line in words) if line]
-    sizes = [(len(text), confidence) for line in read for text, _, confidence in line]
-    return read if sum(size * confidence for size, confidence in sizes) >= LEGIBLE * sum(size for size, _ in sizes) else []
+    read: list[list[Word]] = []
+    letters = certainty = 0.0
+    for line in read_lines(image):
+        words = [("".join(text.split()), box, min(confidence, CERTAIN)) for text, box, confidence in line]
+        words = [word for word in words if word[0]]
+        letters += sum(len(text) for text, _, _ in words)
+        certainty += sum(len(text) * confidence for text, _, confidence in words)
+        if words:
+            read.append(words)
+    return read if certainty >= LEGIBLE * letters else []
 
 
 def inscription(image: Image) -> list[list[Word]]:
-    """What stands on a picture inside a document; a ring alone is no O."""
+    """The lines on a picture inside a document; none for fewer than LEAST_LETTERS letters."""
     read = trusted_lines(image)
-    return read if sum(sign.isalnum() for line in read for text, _, _ in line for sign in text) >= FEW else []
+    letters = sum(character.isalnum() for line in read for text, _, _ in line for character in text)
+    return read if letters >= LEAST_LETTERS else []
 
 
 def laid_out(read: list[list[Word]], width: float, height: float) -> list[Line]:
-    """Lines of words, as `trusted_lines` gives them, as lines of a page of this size."""
+    """`trusted_lines` as lines of a page of this size. A line's font size is taken to be its height."""
     lines: list[Line] = []
     for words in read:
         x0, y0 = min(b[0] for _, b, _ in words) * width, min(b[1] for _, b, _ in words) * height

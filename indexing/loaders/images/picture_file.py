@@ -1,16 +1,16 @@
-"""Pictures: each frame is kept as a preview, and its words, if it shows any, are read by OCR."""
+"""Picture files -> a page for each frame, with its picture and the words that OCR reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.decode import check_size
 from indexing.loaders.images.ocr_lines import ocr_lines
-from indexing.loaders.pdf import layout
-from indexing.loaders.pdf.layout import Style
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import check_size
+from indexing.loaders.layout import Style
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError, Modality, Picture
 from vision import images
 from vision.errors import PictureError
@@ -27,11 +27,8 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
             alive()
             lines = ocr_lines(frame, *frame.size)
             layout.feed(builder, lines, Style(layout.body_size(lines), steady=False))
-            builder.picture(
-                Picture(
-                    number, *frame.size, images.encode(frame, images.PREVIEW), images.encode(frame, images.THUMBNAIL)
-                )
-            )
+            preview, thumbnail = images.encode(frame, images.PREVIEW), images.encode(frame, images.THUMBNAIL)
+            builder.picture(Picture(number, *frame.size, preview, thumbnail))
             alive()
     except PictureError as error:
         raise LoadError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Mail messages (RFC 5322) by the standard library: the headers people read, the text, the attachments' names, the pictures among them."""
+"""Mail messages (RFC 5322), by the standard library -> headers, text, names of attachments, attached pictures."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.decode import check_size, clean
 from indexing.loaders.html import page
 from indexing.loaders.images.inner_pictures import InnerPictures, from_data_url
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import check_size, clean
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+LIMIT_MB = 200
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
     from email import message_from_bytes, policy
 
-    check_size(path, 200, "mail")
+    check_size(path, LIMIT_MB, "mail")
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
     if not any(message[name] for name in HEADERS):
         raise LoadError("not a mail message: no From, To, Date or Subject")
@@ -34,12 +35,13 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     names = [part.get_filename() for part in message.walk() if part.get_filename()]
     builder.paragraph(f"Attachments: {', '.join(names)}" if names else "")
     for part in message.walk():
-        if part.get_content_maintype() == "image":  # one that stood in the text is not put again
+        if part.get_content_maintype() == "image":  # `pictures` skips those that the text showed
             pictures.put(builder, part.get_payload(decode=True), part.get_filename() or "")
     yield builder.build(title=clean(str(message["Subject"] or "")), format="eml")
 
 
 def _body(builder: DocumentBuilder, message: EmailMessage, alive: Alive, pictures: InnerPictures) -> None:
+    """Append the text: the plain part, or else the HTML part."""
     part = message.get_body(preferencelist=("plain", "html"))
     if part is None:
         return
@@ -49,7 +51,11 @@ def _body(builder: DocumentBuilder, message: EmailMessage, alive: Alive, picture
         text = (part.get_payload(decode=True) or b"").decode("latin-1")
     if part.get_content_type() == "text/html":
         own = {f"cid:{str(one['Content-ID']).strip().strip('<>')}": one for one in message.walk() if one["Content-ID"]}
-        page.feed(builder, page.parse(clean(text)), alive, lambda source: own[source].get_payload(decode=True) if source in own else from_data_url(source), pictures)
+
+        def resolve(source: str) -> bytes | None:
+            return own[source].get_payload(decode=True) if source in own else from_data_url(source)
+
+        page.feed(builder, page.parse(clean(text)), alive, resolve, pictures)
         return
     for paragraph in text.replace("\r\n", "\n").split("\n\n"):
         builder.paragraph(paragraph)

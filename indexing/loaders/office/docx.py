@@ -1,8 +1,8 @@
-"""Word documents by python-docx: page headers and footers, paragraphs and tables in the order of the body, then the notes.
+"""Word documents, by python-docx -> page headers and footers, paragraphs and tables of the body, notes; in this order.
 
 Text is gathered from the XML itself, because the library's `Paragraph.text` leaves out tracked insertions, content
-controls and text boxes. Deleted text is left out. Headers and footers come first: they say which
-document this is, and behind the body they would stand under its last heading.
+controls and text boxes. Deleted text is left out. Headers and footers come first: they often name the document, and
+after the body they would belong to its last heading.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import BREAK, DocumentBuilder
-from indexing.loaders.html.nodes import FILE_NAME
+from indexing.loaders.captions import FIGURE_CAPTION, FILE_NAME
 from indexing.loaders.images.inner_pictures import InnerPictures
-from indexing.loaders.office.archive import open_zip
-from indexing.loaders.pdf.figures import CAPTION
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
@@ -43,14 +42,16 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
     if document.element.body is None:
         raise LoadError("a Word document without a body")
     builder = DocumentBuilder()
-    reader = _Reader(builder, document, alive)
-    reader.margins()
-    reader.blocks(document.element.body)
-    reader.notes()
-    yield builder.build(title=document.core_properties.title or reader.title, format="docx")
+    walk = _Walk(builder, document, alive)
+    walk.margins()
+    walk.blocks(document.element.body)
+    walk.notes()
+    yield builder.build(title=document.core_properties.title or walk.title, format="docx")
 
 
-class _Reader:
+class _Walk:
+    """Appends the parts of one document to its builder. `title`: its first heading."""
+
     def __init__(self, builder: DocumentBuilder, document: Docx, alive: Alive) -> None:
         self.builder, self.document, self.alive = builder, document, alive
         self.styles = {style.style_id: style for style in document.styles}
@@ -59,12 +60,12 @@ class _Reader:
 
     def blocks(self, parent: _Element) -> None:
         """Append every paragraph and table directly under an element, looking through content controls."""
-        caption: _Element | None = None  # that a picture took with it
+        caption: _Element | None = None  # that was appended with its picture
         for child in parent.iterchildren():
             if child is caption:
                 continue
             if child.tag == W + "p":
-                taken = self.drawn(child)
+                taken = self.figures(child)
                 caption = caption if taken is None else taken
                 self.paragraph(child)
             elif child.tag == W + "tbl":
@@ -88,32 +89,44 @@ class _Reader:
             if not any(parent.tag == FALLBACK for parent in box.iterancestors()):
                 self.blocks(box)
 
-    def drawn(self, element: _Element) -> _Element | None:
-        """Append the pictures of a paragraph; the paragraph after it, where that is their caption."""
-        content = [part.blob for blip in element.iter(A + "blip") if (part := self.document.part.related_parts.get(blip.get(R + "embed"))) is not None]
-        if not content:
+    def figures(self, element: _Element) -> _Element | None:
+        """Append the pictures of a paragraph. Returns the next paragraph where that is their caption, appended too."""
+        related = self.document.part.related_parts
+        parts = [related.get(blip.get(R + "embed")) for blip in element.iter(A + "blip")]
+        contents = [part.blob for part in parts if part is not None]
+        if not contents:
             return None
         described = next((node.get("descr", "") for node in element.iter(WP + "docPr")), "")
         after = element.getnext()
-        is_caption = after is not None and after.tag == W + "p" and (self._is_caption(after) or CAPTION.match(paragraph_text(after).strip()))
-        said = [paragraph_text(after).strip() if is_caption else "", "" if FILE_NAME.search(described) else described]
-        taken = [self.pictures.put(self.builder, one, BREAK.join(filter(None, said)) if number == 0 else "") for number, one in enumerate(content)]
-        return after if is_caption and taken[0] else None
+        caption = paragraph_text(after).strip() if after is not None and self._is_caption(after) else None
+        text = BREAK.join(filter(None, [caption, "" if FILE_NAME.search(described) else described]))
+        first = self.pictures.put(self.builder, contents[0], text)
+        for content in contents[1:]:
+            self.pictures.put(self.builder, content)
+        return after if caption is not None and first else None
 
     def _is_caption(self, element: _Element) -> bool:
+        """By its style, or by its text."""
+        if element.tag != W + "p":
+            return False
         named = element.find(f"{W}pPr/{W}pStyle")
         style = self.styles.get(named.get(W + "val")) if named is not None else None
-        return style is not None and (style.name or "").lower() == "caption"
+        if style is not None and (style.name or "").lower() == "caption":
+            return True
+        return bool(FIGURE_CAPTION.match(paragraph_text(element).strip()))
 
     def table(self, table: _Element) -> None:
-        """The first row is the header, unless it is the only one. Cells merged downwards are repeated in each row. Pictures in cells follow the rows."""
+        """Append a table. The first row is the header, unless it is the only one.
+
+        Cells merged downwards are repeated in each row. Pictures in cells follow the rows.
+        """
         rows = table.findall(W + "tr")
         above: list[str] = []
         for number, row in enumerate(rows):
             cells: list[str] = []
             for cell in row.iter(W + "tc"):
                 if next(cell.iterancestors(W + "tr")) is not row:
-                    continue  # of a table inside a cell, whose text is in that cell already
+                    continue  # of a table inside a cell, whose text that cell has already
                 merge = cell.find(f"{W}tcPr/{W}vMerge")
                 text = " ".join(paragraph_text(p, boxes=True) for p in cell.iter(W + "p"))
                 if merge is not None and merge.get(W + "val") != "restart" and len(cells) < len(above):
@@ -124,10 +137,10 @@ class _Reader:
             above = cells
             (self.builder.header if number == 0 and len(rows) > 1 else self.builder.row)(cells)
         for paragraph in table.iter(W + "p"):
-            self.drawn(paragraph)
+            self.figures(paragraph)
 
     def margins(self) -> None:
-        """The headers and footers that are shown, section by section; one that sections share is read once."""
+        """Append the headers and footers in use, section by section; one that sections share only once."""
         even = self.document.settings.odd_and_even_pages_header_footer
         read = set()
         for section in self.document.sections:
@@ -142,6 +155,7 @@ class _Reader:
                     read.add(part)
 
     def notes(self) -> None:
+        """Append the footnotes and endnotes."""
         from docx.opc.oxml import parse_xml
 
         for relation in self.document.part.rels.values():

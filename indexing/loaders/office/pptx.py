@@ -1,4 +1,4 @@
-"""Presentations by python-pptx: a page per slide, its title first, then shapes from top left, then the notes."""
+"""Presentations, by python-pptx -> a page for each slide: its title, its shapes from top to bottom, its notes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.html.nodes import FILE_NAME
+from indexing.loaders.captions import FILE_NAME
 from indexing.loaders.images.inner_pictures import InnerPictures
-from indexing.loaders.office.archive import open_zip
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.types import Box, Document
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
 
 
 def _slide(builder: DocumentBuilder, slide: Slide, pictures: InnerPictures, size: tuple[int, int]) -> str:
+    """Append a slide, return its title. size: width and height in EMU."""
     title = slide.shapes.title
     text = " ".join(title.text_frame.text.split()) if title is not None else ""
     builder.heading(text, 1)
@@ -54,7 +55,7 @@ def _slide(builder: DocumentBuilder, slide: Slide, pictures: InnerPictures, size
 
 
 def _flat(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """Shapes with groups opened. A group's parts stand where the group does, near enough for a reading order."""
+    """Shapes with groups opened. The positions of a group's parts are only roughly those on the slide."""
     for shape in shapes:
         if hasattr(shape, "shapes"):
             yield from _flat(shape.shapes)
@@ -90,12 +91,12 @@ def _described(shape: BaseShape) -> str:
 def _content(shape: BaseShape) -> bytes | None:
     try:
         return shape.image.blob
-    except (AttributeError, ValueError, KeyError):  # no picture, or one that is linked and not in the file
+    except (AttributeError, ValueError, KeyError):  # no picture, or a link to one outside the file
         return None
 
 
 def _box(shape: BaseShape, size: tuple[int, int]) -> Box | None:
-    """Where it is on its slide, 0..1."""
+    """Its box on the slide, 0..1."""
     if None in (shape.left, shape.top, shape.width, shape.height):
         return None
     left, top = shape.left / size[0], shape.top / size[1]

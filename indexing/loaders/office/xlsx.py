@@ -1,4 +1,7 @@
-"""Workbooks by openpyxl, streamed: a page per sheet, values as people write them, formulas as their last result; then the sheet's pictures."""
+"""Workbooks, by openpyxl, streamed -> a page for each sheet: its rows, then its pictures.
+
+Values are written as people write them, formulas as their last result.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexing.loaders.archive import open_zip
 from indexing.loaders.builder import DocumentBuilder
 from indexing.loaders.images.inner_pictures import InnerPictures
-from indexing.loaders.office.archive import open_zip
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.types import Document, LoadError
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 1024
 MAX_CELLS = 5_000_000  # filled ones, over all sheets
-ALIVE_EVERY = 1000
+ALIVE_EVERY = 1000  # rows
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
@@ -35,20 +38,21 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         for number, sheet in enumerate(book.worksheets, 1):
             builder.page(number, label=sheet.title)
             room -= _sheet(builder, sheet, room, alive)
-            for content in _shown(archive, sheet._worksheet_path):  # which its reader passes over when it streams
+            for content in _pictures(archive, sheet._worksheet_path):  # openpyxl skips them when it streams
                 pictures.put(builder, content)
         title = book.properties.title or ""
     yield builder.build(title=title, format="xlsx")
 
 
-def _shown(archive: ZipFile, sheet: str) -> Iterator[bytes]:
-    """The pictures that are laid over a sheet."""
+def _pictures(archive: ZipFile, sheet: str) -> Iterator[bytes]:
+    """The pictures that are laid over a sheet. sheet: name of its member in the archive."""
     for drawing in _related(archive, sheet, "drawing"):
         for image in _related(archive, drawing, "image"):
             yield archive.read(image)
 
 
 def _related(archive: ZipFile, part: str, kind: str) -> list[str]:
+    """The members that a member of the archive refers to by relationships of a kind."""
     from openpyxl.packaging.relationship import get_dependents, get_rels_path
 
     there, listed = set(archive.namelist()), get_rels_path(part)

@@ -1,1 +1,1 @@
-"""PDF: words, lines, tables and figures of a page, with their boxes."""
+"""PDF pages: words, lines, tables and figures, with their boxes."""

@@ -1,7 +1,7 @@
-"""Tables without any rule: rows whose words stand in columns, told by the gaps that run through all of them. Pure.
+"""Tables without any rule: rows whose words are aligned in columns, found by the gaps that run through all rows. Pure.
 
-Boxes are in the page's own unit (points), y downwards. What is taken for a table must look like one in several ways at once, as lists, addresses and columns of
-prose stand in columns too: a paragraph is worse torn apart than a table read as one.
+Lists, addresses and columns of prose are aligned too, so a table must look like one in several ways at once: tearing a
+paragraph apart costs more than reading a table as one. Boxes are in points, y downwards.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexing.loaders.pdf.booktabs import CAPTION, columns_of, rows_of
+from indexing.loaders.captions import TABLE_CAPTION
+from indexing.loaders.pdf.booktabs import Word, columns_of, rows_of
+from indexing.loaders.pdf.geometry import middle_x
 from indexing.loaders.pdf.ruled_tables import Ruled
-from indexing.types import Box
 
-APART = 1.2  # of the height of its words: a gap within a row that may part two cells
-SPACED = 2.2  # of the height of a row: how far the next one may begin below
+APART = 1.2  # of the height of its words: a gap in a row that may part two cells
+SPACED = 2.2  # of the height of a row: how far below the next one may begin
 LEAST_ROWS = 3
-NUMBERS, SOME = 0.5, 0.15  # of the cells beside the first column: figures; and where they are short
-SHORT = 10  # characters of a cell in the mean
+NUMBERS, SOME = 0.5, 0.15  # least shares of figures among the cells beside the first column; SOME where cells are short
+LIST_NUMBERS = 0.8  # the same share for a table of two columns, which is else like a list with leaders
+FILLED = 0.6  # least share of cells with words
+SHORT = 10  # mean characters of a cell
 LONGEST = 45  # characters of a cell
 YEAR = re.compile(r"(?:FY ?)?(?:19|20)\d\d")
 FIGURE = re.compile(r"[-–—−+(<>~≈±$€£¥]*\s*\d[\d.,:/%()±*–−-]*|[-–—]|n/?a", re.I)
-
-Word = tuple[str, Box]
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     words: tuple[Word, ...]  # from the left
-    cells: tuple[tuple[float, float, str], ...]  # x0, x1 and text of what stands together
+    cells: tuple[tuple[float, float, str], ...]  # x0, x1 and text of neighbouring words
     top: float
     bottom: float
 
@@ -41,8 +42,8 @@ def aligned(words: Sequence[Word]) -> list[Ruled]:
     return [table for run in _runs(rows) if (table := _table(run))]
 
 
-def names_nothing(cells: Sequence[str]) -> bool:
-    """Whether a table's first row holds a label and figures, as those below it, and not the names of its columns. Years may be such names."""
+def is_row_of_figures(cells: Sequence[str]) -> bool:
+    """Whether the first row of a table is a label and figures, not the names of columns. Years may be such names."""
     beside = [cell for cell in cells[1:] if cell]
     figures = [cell for cell in beside if FIGURE.fullmatch(cell) and not YEAR.fullmatch(cell)]
     return bool(cells[0] and beside) and len(figures) > 0.5 * len(beside)
@@ -62,21 +63,22 @@ def _row(words: Sequence[Word]) -> _Row:
 
 
 def _runs(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
-    """Rows that follow each other closely and have several cells each; one of a single cell may stand between two of these, as a subtitle does."""
+    """Rows of several cells that follow each other closely. One of a single cell may be between two, as a subtitle."""
     run: list[_Row] = []
-    for at, row in enumerate(rows):
+    for row, below in zip(rows, [*rows, None][1:], strict=True):
         near = bool(run) and row.top - run[-1].bottom <= SPACED * (row.bottom - row.top)
-        between = near and len(row.cells) == 1 and len(run[-1].cells) > 1 and at + 1 < len(rows) and len(rows[at + 1].cells) > 1
-        if (len(row.cells) > 1 and (near or not run)) or between:
+        several = len(row.cells) > 1
+        subtitle = near and not several and len(run[-1].cells) > 1 and below is not None and len(below.cells) > 1
+        if (several and (near or not run)) or subtitle:
             run.append(row)
             continue
         yield run
-        run = [row] if len(row.cells) > 1 else []
+        run = [row] if several else []
     yield run
 
 
 def _table(run: list[_Row]) -> Ruled | None:
-    """The longest part of a run, from its end upwards, that has columns; None where it is no table."""
+    """The longest part at the end of a run that has columns; None where it is no table."""
     for first in range(len(run)):
         rows = run[first:]
         if len(rows[0].cells) < 2:
@@ -93,23 +95,27 @@ def _table(run: list[_Row]) -> Ruled | None:
 
 
 def _looks_like_one(rows: Sequence[_Row], edges: Sequence[float]) -> bool:
-    placed = [[" ".join(text for text, box in row.words if low <= (box[0] + box[2]) / 2 < high) for low, high in pairwise(edges)] for row in rows]
     single = [row for row in rows if len(row.cells) == 1]
-    if any(row.cells[0][0] > edges[1] or CAPTION.match(row.cells[0][2]) for row in single):
+    if any(row.cells[0][0] > edges[1] or TABLE_CAPTION.match(row.cells[0][2]) for row in single):
         return False
-    whole = [row for row in placed if sum(map(bool, row)) > 1]
+    texts = [[_text_between(row, low, high) for low, high in pairwise(edges)] for row in rows]
+    whole = [row for row in texts if sum(map(bool, row)) > 1]
     if len(whole) < LEAST_ROWS or any(len(cell) > LONGEST for row in whole for cell in row):
         return False
     beside = [cell for row in whole for cell in row[1:] if cell]
     figures = sum(bool(FIGURE.fullmatch(cell)) for cell in beside) / len(beside)
     filled = sum(bool(cell) for row in whole for cell in row) / sum(map(len, whole))
-    if len(edges) == 3:  # label and figure: of a list with leaders, of a contents page, such are told by nothing else
-        return figures >= 0.8 and len(whole) > LEAST_ROWS and not _counts_up([row[1] for row in whole])
+    if len(edges) == 3:
+        return figures >= LIST_NUMBERS and len(whole) > LEAST_ROWS and not _counts_up([row[1] for row in whole])
     short = sum(map(len, beside)) <= SHORT * len(beside) and len(whole) > LEAST_ROWS
-    return filled >= 0.6 and (figures >= NUMBERS or (short and figures >= SOME))
+    return filled >= FILLED and (figures >= NUMBERS or (short and figures >= SOME))
+
+
+def _text_between(row: _Row, low: float, high: float) -> str:
+    return " ".join(text for text, box in row.words if low <= middle_x(box) < high)
 
 
 def _counts_up(cells: Sequence[str]) -> bool:
-    """Page numbers of a list of contents."""
+    """Whether these are the page numbers of a table of contents."""
     numbers = [int(cell) for cell in cells if cell.isdigit()]
     return len(numbers) >= 0.8 * len(cells) and all(one <= next for one, next in pairwise(numbers))

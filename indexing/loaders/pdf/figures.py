@@ -1,107 +1,130 @@
-"""Figures of a page: what is drawn near "Figure 3: ..." is that figure, with the words that stand in it; so is what is drawn in many strokes without a caption. Pure.
+"""Figures of a page: drawings near a caption like "Figure 3: ...", and drawings of many strokes without one. Pure.
 
-Boxes are in the page's own unit (points), y downwards. What else is drawn without a caption is left alone: logos, rules, backgrounds.
+In: the lines of a page and the boxes of what is drawn on it. Out: regions with the lines in them. Other drawings
+(logos, rules, backgrounds) are no figures. Boxes are in points, y downwards.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
-from indexing.loaders.pdf.layout import Line
+from indexing.loaders.captions import FIGURE_CAPTION
+from indexing.loaders.layout import Line
+from indexing.loaders.pdf.geometry import area, around, covers, shorter_side
 from indexing.types import Box
 
-CAPTION = re.compile(
-    r"(?i:fig(?:ure|\.)?|chart|graph|diagram|exhibit|map|plate|photo(?:graph)?|image|scheme|illustration|abb(?:ildung|\.)?)"
-    r"\s*[A-Z]?\d+(?:[.\-–]\d+)*[a-z]?(?:\s*[.:|–—-](?:\s|$)|\s+(?=[A-Z(\[])|\s*$)"
-)  # "Figure 3 shows" is none
-CELL = 6.0  # points; what is nearer than about this hangs together
-LEAST_SIDE, LEAST_SHARE, MOST_SHARE = 36.0, 0.008, 0.9  # points; of the page's area
-ABOVE, BELOW = 60.0, 40.0  # points between a figure and a caption below it, or above it
-LABEL, NEAR = 40, 16.0  # characters and distance of words beside a drawing that belong to it
-STROKES, LEAST_DRAWING = 12, 90.0  # shapes that a drawing without a caption has at least, points of its shorter side
-WORDY = 1500  # characters; a region with more is text in a frame
+# Lengths are in points.
+CELL = 6.0  # of the grid on which drawings are joined: parts nearer than about this belong together
+LEAST_SIDE, LEAST_SHARE = 36.0, 0.008  # shorter side of a captioned figure, and its share of the page's area
+MOST_SHARE = 0.9  # of the page's area; a larger drawing is its background
+ABOVE, BELOW = 60.0, 40.0  # the largest distance of a figure to a caption below it, and to one above it
+LABEL, NEAR = 40, 16.0  # characters of a label beside a drawing, and its distance
+STROKES, LEAST_DRAWING = 12, 90.0  # number of shapes of a drawing without a caption, and its shorter side
+WORDY = 1500  # characters; a region with more is a frame around text
+
+AROUND = [(y, x) for y, x in product((-1, 0, 1), repeat=2) if (y, x) != (0, 0)]  # the neighbours of a grid cell
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A figure: its box, its caption (indices into the lines of its page, () where it has none), and the lines that stand in it."""
+    """A figure. caption, inside: indices into the lines of its page; () for a figure without a caption."""
 
     box: Box
     caption: tuple[int, ...]
     inside: tuple[int, ...]
 
 
-def regions(lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], width: float, height: float) -> list[Region]:
-    """groups: the paragraphs, as indices into the lines; drawn: boxes of pictures and shapes."""
-    clusters = [box for box in hanging_together(drawn, width, height) if _is_large(box, width * height)]
-    captions = [group for group in groups if CAPTION.match(lines[group[0]].text) and not lines[group[0]].margin]
+def regions(
+    lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], width: float, height: float
+) -> list[Region]:
+    """The captioned figures. groups: the paragraphs, as indices into the lines; drawn: boxes of images and shapes."""
+    left = [box for box in joined(drawn, width, height) if _is_large(box, width * height)]
+    captions = [group for group in groups if _is_caption(lines[group[0]])]
     taken: set[int] = {at for group in captions for at in group}
-    found, left = [], list(clusters)
-    for caption in captions:
-        place = around(_box(lines[at]) for at in caption)
-        mine = _nearest(place, left)
-        if mine is None:
+    found: list[Region] = []
+    for group in captions:
+        caption = around(_box(lines[at]) for at in group)
+        nearest = _nearest(caption, left)
+        if nearest is None:
             continue
-        box = around([mine, *(other for other in left if other != mine and _beside(other, mine, place))])
-        left = [other for other in left if not _covers(box, other)]
-        for _ in range(2):  # the numbers beside an axis, then its name beside these
-            box = around([box, *(_box(line) for at, line in enumerate(lines) if at not in taken and _is_label(line, box, place))])
-        inside = tuple(at for at, line in enumerate(lines) if at not in taken and _covers(box, _box(line)))
+        box = around([nearest, *(other for other in left if other != nearest and _beside(other, nearest, caption))])
+        left = [other for other in left if not covers(box, other)]
+        free = {at: line for at, line in enumerate(lines) if at not in taken}
+        for _ in range(2):  # the numbers beside an axis, then its name beside the numbers
+            box = around([box, *(_box(line) for line in free.values() if _is_label(line, box, caption))])
+        inside = tuple(at for at, line in free.items() if covers(box, _box(line)))
         if sum(len(lines[at].text) for at in inside) > WORDY:
             continue
         taken.update(inside)
-        found.append(Region(box, tuple(caption), inside))
+        found.append(Region(box, tuple(group), inside))
     return found
 
 
 def uncaptioned_drawings(
-    lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], taken: Sequence[Box], width: float, height: float
+    lines: Sequence[Line], groups: Sequence[Sequence[int]], drawn: Sequence[Box], known: Sequence[Box], width: float,
+    height: float,
 ) -> list[Region]:
-    """Drawings of many strokes without a caption, with the labels in them and beside. taken: boxes of what is known already, tables among it."""
+    """Drawings of many strokes without a caption, with the labels in them and beside them.
+
+    known: boxes of the tables and captioned figures of the page.
+    """
     short = {at for at, line in enumerate(lines) if len(line.text) <= LABEL and not line.margin}
-    labels = {at for group in groups for at in short.intersection(group) if lines[at].gapped or short.issuperset(group)}  # else it is the end of a paragraph
+    labels: set[int] = set()  # short lines that are not the end of a paragraph
+    for group in groups:
+        labels.update(at for at in short.intersection(group) if lines[at].gapped or short.issuperset(group))
     found: list[Region] = []
-    for box in hanging_together(drawn, width, height):
-        if min(box[2] - box[0], box[3] - box[1]) < LEAST_DRAWING or sum(_covers(box, other) for other in drawn) < STROKES:
+    for box in joined(drawn, width, height):
+        if shorter_side(box) < LEAST_DRAWING or sum(covers(box, other) for other in drawn) < STROKES:
             continue
-        known = [*taken, *(region.box for region in found)]
-        if any(_covers(box, other) or _covers(other, box) for other in known):
+        others = [*known, *(region.box for region in found)]
+        if any(covers(box, other) or covers(other, box) for other in others):
             continue
         for _ in range(2):
             box = around([box, *(_box(lines[at]) for at in labels if _is_near(lines[at], box))])
-        inside = tuple(at for at, line in enumerate(lines) if _covers(box, _box(line)))
+        inside = tuple(at for at, line in enumerate(lines) if covers(box, _box(line)))
         if labels.issuperset(inside):
-            labels -= set(inside)  # of two drawings side by side the first has what stands between
+            labels -= set(inside)  # of two drawings side by side the first has the labels between them
             found.append(Region(box, (), inside))
     return found
 
 
-def hanging_together(boxes: Sequence[Box], width: float, height: float) -> Iterator[Box]:
-    """The boxes joined to where they touch, on a grid of CELL."""
+def joined(boxes: Sequence[Box], width: float, height: float) -> Iterator[Box]:
+    """The boxes joined to where they touch, on a grid of CELL. Connected components, row by row."""
     columns, rows = int(width / CELL) + 1, int(height / CELL) + 1
-    owner = [[0] * columns for _ in range(rows)]
-    for x0, y0, x1, y1 in boxes:
-        if (x1 - x0) * (y1 - y0) > MOST_SHARE * width * height:
+    filled = [[False] * columns for _ in range(rows)]
+    for box in boxes:
+        if area(box) > MOST_SHARE * width * height:
             continue
+        x0, y0, x1, y1 = box
         for row in range(max(0, int(y0 / CELL)), min(rows - 1, int(y1 / CELL)) + 1):
             for column in range(max(0, int(x0 / CELL)), min(columns - 1, int(x1 / CELL)) + 1):
-                owner[row][column] = 1
-    for row in range(rows):
-        for column in range(columns):
-            if owner[row][column]:
-                cells, stack = [], [(row, column)]
-                owner[row][column] = 0
-                while stack:
-                    y, x = stack.pop()
-                    cells.append((y, x))
-                    for b, a in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1), (y + 1, x + 1), (y - 1, x - 1), (y + 1, x - 1), (y - 1, x + 1)):
-                        if 0 <= b < rows and 0 <= a < columns and owner[b][a]:
-                            owner[b][a] = 0
-                            stack.append((b, a))
-                ys, xs = zip(*cells, strict=True)
-                yield min(xs) * CELL, min(ys) * CELL, min(width, (max(xs) + 1) * CELL), min(height, (max(ys) + 1) * CELL)
+                filled[row][column] = True
+    for row, column in product(range(rows), range(columns)):
+        if filled[row][column]:
+            ys, xs = zip(*_take_component(filled, row, column), strict=True)
+            right, bottom = (max(xs) + 1) * CELL, (max(ys) + 1) * CELL
+            yield min(xs) * CELL, min(ys) * CELL, min(width, right), min(height, bottom)
+
+
+def _take_component(filled: list[list[bool]], row: int, column: int) -> list[tuple[int, int]]:
+    """The cells that hang together with a filled one; they are emptied."""
+    cells, stack = [], [(row, column)]
+    filled[row][column] = False
+    while stack:
+        y, x = stack.pop()
+        cells.append((y, x))
+        for down, right in AROUND:
+            b, a = y + down, x + right
+            if 0 <= b < len(filled) and 0 <= a < len(filled[b]) and filled[b][a]:
+                filled[b][a] = False
+                stack.append((b, a))
+    return cells
+
+
+def _is_caption(line: Line) -> bool:
+    return bool(FIGURE_CAPTION.match(line.text)) and not line.margin
 
 
 def _nearest(caption: Box, boxes: Sequence[Box]) -> Box | None:
@@ -112,40 +135,30 @@ def _nearest(caption: Box, boxes: Sequence[Box]) -> Box | None:
     return max(above, key=lambda box: box[3], default=min(below, key=lambda box: box[1], default=None))
 
 
-def _beside(other: Box, mine: Box, caption: Box) -> bool:
+def _beside(other: Box, nearest: Box, caption: Box) -> bool:
     """A part of the same figure: in the same row of drawings, over the caption's width or near it."""
-    wide = (min(caption[0], mine[0]) - 2 * CELL, caption[1], max(caption[2], mine[2]) + 2 * CELL, caption[3])
-    return _share(other, mine, 1) > 0.5 and _share(other, wide, 0) > 0.5
+    left, right = min(caption[0], nearest[0]) - 2 * CELL, max(caption[2], nearest[2]) + 2 * CELL
+    return _share(other, nearest, 1) > 0.5 and _share(other, (left, caption[1], right, caption[3]), 0) > 0.5
 
 
 def _is_label(line: Line, box: Box, caption: Box) -> bool:
-    return len(line.text) <= LABEL and _is_near(line, box) and (line.y1 <= caption[1] + 1 or line.y0 >= caption[3] - 1)
+    beyond_caption = line.y1 <= caption[1] + 1 or line.y0 >= caption[3] - 1
+    return len(line.text) <= LABEL and _is_near(line, box) and beyond_caption
 
 
 def _is_near(line: Line, box: Box) -> bool:
     return line.x1 > box[0] - NEAR and line.x0 < box[2] + NEAR and line.y1 > box[1] - NEAR and line.y0 < box[3] + NEAR
 
 
-def _is_large(box: Box, area: float) -> bool:
-    sides = box[2] - box[0], box[3] - box[1]
-    return min(sides) >= LEAST_SIDE and sides[0] * sides[1] >= LEAST_SHARE * area
+def _is_large(box: Box, page_area: float) -> bool:
+    return shorter_side(box) >= LEAST_SIDE and area(box) >= LEAST_SHARE * page_area
 
 
 def _share(one: Box, other: Box, axis: int) -> float:
-    """How much of the shorter one two boxes have in common along an axis."""
+    """How much of the shorter one two boxes have in common along an axis, 0 for x, 1 for y."""
     common = min(one[axis + 2], other[axis + 2]) - max(one[axis], other[axis])
     return common / max(1e-6, min(one[axis + 2] - one[axis], other[axis + 2] - other[axis]))
 
 
-def _covers(box: Box, other: Box) -> bool:
-    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
 def _box(line: Line) -> Box:
     return line.x0, line.y0, line.x1, line.y1
-
-
-def around(boxes: Iterable[Box]) -> Box:
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)

@@ -1,7 +1,7 @@
-"""PDF by PDFium: words with boxes from the text layer, ruled tables and figures; pages without one are drawn and read by OCR.
+"""PDF, by PDFium -> pages of words with boxes, tables and figures. Pages without a text layer are read by OCR.
 
-Running headers and footers are kept where they first stand and left out of the pages after, so that they neither cut
-paragraphs in two nor fill the index. A page that PDFium cannot read stays as an empty page.
+A running header or footer is kept on the first page that has it and left out of the others, so that it neither cuts
+paragraphs in two nor fills the index. A page that PDFium cannot read becomes an empty page.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexing.loaders import layout
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.decode import check_size
 from indexing.loaders.images.ocr_lines import ocr_lines
-from indexing.loaders.pdf import layout
+from indexing.loaders.layout import Line, Style
+from indexing.loaders.loader import Alive
 from indexing.loaders.pdf.insets import insets
-from indexing.loaders.pdf.layout import Line, Style
 from indexing.loaders.pdf.pictures import Shown, page_picture
 from indexing.loaders.pdf.words import page_lines, page_words
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import check_size
 from indexing.types import BlockKind, Document, LoadError
 from vision.pages import PDFIUM, render
 
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 LIMIT_MB = 4000  # PDFium reads a file from disk as it needs it
 PASSWORD = 4  # FPDF_ERR_PASSWORD
-SAMPLE = 16  # pages looked at to learn the document's style
-MARGIN = 0.12  # share of the height, above and below, where running headers stand
-FEW = 16  # characters: a page with fewer is looked at as a picture too,
-PICTURE = 0.1  # if it shows one that takes this share of it
+SAMPLE = 16  # pages by which the document's typography is found
+MARGIN = 0.12  # share of the height, at top and bottom, where running headers and footers are
+RECURS = 0.4  # share of the sampled pages, from which a line in the margin is a running one
+FEW = 16  # characters: a page with fewer may need OCR
+PICTURE = 0.1  # share of the page that a picture covers, from which such a page does
+GARBLED = 0.3  # share of characters like GARBAGE, from which a text layer is not used
 GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff]")  # replacement and private use: fonts without a table of characters
 NUMBERS = re.compile(r"\d+|\b[ivxlc]+\b")
 NO_TITLE = re.compile(
@@ -72,7 +74,7 @@ def _open(path: Path) -> PdfDocument:
 def _read(document: PdfDocument, alive: Alive) -> Document:
     style, running = _learn(document, alive)
     builder = DocumentBuilder()
-    seen: set[str] = set()  # running lines that stood on a page before
+    seen: set[str] = set()  # running lines that a page before had
     shown = Shown(alive)
     damaged = 0
     for index in range(len(document)):
@@ -130,7 +132,7 @@ def _feed_page(
     rest, beside = insets(kept, page, number, style, shown)
     layout.feed(builder, rest, style, beside)
     if not lines and not beside and (picture := page_picture(page, number)):
-        builder.drawn([], [], picture)
+        builder.placed_figure([], [], picture)
 
 
 def _lines(page: PdfPage) -> list[Line]:
@@ -138,11 +140,11 @@ def _lines(page: PdfPage) -> list[Line]:
 
 
 def _needs_ocr(lines: list[Line], page: PdfPage) -> bool:
-    """A page that shows something, but whose text layer is (nearly) empty or garbage."""
+    """Whether a page shows something, and its text layer is empty, nearly empty or garbage."""
     import pypdfium2.raw as pdfium
 
     text = "".join(line.text for line in lines)
-    if len(GARBAGE.findall(text)) > 0.3 * len(text):
+    if len(GARBAGE.findall(text)) > GARBLED * len(text):
         return True
     if len(text) >= FEW:
         return False
@@ -158,11 +160,10 @@ def _needs_ocr(lines: list[Line], page: PdfPage) -> bool:
 
 
 def _learn(document: PdfDocument, alive: Alive) -> tuple[Style, set[str]]:
-    """The size of running text, and the keys of lines that come back in the margins, from pages spread over it all."""
+    """The typography, and the keys of running headers and footers, from a sample of pages spread over the document."""
     count = len(document)
-    sample = (
-        sorted({round(i * (count - 1) / max(SAMPLE - 1, 1)) for i in range(SAMPLE)}) if count > SAMPLE else range(count)
-    )
+    spread = sorted({round(i * (count - 1) / (SAMPLE - 1)) for i in range(SAMPLE)})
+    sample = spread if count > SAMPLE else range(count)
     lines: list[Line] = []
     keys: Counter[str] = Counter()
     for index in sample:
@@ -175,15 +176,15 @@ def _learn(document: PdfDocument, alive: Alive) -> tuple[Style, set[str]]:
         lines += found
         keys.update({_running_key(line, width, height) for line in found} - {""})
         alive()
-    running = {key for key, times in keys.items() if times >= max(2, 0.4 * len(sample))}
+    running = {key for key, times in keys.items() if times >= max(2, RECURS * len(sample))}
     return Style(layout.body_size(lines) or 10.0), running
 
 
 def _running_key(line: Line, width: float, height: float) -> str:
-    """The line with its numbers levelled and its place, if it stands in the upper or lower margin; else ""."""
+    """Of a line in the upper or lower margin: its text with "#" for numbers, and its place. "" for other lines."""
     if line.y1 > MARGIN * height and line.y0 < (1 - MARGIN) * height:
         return ""
-    # The place keeps apart a page number and a number that happens to stand alone on a page's last line.
+    # The place tells a page number from a number that happens to be alone on a page's last line.
     place = round(50 * line.y1 / height), round(10 * (line.x0 + line.x1) / width)
     return f"{NUMBERS.sub('#', line.text)} {place}"
 

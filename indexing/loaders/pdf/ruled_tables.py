@@ -1,7 +1,7 @@
 """Ruled tables: cells are what lines enclose. Pure.
 
-Lines cut a page into a grid of slots; slots that no line parts hang together, and those that hang together with the outside are no cells. A table may lack the lines at its left and right. Boxes are in
-the page's own unit (points), y downwards.
+Lines cut a page into a grid of slots. Slots without a line between them are joined; those joined with the outside of
+the grid are no cells. A table may lack the lines at its left and right. Boxes are in points, y downwards.
 """
 
 from __future__ import annotations
@@ -10,39 +10,43 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from indexing.loaders.pdf.geometry import around, shorter_side
 from indexing.types import Box
 
 SNAP = 6.0  # points: lines nearer than this are one, as double ones are
-COVERED = 0.8  # of the border of a slot
+COVERED = 0.8  # of the border of a slot that a line covers at least
 MOST = 160  # lines of one direction; a page with more shows a drawing
 LEAST = 6.0  # points: the side of a cell
 
-Rule = tuple[float, float, float]  # where a line stands on its axis, and from where to where it goes on the other
+Rule = tuple[float, float, float]  # position of a line on its axis, and its start and end on the other axis
+Stretch = tuple[float, float]  # start and end of a part of a line
 
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """rows[r][c] is the box of a cell, None where a neighbour reaches over."""
+    """A table. rows[r][c] is the box of a cell, None where a neighbouring cell spans the place."""
 
     box: Box
     rows: tuple[tuple[Box | None, ...], ...]
 
 
 def tables(horizontal: Sequence[Rule], vertical: Sequence[Rule]) -> list[Ruled]:
-    """Tables of at least two rows and two columns, from the top of the page. horizontal: (y, x0, x1); vertical: (x, y0, y1)."""
+    """Tables of at least two rows and two columns, from the top of the page.
+
+    horizontal: (y, x0, x1); vertical: (x, y0, y1).
+    """
     across = snapped(horizontal)
     ends = Counter(round(end / SNAP) for _, stretches in across for stretch in stretches for end in stretch)
     down = snapped([*vertical, *((SNAP * end, 0.0, 0.0) for end, count in ends.items() if count > 2)])
     if not (2 < len(across) <= MOST and 2 < len(down) <= MOST):
         return []
-    cells = list(_cells(across, down))
-    found = [_table(group) for group in _touching(cells)]
+    found = [_table(group) for group in _touching(list(_cells(across, down)))]
     return sorted((one for one in found if len(one.rows) > 1 and len(one.rows[0]) > 1), key=lambda one: one.box[1])
 
 
-def snapped(rules: Sequence[Rule]) -> list[tuple[float, list[tuple[float, float]]]]:
-    """Lines by where they stand, ascending, each with the stretches that it covers."""
-    lines: list[tuple[float, list[tuple[float, float]]]] = []
+def snapped(rules: Sequence[Rule]) -> list[tuple[float, list[Stretch]]]:
+    """Lines by their position, ascending, each with the stretches that it covers."""
+    lines: list[tuple[float, list[Stretch]]] = []
     for at, start, end in sorted(rules):
         if lines and at - lines[-1][0] <= SNAP:
             lines[-1][1].append((start, end))
@@ -51,8 +55,8 @@ def snapped(rules: Sequence[Rule]) -> list[tuple[float, list[tuple[float, float]
     return [(at, _joined(stretches)) for at, stretches in lines]
 
 
-def _joined(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    joined: list[tuple[float, float]] = []
+def _joined(stretches: list[Stretch]) -> list[Stretch]:
+    joined: list[Stretch] = []
     for start, end in sorted(stretches):
         if joined and start - joined[-1][1] <= SNAP:
             joined[-1] = joined[-1][0], max(joined[-1][1], end)
@@ -61,57 +65,77 @@ def _joined(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return joined
 
 
-def _covers(stretches: Sequence[tuple[float, float]], start: float, end: float) -> bool:
+def _covers(stretches: Sequence[Stretch], start: float, end: float) -> bool:
     return any(min(end, right) - max(start, left) >= COVERED * (end - start) for left, right in stretches)
 
 
-def _end(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]], x: float) -> bool:
-    """Whether two lines both begin or both end there: the side of a table that is drawn without one."""
-    return any(any(abs(stretch[side] - x) <= SNAP for stretch in upper) and any(abs(stretch[side] - x) <= SNAP for stretch in lower) for side in (0, 1))
+def _end(upper: Sequence[Stretch], lower: Sequence[Stretch], x: float) -> bool:
+    """Whether two lines both begin or both end at x: the side of a table that has no line there."""
+
+    def ends(line: Sequence[Stretch], side: int) -> bool:
+        return any(abs(stretch[side] - x) <= SNAP for stretch in line)
+
+    return any(ends(upper, side) and ends(lower, side) for side in (0, 1))
 
 
-def _cells(across: Sequence[tuple[float, list]], down: Sequence[tuple[float, list]]) -> Iterator[Box]:
-    ys, xs = [at for at, _ in across], [at for at, _ in down]
-    rows, columns = len(ys) - 1, len(xs) - 1
-    outside = rows * columns
-    parent = list(range(outside + 1))
+class _Slots:
+    """Slots of the grid, numbered row by row, as disjoint sets (union-find). `outside` is joined like a slot."""
 
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns, self.outside = rows, columns, rows * columns
+        self._parent = list(range(self.outside + 1))
+
+    def number(self, row: int, column: int) -> int:
+        inside = 0 <= row < self.rows and 0 <= column < self.columns
+        return row * self.columns + column if inside else self.outside
+
+    def root(self, at: int) -> int:
+        while self._parent[at] != at:
+            self._parent[at] = self._parent[self._parent[at]]
+            at = self._parent[at]
         return at
 
-    for row in range(rows):
-        parted = any(_covers(stretches, ys[row], ys[row + 1]) for _, stretches in down)
-        for column in range(columns + 1):
-            open_side = not _covers(down[column][1], ys[row], ys[row + 1])
-            if open_side and not (parted and _end(across[row][1], across[row + 1][1], xs[column])):
-                left = row * columns + column - 1 if column else outside
-                right = row * columns + column if column < columns else outside
-                parent[root(left)] = root(right)
-    for column in range(columns):
-        for row in range(rows + 1):
+    def join(self, one: int, other: int) -> None:
+        self._parent[self.root(one)] = self.root(other)
+
+    def groups(self) -> Iterator[list[tuple[int, int]]]:
+        """(row, column) of the slots of each set, but for the set of the outside."""
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for at in range(self.outside):
+            if self.root(at) != self.root(self.outside):
+                groups.setdefault(self.root(at), []).append(divmod(at, self.columns))
+        yield from groups.values()
+
+
+def _cells(across: Sequence[tuple[float, list[Stretch]]], down: Sequence[tuple[float, list[Stretch]]]) -> Iterator[Box]:
+    ys, xs = [at for at, _ in across], [at for at, _ in down]
+    slots = _Slots(len(ys) - 1, len(xs) - 1)
+    for row in range(slots.rows):
+        divided = any(_covers(stretches, ys[row], ys[row + 1]) for _, stretches in down)
+        for column in range(slots.columns + 1):
+            is_open = not _covers(down[column][1], ys[row], ys[row + 1])
+            if is_open and not (divided and _end(across[row][1], across[row + 1][1], xs[column])):
+                slots.join(slots.number(row, column - 1), slots.number(row, column))
+    for column in range(slots.columns):
+        for row in range(slots.rows + 1):
             if not _covers(across[row][1], xs[column], xs[column + 1]):
-                upper = (row - 1) * columns + column if row else outside
-                lower = row * columns + column if row < rows else outside
-                parent[root(upper)] = root(lower)
-    slots: dict[int, list[tuple[int, int]]] = {}
-    for at in range(outside):
-        if root(at) != root(outside):
-            slots.setdefault(root(at), []).append(divmod(at, columns))
-    for mine in slots.values():
-        top, left, bottom, right = min(r for r, _ in mine), min(c for _, c in mine), max(r for r, _ in mine), max(c for _, c in mine)
+                slots.join(slots.number(row - 1, column), slots.number(row, column))
+    for group in slots.groups():
+        rows, columns = [row for row, _ in group], [column for _, column in group]
+        top, left, bottom, right = min(rows), min(columns), max(rows), max(columns)
         box = xs[left], ys[top], xs[right + 1], ys[bottom + 1]
-        if len(mine) == (bottom - top + 1) * (right - left + 1) and min(box[2] - box[0], box[3] - box[1]) >= LEAST:
+        is_rectangle = len(group) == (bottom - top + 1) * (right - left + 1)
+        if is_rectangle and shorter_side(box) >= LEAST:
             yield box
 
 
 def _touching(cells: Sequence[Box]) -> list[list[Box]]:
+    """Cells grouped by touching each other."""
     groups: list[list[Box]] = []
     for cell in cells:
         near = [group for group in groups if any(_touch(cell, other) for other in group)]
-        groups = [group for group in groups if group not in near] + [[cell, *(other for group in near for other in group)]]
+        apart = [group for group in groups if group not in near]
+        groups = [*apart, [cell, *(other for group in near for other in group)]]
     return groups
 
 
@@ -124,4 +148,4 @@ def _table(cells: Sequence[Box]) -> Ruled:
     lefts, tops = sorted({cell[0] for cell in cells}), sorted({cell[1] for cell in cells})
     placed = {(tops.index(cell[1]), lefts.index(cell[0])): cell for cell in cells}
     rows = tuple(tuple(placed.get((row, column)) for column in range(len(lefts))) for row in range(len(tops)))
-    return Ruled((lefts[0], tops[0], max(cell[2] for cell in cells), max(cell[3] for cell in cells)), rows)
+    return Ruled(around(cells), rows)

@@ -1,4 +1,4 @@
-"""The straight lines that are drawn on a PDF page: rules, borders of cells, edges of shaded boxes."""
+"""The straight lines drawn on a PDF page: rules, borders of cells, edges of shaded boxes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfObject, PdfPage
 
 MOST_OBJECTS, MOST_SEGMENTS = 5_000, 200  # of a page, of a path; beyond this it is a drawing
-STRAIGHT, SHORT = 1.5, 5.0  # points: how far a line may lean; what is shorter is none
+STRAIGHT, SHORT = 1.5, 5.0  # points: how far a line may lean; the least length of a rule
 
 Point = tuple[float, float]
 
 
 def objects_of(page: PdfPage) -> list[PdfObject]:
-    """What a page is made of, as far as it is looked at; what lies within others (forms) is in these."""
+    """The first MOST_OBJECTS objects of a page. Objects within forms are not listed apart."""
     return list(islice(page.get_objects(max_depth=1), MOST_OBJECTS))
 
 

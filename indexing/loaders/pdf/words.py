@@ -1,7 +1,7 @@
-"""Words with exact boxes from one PDF page's text layer, in PDFium's reading order, and their lines.
+"""The text layer of a PDF page -> words with boxes, in PDFium's reading order, and their lines.
 
-PDFium reports characters with boxes in the page's user space (origin bottom left, before rotation); here they become
-words in the page as displayed: rotated, cropped, in points from the top left.
+PDFium reports characters with boxes in the page's user space (origin bottom left, before rotation). They become words
+on the page as displayed: rotated, cropped, in points from the top left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from indexing.loaders.pdf.layout import Line, middle
+from indexing.loaders.layout import Line, middle
 from indexing.types import Box
 from vision.reading_order import find_gutter, reading_order
 
@@ -25,11 +25,13 @@ LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "f
 # A hyphen that ends a line comes from PDFium as U+0002 or U+FFFE; U+00AD is a soft hyphen of the file's own.
 LINE_HYPHENS = (0x02, 0xFFFE, 0xAD)
 BOLD = re.compile(r"bold|black|heavy|semibold|demi|CMBX|[-,]B(?:d|old)?(?:$|I)", re.IGNORECASE)
-GLUED = 0.12  # of the font size: a smaller gap than this is none
-LINE_BACK = -2.0  # of the font size: a step back to the next line, after a hyphen, where PDFium reports no break
-MIN_SIZE = 1.5  # points: smaller print nobody can read, and is left by machines for machines
+# Lengths in font sizes:
+GLUED = 0.12  # a smaller gap does not part two words
+LINE_BACK = -2.0  # a step back to the next line, after a hyphen, where PDFium reports no break
+COLUMN_GAP = 1.5  # a larger gap may part two columns
+ASCENT, DESCENT = 0.72, 0.21  # of the box of a word above and below its baseline; near those of Helvetica and Times
+MIN_SIZE = 1.5  # points: smaller print is hidden text that nobody can read
 CLOSING = ",.;:)]}"
-COLUMN_GAP = 1.5  # of the font size
 
 
 @dataclass(slots=True)
@@ -76,17 +78,14 @@ def page_lines(words: Sequence[Word], width: float, height: float) -> list[Line]
 
 
 def _read(textpage: PdfTextPage) -> list[Word]:
-    """User space. Three calls for each character (about 2 microseconds); fonts are asked for once a word."""
+    """Words in user space. Three calls for each character (about 2 microseconds), one for the font of each word."""
     import pypdfium2.raw as pdfium
 
     raw, words, glyphs = textpage.raw, [], []
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     advance = pdfium.FS_RECTF()
-    get_code, get_ink, get_advance = (
-        pdfium.FPDFText_GetUnicode,
-        pdfium.FPDFText_GetCharBox,
-        pdfium.FPDFText_GetLooseCharBox,
-    )
+    get_code, get_ink = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetCharBox
+    get_advance = pdfium.FPDFText_GetLooseCharBox
     count = textpage.count_chars()
     for index in range(count + 1):
         code = get_code(raw, index) if index < count else 0x20
@@ -97,11 +96,8 @@ def _read(textpage: PdfTextPage) -> list[Word]:
             if code in (0x0A, 0x0D) and words:
                 words[-1].ends_line = True
             continue
-        ink = (
-            (left.value, bottom.value, right.value, top.value)
-            if get_ink(raw, index, left, right, bottom, top)
-            else None
-        )
+        has_ink = get_ink(raw, index, left, right, bottom, top)
+        ink = (left.value, bottom.value, right.value, top.value) if has_ink else None
         wide = get_advance(raw, index, advance) and advance.right > advance.left
         x0, x1 = (advance.left, advance.right) if wide else (ink[0], ink[2]) if ink else (0.0, 0.0)
         if x1 > x0:
@@ -141,8 +137,8 @@ def _word(raw: object, text: str, glyphs: list[_Glyph], size: float, upright: bo
     known = bool(pdfium.FPDFText_GetCharOrigin(raw, glyphs[0].index, x, y)) and 0 < size < 1000
     y0, y1 = (min(i[1] for i in inks), max(i[3] for i in inks)) if inks else (y.value, y.value)
     if upright and known:
-        # Ink alone gives every word another height; a marker over the text should be even along the line.
-        y0, y1 = min(y0, y.value - 0.21 * size), max(y1, y.value + 0.72 * size)
+        # The ink of each word has another height; a highlight should be even along the line.
+        y0, y1 = min(y0, y.value - DESCENT * size), max(y1, y.value + ASCENT * size)
     elif inks:
         x0, x1 = min(i[0] for i in inks), max(i[2] for i in inks)
     return Word(text, x0, y0, x1, y1, size if known else y1 - y0, bold)
@@ -167,7 +163,10 @@ def _spell(codes: list[int]) -> str:
 
 
 def displayed(page: PdfPage) -> Callable[[Box], Box]:
-    """A box in the page's user space (left, bottom, right, top) -> where it is shown (left, top, right, bottom), y downwards."""
+    """A function from user space (left, bottom, right, top) to the displayed page (left, top, right, bottom).
+
+    In points; y of the displayed page goes downwards.
+    """
     left, bottom, right, top = page.get_bbox()
     width, height, rotation = right - left, top - bottom, page.get_rotation()
 
@@ -204,13 +203,8 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
             runs.append([word])
         elif last.ends_line and word.x0 - last.x1 < (0.4 if word.text[0] in CLOSING else GLUED) * last.size:
             runs[-1][-1] = replace(
-                word,
-                text=last.text + word.text,
-                size=max(last.size, word.size),
-                x0=last.x0,
-                y0=min(last.y0, word.y0),
-                x1=max(last.x1, word.x1),
-                y1=max(last.y1, word.y1),
+                word, text=last.text + word.text, size=max(last.size, word.size),
+                x0=last.x0, y0=min(last.y0, word.y0), x1=max(last.x1, word.x1), y1=max(last.y1, word.y1),
             )
         else:
             runs[-1].append(word)
@@ -218,7 +212,7 @@ def _runs(words: Sequence[Word]) -> list[list[Word]]:
 
 
 def _goes_on(last: Word, word: Word) -> bool:
-    """Whether a word stands on in the line. PDFium's line breaks, often between cells of a row, do not count."""
+    """Whether a word continues the line. PDFium's line breaks do not count: it often breaks between cells of a row."""
     size = max(last.size, word.size)
     overlap = min(last.y1, word.y1) - max(last.y0, word.y0)
     return overlap >= 0.4 * min(last.y1 - last.y0, word.y1 - word.y0) and word.x0 >= last.x1 - 0.6 * size
@@ -251,15 +245,8 @@ def _line(run: Sequence[Word], width: float, height: float) -> Line:
     main = [word for word in run if word.size > 0.8 * size] or run  # superscripts do not shift the line
     units = tuple((word.text, _unit(word, width, height), 1.0) for word in run)
     return Line(
-        units,
-        x0,
-        min(w.y0 for w in main),
-        x1,
-        max(w.y1 for w in main),
-        size,
-        bold=all(word.bold for word in run),
-        gapped=len(_split_at_gaps(run)) > 1,
-        text=" ".join(word.text for word in run),
+        units, x0, min(w.y0 for w in main), x1, max(w.y1 for w in main), size, bold=all(word.bold for word in run),
+        gapped=len(_split_at_gaps(run)) > 1, text=" ".join(word.text for word in run),
     )
 
 

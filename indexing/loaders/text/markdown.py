@@ -9,23 +9,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexing.loaders.decode import read_text
 from indexing.loaders.images.inner_pictures import InnerPictures, Resolve, beside
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.loaders.text import spans
-from indexing.loaders.text.decode import read_text
 from indexing.types import Block, BlockKind, Document, Picture
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-STRUCTURED = (
-    20 << 20
-)  # characters; a longer text (a dump, no page) is taken as prose: the parser takes 100 times its size
+STRUCTURED = 20 << 20  # characters; a longer text is taken as prose: the parser needs 100 times its size of memory
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 COMMENT = re.compile(r"\A<!--.*?-->\s*\Z", re.DOTALL)
 
 
 def load(path: Path, alive: Alive) -> Iterator[Document]:
+    """Document.text is the decoded file; blocks are spans over it."""
     text = read_text(path)
     if len(text) > STRUCTURED:
         blocks, pictures = spans.prose(text), ()
@@ -35,6 +34,7 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
 
 
 def title_of(text: str, blocks: tuple[Block, ...]) -> str:
+    """The first heading."""
     return next((" ".join(text[b.start : b.end].split()) for b in blocks if b.kind is BlockKind.HEADING), "")
 
 
@@ -44,25 +44,29 @@ def blocks_of(text: str) -> tuple[Block, ...]:
 
 
 def _illustrated(text: str, resolve: Resolve, inner: InnerPictures) -> tuple[tuple[Block, ...], tuple[Picture, ...]]:
-    """The blocks, and the pictures among them: one that is a paragraph is a figure, and its alternative text the figure's; others follow their paragraph."""
+    """The blocks, and the pictures among them.
+
+    A picture that is a paragraph by itself is a figure with its alternative text. Others follow their paragraph.
+    """
     blocks: list[Block] = []
     pictures: list[Picture] = []
     for block, inline in _parsed(text):
-        shown = [token for token in inline if token.type == "image"]
-        found = [(image, picture) for image in shown if (picture := inner.kept(resolve(str(image.attrGet("src") or "")))) is not None]
+        tokens = [token for token in inline if token.type == "image"]
+        opened = [(token, inner.picture(resolve(str(token.attrGet("src") or "")))) for token in tokens]
+        found = [(token, picture) for token, picture in opened if picture is not None]
         alone = len(inline) == 1
         if not (found and alone):
             blocks.append(block)
-        for image, picture in found:
-            said = text.find(image.content, block.start, block.end) if alone and image.content.strip() else -1
-            span = (said, said + len(image.content)) if said >= 0 else (block.end, block.end)
+        for token, picture in found:
+            at = text.find(token.content, block.start, block.end) if alone and token.content.strip() else -1
+            span = (at, at + len(token.content)) if at >= 0 else (block.end, block.end)
             pictures.append(replace(picture, block=len(blocks)))
             blocks.append(Block(BlockKind.FIGURE, *span))
     return tuple(blocks), tuple(pictures)
 
 
 def _parsed(text: str) -> Iterator[tuple[Block, list[Token]]]:
-    """Blocks, and what a paragraph is made of."""
+    """The blocks that are not empty, each with the inline tokens of a paragraph, [] for other blocks."""
     from markdown_it import MarkdownIt
 
     front = FRONT_MATTER.match(text)
@@ -90,12 +94,9 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[tupl
             first, last = token.map
             opener = tokens[index - 1]
             if opener.type == "heading_open":
-                found = text.find(token.content, offsets[first], offsets[last])  # not there: an underlined one of lines
-                span = (
-                    (found, found + len(token.content))
-                    if found >= 0
-                    else spans.trim(text, offsets[first], offsets[last])
-                )
+                at = text.find(token.content, offsets[first], offsets[last])
+                whole = spans.trim(text, offsets[first], offsets[last])  # for an underlined heading of several lines
+                span = (at, at + len(token.content)) if at >= 0 else whole
                 yield Block(BlockKind.HEADING, *span, int(opener.tag[1])), []
             else:
                 yield Block(BlockKind.PARAGRAPH, *spans.trim(text, offsets[first], offsets[last])), token.children or []
@@ -110,7 +111,7 @@ def _blocks(text: str, tokens: list[Token], offsets: list[int]) -> Iterator[tupl
 
 
 def _code(text: str, start: int, end: int) -> tuple[int, int]:
-    """Whole lines without the blank ones around: the first line's indent belongs to the code."""
+    """The span of whole lines without blank ones around; the first line's indent belongs to the code."""
     lines = text[start:end]
     trimmed = lines.lstrip("\n")
     start += len(lines) - len(trimmed)

@@ -1,4 +1,4 @@
-"""Jupyter notebooks by nbformat: markdown cells as markdown, code cells as code, and what they printed."""
+"""Jupyter notebooks, by nbformat -> markdown cells as markdown, code cells as code with their outputs and pictures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders.builder import DocumentBuilder
+from indexing.loaders.decode import read_text
 from indexing.loaders.images.inner_pictures import InnerPictures, from_data_url
-from indexing.loaders.registry import Alive
+from indexing.loaders.loader import Alive
 from indexing.loaders.text import markdown
-from indexing.loaders.text.decode import read_text
 from indexing.types import BlockKind, Document, LoadError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def load(path: Path, alive: Alive) -> Iterator[Document]:
         if cell.cell_type == "markdown":
             heading = _markdown(builder, _joined(cell.source))
             title = title or heading
-            for kept in cell.get("attachments", {}).values():
-                pictures.put(builder, _picture(kept, encoded=True))
+            for attachment in cell.get("attachments", {}).values():
+                pictures.put(builder, _picture(attachment, encoded=True))
         elif cell.cell_type == "code":
             builder.code(_joined(cell.source))
             for output in cell.get("outputs", ()):
@@ -78,11 +78,13 @@ def _output(output: NotebookNode) -> str:
 
 
 def _picture(data: NotebookNode | dict, *, encoded: bool = False) -> bytes | None:
-    """What a cell shows, of the formats that it offers it in. encoded: drawings too are base64, as in attachments."""
+    """The picture of an output or attachment. encoded: SVG too is base64, as in attachments."""
     for kind in ("image/png", "image/jpeg", "image/svg+xml"):
         if kind in data:
             content = _joined(data[kind])
-            return content.encode("utf-8", "replace") if kind == "image/svg+xml" and not encoded else from_data_url(f"data:{kind};base64,{content}")
+            if kind == "image/svg+xml" and not encoded:
+                return content.encode("utf-8", "replace")
+            return from_data_url(f"data:{kind};base64,{content}")
     return None
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexing.loaders.registry import Alive
+from indexing.loaders.decode import read_text
+from indexing.loaders.loader import Alive
 from indexing.loaders.text import spans
-from indexing.loaders.text.decode import read_text
 from indexing.types import Document
 
 

@@ -1,4 +1,4 @@
-"""reStructuredText by docutils, with file inclusion and raw markup off: reading a file opens no other file."""
+"""reStructuredText, by docutils. File inclusion and raw markup are off: reading a file opens no other file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.loaders.builder import DocumentBuilder
-from indexing.loaders.registry import Alive
-from indexing.loaders.text.decode import read_text
+from indexing.loaders.decode import read_text
+from indexing.loaders.loader import Alive
 from indexing.types import Document
 
 if TYPE_CHECKING:

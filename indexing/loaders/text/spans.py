@@ -1,4 +1,4 @@
-"""Blocks as spans over a text that is kept as it is. Pure; knows nothing of files."""
+"""Blocks as spans over an unchanged text. Pure; knows nothing of files."""
 
 from __future__ import annotations
 

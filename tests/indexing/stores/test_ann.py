@@ -29,7 +29,10 @@ def made(vectors: np.ndarray, ids: np.ndarray) -> ann.Ann:
     return ann.build(lambda: iter([(ids, vectors)]), len(vectors), vectors.shape[1], int(ids.max(initial=0)))
 
 
-@given(st.integers(0, 40), st.integers(1, 60), st.sets(st.integers(0, 39)), st.one_of(st.none(), st.sets(st.integers(0, 39))))
+IDS = st.sets(st.integers(0, 39))
+
+
+@given(st.integers(0, 40), st.integers(1, 60), IDS, st.one_of(st.none(), IDS))
 @settings(max_examples=60, deadline=None)
 def test_it_finds_what_brute_force_finds(count: int, k: int, removed: set[int], allowed: set[int] | None) -> None:
     vectors, query = unit_vectors(count), unit_vectors(1, seed=9)[0]

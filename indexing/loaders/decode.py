@@ -1,4 +1,4 @@
-"""Bytes to text: size limits, encodings, newlines. Knows nothing of formats; raises LoadError only."""
+"""Bytes -> text: size limits, encodings, newlines. Knows nothing of formats; raises LoadError only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from indexing.types import LoadError
 
 MB = 1 << 20
-SNIFF = 64 << 10  # bytes looked at to tell text from binary
+SNIFF = 64 << 10  # first bytes of a file, by which text is told from binary
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with the UTF-16 one
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -32,6 +32,7 @@ def check_size(path: Path, limit_mb: int, what: str = "text") -> int:
 
 
 def head(path: Path, count: int = SNIFF) -> bytes:
+    """The first bytes of a file."""
     with path.open("rb") as file:
         return file.read(count)
 
@@ -74,6 +75,7 @@ def decode(data: bytes) -> str:
 
 
 def read_text(path: Path, limit_mb: int = 200) -> str:
+    """The text of a file, see `decode`. LoadError for an empty file, one over the limit, or binary content."""
     check_size(path, limit_mb)
     return decode(path.read_bytes())
 
@@ -84,7 +86,7 @@ def clean(text: str) -> str:
 
 
 def _decode_mixed(data: bytes, wrong: int) -> str:
-    """UTF-8 at the head, not at byte `wrong`: one damaged place in a sound file, or an old one-byte text."""
+    """A text that begins as UTF-8 and is not UTF-8 at byte `wrong`: damaged in one place, or a one-byte encoding."""
     lenient = data.decode("utf-8", "replace")
     if lenient.count("\ufffd") <= len(data) // 10_000 + 1:
         return lenient
@@ -110,7 +112,7 @@ def _is_utf8(start: bytes) -> bool:
 
 
 def _utf16_without_mark(start: bytes) -> str | None:
-    """UTF-16 is told by its zero bytes, which for most scripts' spaces and line ends stand on one side only."""
+    """The byte order of UTF-16 without a BOM: zero bytes of spaces and line ends are all even or all odd ones."""
     even, odd, pairs = start[0::2].count(0), start[1::2].count(0), len(start) // 2
     if pairs < 4 or max(even, odd) < 0.3 * pairs or min(even, odd) > 0.02 * pairs:
         return None

@@ -1,4 +1,4 @@
-"""Files that were handed over: kept once, never overwritten, forgotten with their documents. And a build that is watched."""
+"""Uploaded files: copied once, never overwritten, removed with their documents. And a build with progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from indexing.build.follow import follow
 from indexing.build.run import Progress, Summary, build
 from indexing.build.sources import SourceError
 from indexing.build.uploads import FOLDER, forget, keep
-from indexing.index import IndexReader
+from indexing.index import Index
+from indexing.status import file_list
 from indexing.stores.sqlite import Store, StoreError
 
 
@@ -40,7 +41,7 @@ def test_forgetting_deletes_the_copy_and_no_other_file(tmp_path: Path) -> None:
     build([own, kept], index)
     assert forget(index, str(kept)) == 1 and not kept.exists()
     assert forget(index, str(own)) == 1 and own.exists()
-    assert not IndexReader(index).count()
+    assert not Index(index).count()
     with pytest.raises(StoreError):
         forget(index, str(own))
 
@@ -71,4 +72,4 @@ def test_a_build_that_nobody_follows_ends_and_the_next_goes_on(tmp_path: Path) -
         except StoreError:  # it is still at its file
             time.sleep(0.1)
     assert build([tmp_path], tmp_path / "index").added > 0
-    assert len(IndexReader(tmp_path / "index").files()) == 40
+    assert len(file_list(Index(tmp_path / "index"))) == 40

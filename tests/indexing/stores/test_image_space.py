@@ -12,12 +12,15 @@ from indexing.build.run import build
 from indexing.build.upkeep import remove
 from indexing.build.verify import verify
 from indexing.embedder import EmbedderError
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores import ann
 from indexing.stores.vector_spaces import IMAGE
 from vision.encoder import open_image_embedder
 
-SHAPES = {"disc": ("ellipse", "darkred"), "block": ("rectangle", "navy"), "frame": ("rectangle", None), "ring": ("ellipse", None)}
+SHAPES = {
+    "disc": ("ellipse", "darkred"), "block": ("rectangle", "navy"), "frame": ("rectangle", None),
+    "ring": ("ellipse", None),
+}
 
 
 def draw(path: Path, kind: str, colour: str | None) -> None:
@@ -36,7 +39,7 @@ def shapes(tmp_path: Path) -> Path:
 
 
 def like(index: Path, path: Path, k: int = 2) -> list[str]:
-    reader = IndexReader(index)
+    reader = Index(index)
     vector = open_image_embedder().encode_images([Image.open(path)])[0]
     hits = reader.nearest(vector, k, space=IMAGE)
     chunks = reader.chunks([row for row, _ in hits])
@@ -63,7 +66,9 @@ def test_a_picture_that_changes_is_found_by_what_it_shows_now(shapes: Path, tmp_
     assert verify(index) == []
 
 
-def test_pictures_newer_than_the_faiss_file_are_searched_too(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_newer_than_the_faiss_file_are_searched_too(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index = tmp_path / "index"
     build([shapes], index)
     monkeypatch.setattr("indexing.build.run.update_ann", lambda store: None)  # as if killed before FAISS was written
@@ -77,19 +82,21 @@ def test_texts_alone_need_no_image_model(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "a.txt").write_text("The wheel turns.")
     monkeypatch.setattr("vision.encoder.open_image_embedder", lambda *_: pytest.fail("opened"))
     build([tmp_path / "a.txt"], tmp_path / "index")
-    reader = IndexReader(tmp_path / "index")
+    reader = Index(tmp_path / "index")
     assert reader.image_model == "" and reader.nearest(np.ones(384, np.float32), 5, space=IMAGE) == []
 
 
 def test_an_image_model_that_cannot_be_had_is_a_note_and_the_embedded_one(shapes: Path, tmp_path: Path) -> None:
     summary = build([shapes], tmp_path / "index", image_model="ViT-B-32/no-such-weights")
     assert "ViT-B-32/no-such-weights" in summary.note and "folio-tower" in summary.note and summary.added == 4
-    assert IndexReader(tmp_path / "index").image_model == "folio-tower"
+    assert Index(tmp_path / "index").image_model == "folio-tower"
     with pytest.raises(EmbedderError, match="--image-model"):
         build([shapes], tmp_path / "index", image_model="ViT-L-14/openai")
 
 
-def test_pictures_embedded_by_other_weights_are_refused(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_embedded_by_other_weights_are_refused(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build([shapes], tmp_path / "index")
     monkeypatch.setattr("vision.encoder._hash", lambda files: "another")
     draw(shapes / "late.png", "rectangle", "orange")

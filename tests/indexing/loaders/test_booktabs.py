@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from placed_words import Word, cells_of, placed
 
-from indexing.chunking import chunk
 from indexing.loaders.pdf import pdf_document
 from indexing.loaders.pdf.booktabs import booktabs
 from indexing.types import BlockKind, Modality
+from tests.indexing.checks import chunks_of
+from tests.indexing.placed_words import Word, cells_of, placed
 
 HEADER = ["Year", "Mill", "Grain ground"]
 ROWS = [["1786", "Tide mill", "12 tons of barley"], ["1787", "Wind mill", "14 tons"], ["1788", "Horse mill", "9 tons"]]
@@ -42,7 +42,8 @@ def test_any_grid_of_words_comes_back(rows: list[list[str]]) -> None:
 def test_a_line_that_goes_on_with_the_cells_above_is_no_row() -> None:
     wrapped = [["1786", "Tide", "12 tons"], ["", "mill", "of barley"], ["1787", "Wind", "14 tons"], ["", "mill", ""]]
     rules = [RULES[0], RULES[1], (210.0, 80.0, 400.0)]
-    assert cells(rules, words([HEADER, *wrapped])) == [HEADER, ["1786", "Tide mill", "12 tons of barley"], ["1787", "Wind mill", "14 tons"]]
+    rows = [["1786", "Tide mill", "12 tons of barley"], ["1787", "Wind mill", "14 tons"]]
+    assert cells(rules, words([HEADER, *wrapped])) == [HEADER, *rows]
 
 
 MORE = [*ROWS, ["1789", "Tread mill", "3 tons"]]
@@ -50,18 +51,22 @@ BETWEEN = [(at, 80.0, 400.0) for at in (121.0, 141.0, 161.0, 181.0)]  # the rows
 
 
 @pytest.mark.parametrize("rules", [BETWEEN, [(101.0, 80.0, 400.0), *BETWEEN], [*BETWEEN, (201.0, 80.0, 400.0)]])
-def test_rules_between_rows_alone_leave_the_names_above_and_the_last_row_below(rules: list[tuple[float, float, float]]) -> None:
+def test_rules_between_rows_alone_leave_the_names_above_and_the_last_row_below(
+    rules: list[tuple[float, float, float]]
+) -> None:
     assert cells(rules, words([HEADER, *MORE])) == [HEADER, *MORE]
 
 
 def test_a_sentence_above_such_rules_is_no_row_of_names() -> None:
-    sentence = [(text, (82.0 + 34 * at, 106.0, 112.0 + 34 * at, 116.0)) for at, text in enumerate(["what", "the", "mill", "ground", "in", "three", "of", "its", "many", "years"])]
+    texts = ["what", "the", "mill", "ground", "in", "three", "of", "its", "many", "years"]
+    sentence = [(text, (82.0 + 34 * at, 106.0, 112.0 + 34 * at, 116.0)) for at, text in enumerate(texts)]
     assert cells(BETWEEN, [*sentence, *words([HEADER, *ROWS])[3:]])[0] == ROWS[0]
 
 
 def test_two_tables_of_one_width_are_parted_by_the_caption_between() -> None:
     second = [(at + 120, *rest) for at, *rest in RULES]
-    between = [("Table", (80.0, 200.0, 105.0, 210.0)), ("2:", (108.0, 200.0, 118.0, 210.0)), ("Grain", (121.0, 200.0, 146.0, 210.0))]
+    texts = ("Table", 80.0, 105.0), ("2:", 108.0, 118.0), ("Grain", 121.0, 146.0)
+    between = [(text, (x0, 200.0, x1, 210.0)) for text, x0, x1 in texts]
     found = booktabs([*RULES, *second], [*words([HEADER, *ROWS]), *between, *words([HEADER, *ROWS], 226.0)])
     assert [(table.box[1], table.box[3], len(table.rows)) for table in found] == [(100.0, 190.0, 4), (220.0, 310.0, 4)]
 
@@ -72,7 +77,10 @@ def test_fewer_rules_or_rules_of_other_ends_are_no_table(rules: list[tuple[float
 
 
 def test_columns_of_prose_between_rules_are_no_table() -> None:
-    prose = ["the", "wheel", "was", "turned", "by", "a", "tide", "that", "came", "twice", "each", "day", "and", "went", "as", "it", "had", "come"]
+    prose = [
+        "the", "wheel", "was", "turned", "by", "a", "tide", "that", "came", "twice", "each", "day", "and", "went",
+        "as", "it", "had", "come",
+    ]
     placed = []
     for line in range(5):
         for x in (80.0, 330.0):
@@ -101,5 +109,5 @@ def test_rows_of_a_page_with_their_header(tmp_path: Path) -> None:
     kinds = [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
     assert [text for kind, text in kinds if kind is BlockKind.HEADER] == [" | ".join(HEADER)]
     assert [text for kind, text in kinds if kind is BlockKind.ROW] == [" | ".join(row) for row in ROWS]
-    [table] = [one for one in chunk(document, "mills.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
+    [table] = chunks_of(document, Modality.TABLE)
     assert table.headings[-1] == " | ".join(HEADER) and table.locator.boxes

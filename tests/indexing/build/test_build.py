@@ -1,4 +1,4 @@
-"""From files to index and back: what a run adds, keeps, replaces and forgets, and what survives faults. The real embedder."""
+"""Building an index: what a run adds, changes and removes, and what survives faults. With the real embedder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from indexing.build.upkeep import remove
 from indexing.build.verify import verify
 from indexing.embedder import EmbedderError, open_embedder
 from indexing.filters import Filter, FilterError
-from indexing.index import IndexReader
+from indexing.index import Index
+from indexing.status import file_list
 from indexing.stores import ann
 from indexing.stores.sqlite import Store, StoreError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+WHEEL = "The wheel turns at six revolutions a minute."
+CATS = "# Cats\n\nThe mill cat is called Thistle.\n\n## Food"
 
 
 def counts(summary: Summary) -> tuple[int, int, int, int, int]:
@@ -32,14 +35,14 @@ def counts(summary: Summary) -> tuple[int, int, int, int, int]:
 
 def found(index: Path, question: str, k: int = 3, only: Filter | None = None) -> list[str]:
     """The documents of the nearest chunks."""
-    reader = IndexReader(index)
+    reader = Index(index)
     hits = reader.nearest(open_embedder().encode_queries([question])[0], k, only)
     chunks = reader.chunks([row for row, _ in hits])
     return [chunks[row].locator.document for row, _ in hits]
 
 
 def words(index: Path, expression: str, only: Filter | None = None) -> set[str]:
-    reader = IndexReader(index)
+    reader = Index(index)
     hits = reader.matching(expression, 10, only)
     return {chunk.locator.document for chunk in reader.chunks([row for row, _ in hits]).values()}
 
@@ -48,8 +51,8 @@ def words(index: Path, expression: str, only: Filter | None = None) -> set[str]:
 def sources(tmp_path: Path) -> Path:
     folder = tmp_path / "docs"
     (folder / "deep").mkdir(parents=True)
-    (folder / "mill.txt").write_text("The wheel turns at six revolutions a minute.\n\nThe pond holds nine thousand cubic metres.")
-    (folder / "deep" / "cats.md").write_text("# Cats\n\nThe mill cat is called Thistle.\n\n## Food\n\nShe eats mackerel.\n")
+    (folder / "mill.txt").write_text(f"{WHEEL}\n\nThe pond holds nine thousand cubic metres.")
+    (folder / "deep" / "cats.md").write_text(f"{CATS}\n\nShe eats mackerel.\n")
     lines = [{"_id": f"r{i}", "title": f"Record {i}", "text": f"Lantern number {i} burns whale oil."} for i in range(5)]
     (folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
@@ -76,10 +79,10 @@ def test_a_second_run_changes_nothing(sources: Path, index: Path) -> None:
 
 def test_a_changed_file_replaces_its_chunks_and_keeps_the_others(sources: Path, index: Path) -> None:
     build([sources], index)
-    reader = IndexReader(index)
+    reader = Index(index)
     rows = {chunk.text: row for row, chunk in reader.chunks(range(1, 20)).items()}
-    (sources / "mill.txt").write_text("The wheel turns at six revolutions a minute.\n\nThe pond was drained.")
-    (sources / "deep" / "cats.md").write_text("# Cats\n\nThe mill cat is called Thistle.\n\n## Food\n\nShe eats herring now.\n")
+    (sources / "mill.txt").write_text(f"{WHEEL}\n\nThe pond was drained.")
+    (sources / "deep" / "cats.md").write_text(f"{CATS}\n\nShe eats herring now.\n")
     assert counts(build([sources], index)) == (0, 2, 5, 0, 0)
     assert words(index, '"drained"') == {f"{sources}/mill.txt"}
     assert words(index, '"mackerel"') == words(index, '"nine thousand"') == set()
@@ -98,7 +101,7 @@ def test_a_chunk_is_found_by_the_beginning_of_its_document(sources: Path, index:
     build([file], index)
     assert words(index, '"madill" AND "flared"') == {str(file)}
     assert words(index, 'text : ("madill" AND "flared")') == set()
-    assert IndexReader(index).word_counts(["madill"]) == {"madill": 1}, "how rare a word is does not depend on what documents open with"
+    assert Index(index).word_counts(["madill"]) == {"madill": 1}, "openings of documents do not count"
 
 
 def test_a_chunk_that_stays_follows_the_new_beginning_of_its_document(sources: Path, index: Path) -> None:
@@ -117,8 +120,8 @@ def test_an_index_of_another_format_is_refused_for_reading_and_writing(sources: 
     build([sources], index)
     with Store(index) as store:
         store.set_meta("version", "1")
-    for door in (lambda: IndexReader(index), lambda: build([sources], index)):
-        with pytest.raises(StoreError, match=r"format 1, this Folio reads format 3: index its sources again into a new directory"):
+    for door in (lambda: Index(index), lambda: build([sources], index)):
+        with pytest.raises(StoreError, match=r"format 1, this Folio reads format 3: index its sources again"):
             door()
 
 
@@ -138,10 +141,12 @@ def test_a_line_that_goes_takes_its_document_along(sources: Path, index: Path) -
     lines = (sources / "records.jsonl").read_text().splitlines()
     (sources / "records.jsonl").write_text("\n".join([*lines[1:], json.dumps({"_id": "new", "text": "Gas light."})]))
     assert counts(build([sources], index)) == (1, 0, 6, 1, 0)
-    assert IndexReader(index).text(f"{sources}/records.jsonl#r0") == ""
+    assert Index(index).documents.text(f"{sources}/records.jsonl#r0") == ""
 
 
-def test_vanished_files_go_only_when_asked_and_only_below_the_sources(sources: Path, index: Path, tmp_path: Path) -> None:
+def test_vanished_files_go_only_when_asked_and_only_below_the_sources(
+    sources: Path, index: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other.txt"
     other.write_text("Elsewhere.")
     build([sources, other], index)
@@ -181,7 +186,8 @@ def test_bad_files_are_a_line_each_and_the_rest_is_indexed(sources: Path, index:
         "broken.pdf", "empty.txt", "gone.txt", "loop.txt", "pipe.txt", "sparse.txt",
     ]
     assert all(failure.reason and "\n" not in failure.reason for failure in summary.failures)
-    assert {file.name for file in IndexReader(index).files() if file.status == "failed"} == {failure.path for failure in summary.failures}
+    failed = {file.name for file in file_list(Index(index)) if file.status == "failed"}
+    assert failed == {failure.path for failure in summary.failures}
     again = build([sources], index)
     assert len(again.failures) == 6
     assert counts(again)[2] == 7
@@ -223,7 +229,7 @@ def test_remove_forgets_a_file_or_one_record(sources: Path, index: Path) -> None
     assert remove(index, f"{sources}/mill.txt") == 1
     with pytest.raises(StoreError, match="status"):
         remove(index, f"{sources}/mill.txt")
-    reader = IndexReader(index)
+    reader = Index(index)
     assert reader.count() == 8 - 1 - 1
     assert verify(index) == []
     assert words(index, '"wheel"') == set()
@@ -247,7 +253,7 @@ def test_a_damaged_or_missing_faiss_file_is_made_anew(sources: Path, index: Path
 
 def test_a_reader_sees_what_is_committed_after_it_opened(sources: Path, index: Path) -> None:
     build([sources], index)
-    reader = IndexReader(index)
+    reader = Index(index)
     embedder = open_embedder()
     query = embedder.encode_queries(["a submarine volcano erupts"])[0]
 
@@ -263,13 +269,15 @@ def test_a_reader_sees_what_is_committed_after_it_opened(sources: Path, index: P
     assert "volcano" not in best()
 
 
-def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_newer_than_the_faiss_file_are_searched_too(
+    sources: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build([sources], index)
     monkeypatch.setattr("indexing.build.run.update_ann", lambda store: None)  # as if killed before FAISS was written
     (sources / "new.txt").write_text("The submarine volcano erupted in May.")
     build([sources], index)
     remove(index, f"{sources}/mill.txt")
-    assert ann.newest(index, "text")[0] < IndexReader(index).count() + 2
+    assert ann.newest(index, "text")[0] < Index(index).count() + 2
     assert found(index, "an erupting volcano", 1) == [f"{sources}/new.txt"]
     assert f"{sources}/mill.txt" not in found(index, "the wheel turns", 20)
 
@@ -277,11 +285,11 @@ def test_rows_newer_than_the_faiss_file_are_searched_too(sources: Path, index: P
 def test_an_index_of_a_folder_with_nothing_is_empty_and_says_so(tmp_path: Path, index: Path) -> None:
     (tmp_path / "nothing").mkdir()
     assert build([tmp_path / "nothing"], index).chunks == 0
-    reader = IndexReader(index)
+    reader = Index(index)
     assert reader.count() == 0
     assert reader.nearest(np.ones(384, np.float32), 5) == reader.matching('"a"', 5) == []
     with pytest.raises(StoreError, match="python -m indexing"):
-        IndexReader(tmp_path / "elsewhere")
+        Index(tmp_path / "elsewhere")
 
 
 def test_filters_narrow_by_path_type_and_date(sources: Path, index: Path) -> None:
@@ -289,8 +297,9 @@ def test_filters_narrow_by_path_type_and_date(sources: Path, index: Path) -> Non
     build([sources], index)
     everything = [f"{sources}/mill.txt", f"{sources}/deep/cats.md"]
     for expressions, names in (
-        (["path=*mill*"], everything[:1]), (["type=md"], everything[1:]), (["type=markdown"], everything[1:]), (["type=.txt"], everything[:1]),
-        (["date=2001-09"], everything[:1]), (["date<=2001"], everything[:1]), (["date>=2001-09-10", "type=txt"], []),
+        (["path=*mill*"], everything[:1]), (["type=md"], everything[1:]), (["type=markdown"], everything[1:]),
+        (["type=.txt"], everything[:1]), (["date=2001-09"], everything[:1]), (["date<=2001"], everything[:1]),
+        (["date>=2001-09-10", "type=txt"], []),
     ):
         only = Filter.parse(expressions)
         assert sorted(set(found(index, "mill", 20, only))) == sorted(names)
@@ -301,7 +310,8 @@ def test_filters_narrow_by_path_type_and_date(sources: Path, index: Path) -> Non
 
 
 def run(*arguments: str, **more: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "indexing", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, **more)
+    command = [sys.executable, "-m", "indexing", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, **more)
 
 
 def test_the_command_prints_one_object_and_its_exit_tells(sources: Path, index: Path) -> None:
@@ -327,8 +337,8 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
     folder, index, whole = tmp_path / "docs", tmp_path / "index", tmp_path / "whole"
     folder.mkdir()
     for i in range(40):
-        text = "\n\n".join(f"Log {i}, entry {j}: buoy {i * 7 + j} drifted {j} metres north of the harbour wall." for j in range(20))
-        (folder / f"log-{i:03}.txt").write_text(text)
+        entries = (f"Log {i}, entry {j}: buoy {i * 7 + j} drifted {j} metres north of the wall." for j in range(20))
+        (folder / f"log-{i:03}.txt").write_text("\n\n".join(entries))
     arguments = [sys.executable, "-m", "indexing", str(folder), "--index", str(index), "--json"]
     killed, wait = 0, 0.6
     for _ in range(12):
@@ -342,7 +352,7 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
         wait += 0.3
         if (index / "store.sqlite").exists() and (index / "store.sqlite").stat().st_size:
             assert verify(index) == []
-            reader = IndexReader(index)
+            reader = Index(index)
             if reader.fingerprint and reader.count():
                 hits = reader.nearest(open_embedder().encode_queries(["buoy adrift"])[0], 5)
                 assert len(reader.chunks([row for row, _ in hits])) == min(5, reader.count())
@@ -350,6 +360,6 @@ def test_killed_at_any_moment_the_index_opens_and_the_next_run_goes_on(tmp_path:
     last = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert json.loads(last.stdout)["documents"]["failed"] == 0
     build([folder], whole)
-    texts = [sorted(chunk.id for chunk in IndexReader(path).chunks(range(1, 5000)).values()) for path in (index, whole)]
+    texts = [sorted(chunk.id for chunk in Index(path).chunks(range(1, 5000)).values()) for path in (index, whole)]
     assert texts[0] == texts[1]
     assert verify(index) == []

@@ -61,7 +61,8 @@ def test_docx_tracked_changes_links_and_boxes(tmp_path: Path) -> None:
     file.add_paragraph("x")._p.addprevious(
         parse_xml(
             f"<w:p {w}><w:r><w:t xml:space='preserve'>kept </w:t></w:r><w:ins><w:r><w:t>added</w:t></w:r></w:ins>"
-            f"<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>away</w:t></w:r></w:moveFrom><w:hyperlink><w:r><w:t xml:space='preserve'> linked</w:t></w:r></w:hyperlink></w:p>"
+            f"<w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>away</w:t></w:r></w:moveFrom>"
+            f"<w:hyperlink><w:r><w:t xml:space='preserve'> linked</w:t></w:r></w:hyperlink></w:p>"
         )
     )
     file.save(tmp_path / "a.docx")
@@ -110,11 +111,14 @@ def test_docx_notes_follow_the_body_and_text_boxes_their_paragraph(tmp_path: Pat
     box = "<w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent>"
     twice = f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
     file = docx.Document()
-    file.add_paragraph("Last.")._p.addprevious(parse_xml(f"<w:p {w} {mc}><w:r><w:t>First.</w:t></w:r><w:r>{twice}</w:r></w:p>"))
+    first = f"<w:p {w} {mc}><w:r><w:t>First.</w:t></w:r><w:r>{twice}</w:r></w:p>"
+    file.add_paragraph("Last.")._p.addprevious(parse_xml(first))
     relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     for kind in ("footnotes", "endnotes"):
-        notes = f"<w:{kind} {w} {mc}><w:footnote><w:p><w:r><w:t>of the {kind}</w:t></w:r><w:r>{twice}</w:r></w:p></w:footnote></w:{kind}>"
-        part = Part(PackURI(f"/word/{kind}.xml"), f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml", notes.encode(), file.part.package)
+        note = f"<w:footnote><w:p><w:r><w:t>of the {kind}</w:t></w:r><w:r>{twice}</w:r></w:p></w:footnote>"
+        notes = f"<w:{kind} {w} {mc}>{note}</w:{kind}>".encode()
+        content_type = f"application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml"
+        part = Part(PackURI(f"/word/{kind}.xml"), content_type, notes, file.part.package)
         file.part.relate_to(part, f"{relations}/{kind}")
     file.save(tmp_path / "a.docx")
     assert [text for _, text in kinds(read(tmp_path / "a.docx"))] == [
@@ -175,10 +179,14 @@ def test_xlsx_values_as_people_write_them(tmp_path: Path) -> None:
 
 def test_epub_follows_the_spine(tmp_path: Path) -> None:
     path = tmp_path / "a.epub"
-    container = '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="O/p.opf"/></rootfiles></container>'
-    package = """<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>A Book</dc:title></metadata>
-      <manifest><item id="b" href="b%20b.xhtml" media-type="application/xhtml+xml"/><item id="a" href="a.xhtml" media-type="application/xhtml+xml"/>
-      <item id="n" href="n.xhtml" properties="nav" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="n"/><itemref idref="b"/><itemref idref="a"/></spine></package>"""
+    container = """<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
+      <rootfiles><rootfile full-path="O/p.opf"/></rootfiles></container>"""
+    package = """<package xmlns="http://www.idpf.org/2007/opf">
+      <metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>A Book</dc:title></metadata>
+      <manifest><item id="b" href="b%20b.xhtml" media-type="application/xhtml+xml"/>
+      <item id="a" href="a.xhtml" media-type="application/xhtml+xml"/>
+      <item id="n" href="n.xhtml" properties="nav" media-type="application/xhtml+xml"/></manifest>
+      <spine><itemref idref="n"/><itemref idref="b"/><itemref idref="a"/></spine></package>"""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
         book.writestr("mimetype", "application/epub+zip")
         book.writestr("META-INF/container.xml", container)

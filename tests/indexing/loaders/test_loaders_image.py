@@ -79,7 +79,8 @@ def test_what_ocr_only_guesses_is_no_text_but_a_picture(tmp_path: Path) -> None:
         sheet.write("The sluice keeper wrote in the ledger that the north gate", 40, 40 + 48 * number, 20)
     clear = sheet.picture()
     noise = np.random.default_rng(1).normal(0, 25, (420, 900, 1))
-    blurred = Image.fromarray(np.clip(np.asarray(clear.filter(ImageFilter.GaussianBlur(2.4))) + noise, 0, 255).astype(np.uint8))
+    soft = np.asarray(clear.filter(ImageFilter.GaussianBlur(2.4)))
+    blurred = Image.fromarray(np.clip(soft + noise, 0, 255).astype(np.uint8))
     for image, legible in ((clear, True), (blurred, False)):
         for name in ("page.png", "page.pdf"):
             image.save(tmp_path / name)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexing.loaders.text.decode import MB
+from indexing.loaders.decode import MB
 from indexing.types import LoadError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_TOTAL = 500 * MB  # declared size of all members
 MAX_XML = 200 * MB  # of one XML member: its tree takes several times as much memory
 MAX_MEMBERS = 20_000
-RATIO, RATIO_FROM = 250, 20 * MB  # packed more than 250:1 is no document, once it is large enough to matter
+RATIO, RATIO_FROM = 250, 20 * MB  # more than 250:1 is a zip bomb; smaller ones than 20 MB do no harm
 PACKINGS = (0, 8)  # stored, deflated
 DTD = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 

@@ -7,16 +7,26 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pdf_files import PdfPage, write_pdf
-from placed_words import Word, cells_of, placed
 
-from indexing.chunking import chunk
 from indexing.loaders.pdf import pdf_document
-from indexing.loaders.pdf.aligned_tables import aligned, names_nothing
+from indexing.loaders.pdf.aligned_tables import aligned, is_row_of_figures
 from indexing.types import BlockKind, Modality
+from tests.indexing.checks import chunks_of
+from tests.indexing.pdf_files import PdfPage, write_pdf
+from tests.indexing.placed_words import Word, cells_of, placed
 
 HEADER = ["", "2023", "2022"]
-ROWS = [["Flour sold", "48,120", "44,910"], ["Tours and open days", "31,075", "12,300"], ["Gifts", "(1,250)", "-"], ["Total income", "77,945", "57,210"]]
+ROWS = [
+    ["Flour sold", "48,120", "44,910"], ["Tours and open days", "31,075", "12,300"], ["Gifts", "(1,250)", "-"],
+    ["Total income", "77,945", "57,210"],
+]
+PROSE = [
+    ["The wheel was turned by a tide that", "came twice each day, and it went as"],
+    ["it had come. The miller slept when he", "could, and rose when the pond was"],
+]
+CONTENTS = [["The mill", "3"], ["The gate", "9"], ["The pond", "9"], ["The people of the mill", "21"], ["Index", "40"]]
+STEPS = [["1.", "Open the gate at the turn"], ["2.", "Count to nine"], ["3.", "Drop the stone"], ["4.", "Wait"]]
+LABEL = st.text("abcdefgh", min_size=3, max_size=20)
 XS = (80.0, 300.0, 400.0)
 
 
@@ -36,7 +46,7 @@ def test_two_columns_of_a_label_and_a_figure() -> None:
     assert cells(words([row[:2] for row in ROWS])) == [[row[:2] for row in ROWS]]
 
 
-@given(st.lists(st.tuples(st.text("abcdefgh", min_size=3, max_size=20), st.integers(1, 10**6), st.integers(1, 10**6)), min_size=3, max_size=12))
+@given(st.lists(st.tuples(LABEL, st.integers(1, 10**6), st.integers(1, 10**6)), min_size=3, max_size=12))
 def test_any_grid_of_figures_comes_back(rows: list[tuple[str, int, int]]) -> None:
     grid = [[label, *map(str, figures)] for label, *figures in rows]
     assert cells(words(grid)) == [grid]
@@ -50,9 +60,9 @@ def test_a_subtitle_between_rows_is_a_row_and_prose_around_is_not_touched() -> N
 
 
 @pytest.mark.parametrize(("rows", "xs"), [
-    ([["The wheel was turned by a tide that", "came twice each day, and it went as"], ["it had come. The miller slept when he", "could, and rose when the pond was"]] * 4, (80.0, 330.0)),
-    ([["The mill", "3"], ["The gate", "9"], ["The pond", "9"], ["The people of the mill", "21"], ["Index", "40"]], (80.0, 400.0)),  # a list of contents
-    ([["1.", "Open the gate at the turn"], ["2.", "Count to nine"], ["3.", "Drop the stone"], ["4.", "Wait"]], (80.0, 110.0)),
+    (PROSE * 4, (80.0, 330.0)),
+    (CONTENTS, (80.0, 400.0)),
+    (STEPS, (80.0, 110.0)),
     ([["Anna Pask", "Miller"], ["Jon Reed", "Carter"], ["Ida Holm", "Clerk"], ["Per Lund", "Cook"]], (80.0, 300.0)),
     ([["Tide", "9:40", "3"], ["Ebb", "15:50", "4"]], XS),  # too few rows
 ])  # fmt: skip
@@ -60,11 +70,12 @@ def test_what_only_stands_in_columns_is_no_table(rows: list[list[str]], xs: tupl
     assert aligned(words(rows, xs=xs)) == []
 
 
-@pytest.mark.parametrize(("row", "nothing"), [
-    (ROWS[0], True), (HEADER, False), (["Year", "2021", "2022"], False), (["Item", "Price"], False), (["", "12", "9"], False), (["Gifts", "12", ""], True),
+@pytest.mark.parametrize(("row", "figures"), [
+    (ROWS[0], True), (HEADER, False), (["Year", "2021", "2022"], False), (["Item", "Price"], False),
+    (["", "12", "9"], False), (["Gifts", "12", ""], True),
 ])  # fmt: skip
-def test_a_first_row_of_figures_names_no_columns(row: list[str], nothing: bool) -> None:
-    assert names_nothing(row) is nothing
+def test_a_first_row_of_figures_names_no_columns(row: list[str], figures: bool) -> None:
+    assert is_row_of_figures(row) is figures
 
 
 def test_the_rows_of_a_page_are_found_with_their_boxes(tmp_path: Path) -> None:
@@ -81,5 +92,5 @@ def test_the_rows_of_a_page_are_found_with_their_boxes(tmp_path: Path) -> None:
     assert [text for kind, text in kinds if kind is BlockKind.ROW] == [" | ".join(row) for row in ROWS]
     assert [text for kind, text in kinds if kind is BlockKind.HEADER] == ["| 2023 | 2022"]
     assert [text.split()[0] for kind, text in kinds if kind is BlockKind.PARAGRAPH] == ["The", "After"]
-    [table] = [one for one in chunk(document, "books.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
+    [table] = chunks_of(document, Modality.TABLE)
     assert table.locator.boxes

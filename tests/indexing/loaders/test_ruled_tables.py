@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexing.chunking import chunk
 from indexing.loaders.pdf import pdf_document
 from indexing.loaders.pdf.ruled_tables import SNAP, tables
 from indexing.types import BlockKind, Document, Modality
+from tests.indexing.checks import chunks_of, parts
 
-ROWS = [["Pump", "Flow", "Fuse"], ["North pump", "38 m3 an hour", "10 A"], ["South", "71 m3", ""], ["Spare", "", "20 A"]]
+ROWS = [
+    ["Pump", "Flow", "Fuse"], ["North pump", "38 m3 an hour", "10 A"], ["South", "71 m3", ""], ["Spare", "", "20 A"],
+]
 LEFT, TOP, WIDE, HIGH = 0.1, 0.8, 0.25, 0.05  # of the page, y upwards
 
 
 def grid(sides: list[float], *, ends: bool = True) -> tuple[list, list]:
-    """Lines of a grid whose columns and rows begin at `sides`; without its ends the outer vertical lines are missing."""
+    """Lines of a grid whose columns and rows begin at `sides`; without `ends` the outer vertical ones are missing."""
     low, high = sides[0], sides[-1]
     down = sides if ends else sides[1:-1]
     return [(at, low, high) for at in sides], [(at, low, high) for at in down]
@@ -42,11 +44,16 @@ def test_a_cell_over_two_columns_and_a_second_table() -> None:
     down[1] = (50, 50, 150)  # the first row has two cells
     more = [(x + 300, a, b) for x, a, b in down]
     found = tables([*across, *((y, 300, 450) for y, _, _ in across)], [*down, *more])
-    assert [[cell is not None for cell in row] for row in found[0].rows] == [[True, False, True], [True] * 3, [True] * 3]
-    assert found[0].rows[0][0] == (0, 0, 100, 50) and [table.box for table in found] == [(0, 0, 150, 150), (300, 0, 450, 150)]
+    present = [[cell is not None for cell in row] for row in found[0].rows]
+    assert present == [[True, False, True], [True] * 3, [True] * 3]
+    assert found[0].rows[0][0] == (0, 0, 100, 50)
+    assert [table.box for table in found] == [(0, 0, 150, 150), (300, 0, 450, 150)]
 
 
-@pytest.mark.parametrize("lines", [([], []), ([(0, 0, 99), (50, 0, 99)], [(0, 0, 50), (99, 0, 50)]), ([(at, 0, 400) for at in range(0, 90, 15)], [])])
+FRAME = [(0, 0, 99), (50, 0, 99)], [(0, 0, 50), (99, 0, 50)]
+
+
+@pytest.mark.parametrize("lines", [([], []), FRAME, ([(at, 0, 400) for at in range(0, 90, 15)], [])])
 def test_a_frame_and_rules_are_no_table(lines: tuple[list, list]) -> None:
     assert tables(*lines) == []
 
@@ -77,14 +84,15 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_a_table_is_a_header_and_rows_between_its_neighbours(read: Document) -> None:
     assert [(block.kind, read.text[block.start : block.end]) for block in read.blocks] == [
         (BlockKind.PARAGRAPH, "The pumps were renewed in 2019 by the trust."), (BlockKind.HEADER, "Pump | Flow | Fuse"),
-        (BlockKind.ROW, "North pump | 38 m3 an hour | 10 A"), (BlockKind.ROW, "South | 71 m3"), (BlockKind.ROW, "Spare |  | 20 A"),
-        (BlockKind.PARAGRAPH, "Both pumps stand in the cellar."),
+        (BlockKind.ROW, "North pump | 38 m3 an hour | 10 A"), (BlockKind.ROW, "South | 71 m3"),
+        (BlockKind.ROW, "Spare |  | 20 A"), (BlockKind.PARAGRAPH, "Both pumps stand in the cellar."),
     ]  # fmt: skip
 
 
 def test_a_cell_is_cited_by_its_box(read: Document) -> None:
-    [table] = [one for one in chunk(read, "pumps.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
-    assert table.text == "\n".join(["Pump | Flow | Fuse", "North pump | 38 m3 an hour | 10 A", "South | 71 m3", "Spare |  | 20 A"])
+    [table] = chunks_of(read, Modality.TABLE)
+    rows = ["Pump | Flow | Fuse", "North pump | 38 m3 an hour | 10 A", "South | 71 m3", "Spare |  | 20 A"]
+    assert table.text == "\n".join(rows)
     words = read.pages[0].words
     at = read.text.index("71 m3")
     [boxes] = [words.boxes[(words.starts >= at) & (words.ends <= at + 5)]]
@@ -112,7 +120,8 @@ def test_a_turned_page_has_the_same_cells(rotation: int, tmp_path: Path) -> None
         figure.add_artist(Line2D([0.2, 0.8], [at, at]))
         figure.add_artist(Line2D([at, at], [0.2, 0.8]))
     for number in range(9):
-        figure.text(0.25 + 0.2 * (number % 3), 0.28 + 0.2 * (number // 3), f"c{number}", rotation=rotation, rotation_mode="anchor")
+        x, y = 0.25 + 0.2 * (number % 3), 0.28 + 0.2 * (number // 3)
+        figure.text(x, y, f"c{number}", rotation=rotation, rotation_mode="anchor")
     FigureCanvasPdf(figure).print_pdf(tmp_path / "upright.pdf")
     opened = pdfium.PdfDocument(tmp_path / "upright.pdf")
     opened[0].set_rotation(rotation)
@@ -132,15 +141,18 @@ def test_a_row_over_the_whole_width_above_the_columns_is_the_tables_title(tmp_pa
         figure.add_artist(Line2D([0.2, 0.8], [at, at]))
     for at in (0.2, 0.5, 0.8):
         figure.add_artist(Line2D([at, at], [0.2, 0.6 if at == 0.5 else 0.8]))
-    for x, y, text in ((0.25, 0.7, "Tides at the gate"), (0.25, 0.5, "Year"), (0.55, 0.5, "Metres"), (0.25, 0.3, "1786"), (0.55, 0.3, "4.1")):
+    figure.text(0.25, 0.7, "Tides at the gate")
+    for x, y, text in ((0.25, 0.5, "Year"), (0.55, 0.5, "Metres"), (0.25, 0.3, "1786"), (0.55, 0.3, "4.1")):
         figure.text(x, y, text)
     FigureCanvasPdf(figure).print_pdf(tmp_path / "tides.pdf")
     [document] = pdf_document.load(tmp_path / "tides.pdf", lambda: None)
-    [row] = [one for one in chunk(document, "tides.pdf", lambda texts: [len(text.split()) for text in texts], 256) if one.modality is Modality.TABLE]
+    [row] = chunks_of(document, Modality.TABLE)
     assert row.text == "Year | Metres\n1786 | 4.1" and row.headings[-2:] == ("Tides at the gate", "Year | Metres")
 
 
-@pytest.mark.parametrize(("size", "kinds"), [(15, ["HEADER", "ROW", "HEADING", "HEADER", "ROW"]), (10, ["HEADER", "ROW", "ROW", "ROW", "ROW"])])
+@pytest.mark.parametrize(("size", "kinds"), [
+    (15, ["HEADER", "ROW", "HEADING", "HEADER", "ROW"]), (10, ["HEADER", "ROW", "ROW", "ROW", "ROW"]),
+])  # fmt: skip
 def test_a_larger_heading_between_tables_that_touch_parts_them(size: int, kinds: list[str], tmp_path: Path) -> None:
     """A line of the table's own size groups its rows, and leaves it whole."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -160,4 +172,4 @@ def test_a_larger_heading_between_tables_that_touch_parts_them(size: int, kinds:
     FigureCanvasPdf(figure).print_pdf(tmp_path / "crew.pdf")
     [document] = pdf_document.load(tmp_path / "crew.pdf", lambda: None)
     assert [block.kind.name for block in document.blocks] == kinds
-    assert [document.text[block.start : block.end] for block in document.blocks] == [" | ".join(filter(None, texts)) for texts in said]
+    assert parts(document) == [" | ".join(filter(None, texts)) for texts in said]

@@ -1,4 +1,7 @@
-"""Lines of words with positions -> paragraphs and headings, by gaps, indents and sizes. Pure; for PDF pages and OCR."""
+"""Lines of words with positions -> paragraphs and headings, by gaps, indents and font sizes. Pure.
+
+For PDF pages and OCR. Knows nothing of where the lines come from.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexing.loaders.builder import DocumentBuilder
-from indexing.types import BlockKind, Box
+from indexing.loaders.builder import DocumentBuilder, PlacedWord
+from indexing.types import BlockKind
 
 BULLET = re.compile(r"(?:[•▪◦‣●○■□➢❖✓∙·]|[-–—*o](?=\s))")
 NUMBERED = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]\s")
 SENTENCE_END = re.compile(r"[.!?:;][)\]\"'”’]*\d{0,3}$")
 LONG_HEADING = 150  # characters
-COMMON = 0.15  # share of a document's characters: what has it is running text, not headings
+COMMON = 0.15  # share of a document's characters: a font size with this share is running text, not headings
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """Words of one line. Positions in the page's own unit (points, pixels), y downwards."""
 
-    words: tuple[tuple[str, Box, float], ...]  # as DocumentBuilder.words takes them: boxes in 0..1
+    words: tuple[PlacedWord, ...]  # as DocumentBuilder.words takes them: boxes in 0..1
     x0: float
     y0: float
     x1: float
@@ -30,28 +33,31 @@ class Line:
     size: float  # font size
     bold: bool = False
     margin: bool = False  # a running header or footer: never part of a paragraph
-    gapped: bool = False  # parts far from each other, as in the row of a table
+    gapped: bool = False  # in parts far from each other, as the row of a table is
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What is usual in this document. `steady` tells sizes that are known from those estimated by OCR."""
+    """Typography of a document."""
 
     body: float  # font size of running text
-    steady: bool = True
+    steady: bool = True  # sizes are known; False: estimated by OCR
 
 
 @dataclass(frozen=True, slots=True)
 class Inset:
-    """A figure or a table of a page. at: how many of its lines stand before it; put: appends it."""
+    """A figure or a table between the lines of a page."""
 
-    at: int
-    put: Callable[[DocumentBuilder], None]
+    at: int  # number of lines before it
+    put: Callable[[DocumentBuilder], None]  # appends it
 
 
 def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style, insets: Sequence[Inset] = ()) -> None:
-    """Append the lines of one page, given in reading order, as headings and paragraphs; insets follow the paragraph that they interrupt."""
+    """Append the lines of one page, given in reading order, as headings and paragraphs.
+
+    An inset follows the paragraph that it interrupts.
+    """
     waiting, passed = list(insets), 0
     for group in paragraphs(lines, style):
         while waiting and waiting[0].at <= passed:
@@ -65,7 +71,7 @@ def feed(builder: DocumentBuilder, lines: Sequence[Line], style: Style, insets: 
 
 
 def body_size(lines: Sequence[Line]) -> float:
-    """The largest size that a good part of the text has, as smaller print can well be most of it; 0 without lines."""
+    """The largest font size that COMMON of the text has, as notes and tables may be most of it; 0 without lines."""
     weights: Counter[float] = Counter()
     for line in lines:
         weights[round(line.size * 2) / 2] += len(line.text)
@@ -76,12 +82,13 @@ def body_size(lines: Sequence[Line]) -> float:
 
 
 def middle(values: Iterable[float]) -> float:
-    """The median, of an even number of values the upper one; 0 without values."""
+    """The median, the upper one of an even number of values; 0 without values."""
     ordered = sorted(values)
     return ordered[len(ordered) // 2] if ordered else 0.0
 
 
 def paragraphs(lines: Sequence[Line], style: Style) -> list[list[Line]]:
+    """The lines, in reading order, grouped into paragraphs."""
     pitch = _usual_pitch(lines)
     groups: list[list[Line]] = []
     for line in lines:
@@ -93,14 +100,11 @@ def paragraphs(lines: Sequence[Line], style: Style) -> list[list[Line]]:
 
 
 def heading_level(group: Sequence[Line], style: Style) -> int:
-    """1 to 4, or 0 for what is no heading with some confidence: short, and larger or bolder than running text."""
+    """1 to 4 for a heading, which is short, and larger or bolder than running text; else 0."""
     text = " ".join(line.text for line in group)
-    if (
-        group[0].margin
-        or len(text) > LONG_HEADING
-        or len(group) > 3
-        or sum(map(str.isalpha, text)) < max(3, 0.5 * len(text.replace(" ", "")))
-    ):
+    if group[0].margin or len(text) > LONG_HEADING or len(group) > 3:
+        return 0
+    if sum(map(str.isalpha, text)) < max(3, 0.5 * len(text.replace(" ", ""))):  # figures or a formula
         return 0
     if text.endswith((",", ";")) or (text.endswith(".") and len(text) > 60) or BULLET.match(text):
         return 0

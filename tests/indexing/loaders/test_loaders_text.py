@@ -47,7 +47,8 @@ def test_newlines_and_blocks_of_prose(tmp_path: Path) -> None:
 
 
 def test_code_is_split_before_definitions_and_kept_whole(tmp_path: Path) -> None:
-    source = "import os\n\n\ndef f():\n    a = 1\n\n    return a\n\n\nclass C:\n    x = 1\n\n    def g(self):\n        pass\n"
+    definitions = "def f():\n    a = 1\n\n    return a\n\n\nclass C:\n    x = 1\n\n    def g(self):\n        pass\n"
+    source = f"import os\n\n\n{definitions}"
     document = read(tmp_path / "a.py", source)
     assert document.text == source
     assert parts(document) == [
@@ -226,7 +227,8 @@ def test_html_text(markup: str, expected: list[tuple[str, str]]) -> None:
             [("paragraph", "Cap"), ("header", "A | B"), ("row", "1 | 2")],
         ),
         (  # spans: down is repeated, across is not, save in headers, whose rows fold into one
-            "<tr><th rowspan=2>Y<th colspan=2>Size<tr><th>w<th>h<tr><td rowspan=2>9<td>1<td>2<tr><td>3<td>4<tr><td colspan=2>x<td>5",
+            "<tr><th rowspan=2>Y<th colspan=2>Size<tr><th>w<th>h<tr><td rowspan=2>9<td>1<td>2"
+            "<tr><td>3<td>4<tr><td colspan=2>x<td>5",
             [("header", "Y | Size w | Size h"), ("row", "9 | 1 | 2"), ("row", "9 | 3 | 4"), ("row", "x |  | 5")],
         ),
         ("<tr><th colspan=2>Banner<tr><th>K<td>V", [("header", "Banner"), ("row", "K | V")]),

@@ -1,4 +1,4 @@
-"""What users' machines do to an index: odd names, files that change under it, folders that cannot be written, damage."""
+"""Faults around an index: odd names, files that change while they are read, folders that cannot be written, damage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from indexing.build.upkeep import remove
 from indexing.build.verify import verify
 from indexing.embedder import open_embedder
 from indexing.filters import Filter
-from indexing.index import IndexReader
+from indexing.index import Index
 from indexing.stores.sqlite import Store, StoreError
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def page(y: int) -> bytes:
@@ -29,11 +29,13 @@ def page(y: int) -> bytes:
     text = f"BT /F1 14 Tf 72 {y} Td (The spare rotor is kept in the boat house.) Tj ET".encode()
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(text), text), b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(text), text),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
-    body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, data) for number, data in enumerate(objects, 1))
-    return body + b"trailer << /Size 6 /Root 1 0 R >>\n%%EOF"
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, data) for number, data in enumerate(objects, 1))
+    return b"%PDF-1.4\n" + body + b"trailer << /Size 6 /Root 1 0 R >>\n%%EOF"
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
@@ -48,7 +50,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> N
     build([source], tmp_path / "index", progress=change)
     assert changed
     build([source], tmp_path / "index")
-    assert "NEW" in IndexReader(tmp_path / "index").text(f"{source}#7")
+    assert "NEW" in Index(tmp_path / "index").documents.text(f"{source}#7")
     assert build([source], tmp_path / "index").unchanged == 300
 
 
@@ -71,7 +73,8 @@ def test_a_name_that_is_not_utf_8_is_a_line_and_the_rest_is_indexed(tmp_path: Pa
     Path(os.fsdecode(os.fsencode(tmp_path / "docs") + b"/bad\xff.txt")).write_text("Bad.")
     summary = build([tmp_path / "docs"], tmp_path / "index")
     assert summary.added == 1
-    assert [(Path(f.path).name, f.reason) for f in summary.failures] == [("bad\\udcff.txt", "its name is not valid UTF-8: rename it")]
+    failures = [(Path(f.path).name, f.reason) for f in summary.failures]
+    assert failures == [("bad\\udcff.txt", "its name is not valid UTF-8: rename it")]
 
 
 def test_a_hash_in_a_name_takes_no_other_document_away(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_a_hash_in_a_name_takes_no_other_document_away(tmp_path: Path) -> None:
         build([tmp_path / "docs"], tmp_path / "index")
     found = {hit.text for hit in RagPipeline.from_index(tmp_path / "index").search("how much does it hold?")}
     assert found == {"The cup holds one litre.", "The jug holds nine litres."}
-    assert IndexReader(tmp_path / "index").matching('"d"', 5), "a file is found by its name, whatever stands in it"
+    assert Index(tmp_path / "index").matching('"d"', 5), "a file is found by its name, whatever stands in it"
 
 
 def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_a_broken_line_costs_only_itself(tmp_path: Path) -> None:
     (failure,) = build([source], tmp_path / "index").failures
     assert failure.reason.startswith("line 2 is not JSON")
     assert failure.reason.endswith("the other lines are indexed")
-    assert IndexReader(tmp_path / "index").text(f"{source}#3") == "Three."
+    assert Index(tmp_path / "index").documents.text(f"{source}#3") == "Three."
 
 
 def test_one_file_is_one_document_however_its_path_is_spelled(tmp_path: Path) -> None:
@@ -104,11 +107,13 @@ def test_one_file_is_one_document_however_its_path_is_spelled(tmp_path: Path) ->
     assert build([f"{tmp_path}/a/../a"], tmp_path / "index", prune=True).removed == 1
 
 
-def test_a_folder_that_cannot_be_written_is_read_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_read_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.txt").write_text("The tide mill.")
     build([tmp_path / "a.txt"], tmp_path / "index")
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere, so this is as near as a test gets
-    reader = IndexReader(tmp_path / "index")
+    reader = Index(tmp_path / "index")
     assert reader.nearest(open_embedder().encode_queries(["mill"])[0], 1)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write an index in"):
@@ -128,7 +133,8 @@ def test_a_damaged_store_is_a_line_and_no_traceback(tmp_path: Path) -> None:
     store.write_bytes(data)
     assert any(problem.startswith("database: ") for problem in verify(tmp_path / "index"))
     for command in (["rag", "ask", "buoy"], ["indexing", "status"]):
-        done = subprocess.run([sys.executable, "-m", *command, "--index", str(tmp_path / "index")], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        whole = [sys.executable, "-m", *command, "--index", str(tmp_path / "index")]
+        done = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in done.stderr
         assert done.returncode == 0 or (done.returncode == 2 and done.stderr.count("\n") == 1)
 
