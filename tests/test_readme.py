@@ -16,7 +16,7 @@ import pytest
 from indexing.loaders import LOADERS
 from indexing.types import Locator
 from rag.config import RagConfig
-from rag.types import Context, Evidence
+from rag.types import Context, Evidence, Query
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -70,7 +70,7 @@ def test_the_generator_of_the_docs_quotes_its_evidence() -> None:
     exec(code, names)
     text = "The gate is 1.85 m wide.\nIt is of oak."
     context = Context((Evidence("id", "notes.txt", None, text, 1.0, {}, Locator("notes.txt", None, 0, len(text))),))
-    *pieces, draft = names["FirstLine"]().generate("How wide is the gate?", context)
+    *pieces, draft = names["FirstLine"]().generate(Query("How wide is it?", "How wide is it?", ("wide",)), context)
     assert "".join(pieces) == draft.text == "The gate is 1.85 m wide."
     assert [text[support.start : support.end] for support in draft.supports] == [draft.text]
 
