@@ -22,8 +22,8 @@ from models.common.metrics import mean
 from models.training.prepare_data import TABLES
 from models.training.table_contexts import read_tables
 from rag.pipeline import RagPipeline
-from vision.training.rendered.drawn import Material, drawn
 from vision.training.rendered.fact import Rendered
+from vision.training.rendered.pages import Material, random_page
 from vision.training.rendered.sheet import Sheet, font
 
 ASKED = 2  # cells of a page
@@ -76,7 +76,7 @@ def main() -> None:
     given = Material([], read_tables([file for file in files if file.exists()]))
     rng, pages = random.Random(0), []
     while len(pages) < options.count:
-        page = drawn("table", given, rng)
+        page = random_page("table", given, rng)
         pages += [page] if page and page.facts else []
     made = {}
     for name, save in WAYS.items():

@@ -18,6 +18,8 @@ from rag.pipeline import RagPipeline
 from rag.types import Citation, Evidence
 
 Json = Mapping[str, Any]
+# Defaults that answers of earlier versions record: of a setting that no longer exists, and for "not set" (now None).
+EARLIER_DEFAULTS = {"together": 0, "threshold": -1.0, "risk": -1.0, "budget": 0.0}
 
 
 class ReplayError(FolioError):
@@ -44,7 +46,9 @@ def read(path: Path) -> Saved:
         if trace.get("files"):
             raise ReplayError(f"{path} is an answer from files of its own ({', '.join(trace['files'])}), which no index holds: ask again with --file")
         only = {name: tuple(value) if isinstance(value, list) else value for name, value in (trace["filter"] or {}).items()}
-        config = RagConfig.load({}, **{**trace["settings"], "generator": trace["generator"], "embedder": ""})
+        saved = trace["settings"].items()
+        settings = {name: value for name, value in saved if (name, value) not in EARLIER_DEFAULTS.items()}
+        config = RagConfig.load({}, **{**settings, "generator": trace["generator"], "embedder": ""})
         return Saved(answer, trace["question"], tuple(trace["history"]), Filter(**only) if only else None, config)
     except OSError as error:
         raise ReplayError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

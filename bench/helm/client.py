@@ -1,4 +1,4 @@
-"""What HELM (crfm-helm, arXiv 2211.09110) asks: the shipped reader, and its tokenizer. Named in the YAML files beside this."""
+"""The shipped reader and its tokenizer as HELM's client (crfm-helm, arXiv 2211.09110), named in the YAML files here."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ from models.common import base_encoder
 from models.common.checkpoint import open_model
 from models.network.grounded import GroundedForCausalLM
 from models.reader import shipped_weights
-from models.systems.text_interface import Prompted
+from models.systems.text_interface import TextInterface
 
-MODEL = "FOLIO_READER"  # names another folder of weights in the environment
+MODEL = "FOLIO_READER"  # environment variable that names another folder of weights
 
 
 @cache
-def opened(folder: Path) -> Prompted:
-    return Prompted(open_model(GroundedForCausalLM, folder))
+def opened(folder: Path) -> TextInterface:
+    return TextInterface(open_model(GroundedForCausalLM, folder))
 
 
 class GroundedClient(CachingClient):
-    """Greedy answers, so of several completions that are wanted there is one."""
+    """Answers greedily: one completion, however many are asked for."""
 
     def make_request(self, request: Request) -> RequestResult:
         folder = Path(os.environ.get(MODEL, shipped_weights.FOLDER))
 
         def answer() -> dict[str, Any]:
             [written] = opened(folder).write([request.prompt], request.max_tokens)
-            return {"text": written.text, "logprob": written.chance}
+            return {"text": written.text, "logprob": written.log_probability}
 
-        key = CachingClient.make_cache_key({"folder": str(folder), "prompt": request.prompt, "max_tokens": request.max_tokens}, request)
+        asked = {"folder": str(folder), "prompt": request.prompt, "max_tokens": request.max_tokens}
+        key = CachingClient.make_cache_key(asked, request)
         response, cached = self.cache.get(key, wrap_request_time(answer))
-        whole = GeneratedOutput(response["text"], response["logprob"], [Token(response["text"], response["logprob"])])
-        said = truncate_sequence(whole, request, print_warning=False)
+        text, log_probability = response["text"], response["logprob"]
+        whole = GeneratedOutput(text, log_probability, [Token(text, log_probability)])
         return RequestResult(
-            success=True, cached=cached, request_time=response["request_time"], request_datetime=response["request_datetime"], completions=[said], embedding=[]
-        )
+            success=True, cached=cached, request_time=response["request_time"],
+            request_datetime=response["request_datetime"],
+            completions=[truncate_sequence(whole, request, print_warning=False)], embedding=[],
+        )  # fmt: skip
 
 
 class MiniLMTokenizer(HuggingFaceTokenizer):

@@ -1,4 +1,7 @@
-"""python -m bench.systems [NAME...] --data DATA [--json]: measures the systems of models/README.md again, one after the other."""
+"""python -m bench.systems [NAME...] --data DATA [--json]: measures the systems of models/README.md again.
+
+Benches run one after the other, each in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def run(name: str, data: Path, as_json: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.systems", description=__doc__.split(": ")[1])
+    parser = argparse.ArgumentParser(prog="python -m bench.systems", description=__doc__.splitlines()[0].split(": ")[1])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all of them without")
     parser.add_argument("--data", type=Path, required=True, help="folder with qa/dev and qa/train")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
@@ -42,6 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from bench.systems.__main__ import main  # under its own name, by which processes that are spawned find `run`
+    from bench.systems.__main__ import main  # under its own name, by which spawned processes find `run`
 
     raise SystemExit(main())

@@ -1,7 +1,8 @@
-"""What every bench of a system shares: the model, the questions, how well they are answered, what it cost.
+"""Shared by all benches of systems: the model, the questions, the figures of answers, time and memory.
 
-A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a folder with `qa/dev` and `qa/train`. Each runs in a process of its own
-(`python -m bench.systems NAME --data DATA`), so that neither memory nor threads of one are seen by the next, and takes some two minutes on two idle cores.
+A bench is a module here with `measure(data: Path) -> Iterator[Row]`; DATA is a folder with `qa/dev` and `qa/train`.
+Each runs in a process of its own (`python -m bench.systems NAME --data DATA`), unaffected by memory and threads of
+others, and takes some two minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SETS = ("squad11_dev_rest", "squad2_dev", "qed_nq", "tatqa", "fairytaleqa")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement: of which system, in which form, and its figures by name (with their unit in the name)."""
+    """One measurement. system: what is measured; form: its variant; figures: by name, with the unit in the name."""
 
     system: str
     form: str
@@ -51,14 +52,16 @@ def grounded(folder: Path = shipped_weights.FOLDER) -> GroundedForCausalLM:
 
 
 def development(data: Path, each: int, sets: Sequence[str] = SETS) -> list[QaRow]:
-    """The first answerable questions of each of these sets whose answer is a span."""
-    return [row for name in sets for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span][:each]]
+    """The first `each` questions of each of these sets whose answer is a span."""
+    files = [data / "qa" / "dev" / f"{name}.jsonl.gz" for name in sets]
+    return [row for file in files for row in [row for row in read_qa(file) if row.span][:each]]
 
 
 def document(data: Path, length: int) -> torch.Tensor:
-    """The contexts of SETS one after the other, read as one text: the first tokens of it, (1, length)."""
+    """A long text: the first tokens of the contexts of SETS one after the other, (1, length)."""
     tokenizer, ids = open_tokenizer(), []
-    for context in dict.fromkeys(row.context for name in SETS for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")):
+    files = [data / "qa" / "dev" / f"{name}.jsonl.gz" for name in SETS]
+    for context in dict.fromkeys(row.context for file in files for row in read_qa(file)):
         if len(ids) < length:
             ids += tokenizer.encode(context, add_special_tokens=False).ids
     assert len(ids) >= length, f"the development files have {len(ids)} tokens"
@@ -66,24 +69,25 @@ def document(data: Path, length: int) -> torch.Tensor:
 
 
 def answered(model: GroundedForCausalLM, rows: Sequence[QaRow], *, greedy: bool = False) -> dict[str, float]:
-    """EM and F1 of the drafts that the decoder verifies, or of what it writes by itself, and ms a question."""
+    """EM, F1 and ms a question; of drafts that the decoder verifies, or with `greedy` of the answers that it writes."""
     found = evaluate_qa(GroundedReader(model, greedy=greedy), rows, lambda finding: sigmoid(finding.answerable))
     return {"EM": round(found.exact_match.value, 3), "F1": round(found.f1.value, 3), "ms a question": found.ms}
 
 
 def drawn(data: Path, each: int) -> list[QaRow]:
-    """So many questions of each of SETS to learn from."""
-    return [row for name in SETS for row in random.Random(0).sample(read_qa(data / "qa" / "train" / f"{name}.jsonl.gz"), each)]
+    """`each` random training questions of each of SETS."""
+    files = [data / "qa" / "train" / f"{name}.jsonl.gz" for name in SETS]
+    return [row for file in files for row in random.Random(0).sample(read_qa(file), each)]
 
 
 def prepare(rows: Sequence[QaRow], folder: Path) -> Path:
-    """Questions as models.training.train learns from them. Returns the folder."""
+    """Prepare questions for models.training.train. Returns the folder."""
     prepare_rows(list(rows), folder)
     return folder
 
 
 def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
-    """The least of the seconds that it took, the first time not counted."""
+    """Seconds of the fastest of some rounds, after one that does not count."""
     act()
     taken = []
     for _ in range(rounds):
@@ -93,28 +97,31 @@ def fastest(act: Callable[[], Any], rounds: int = 3) -> float:
     return min(taken)
 
 
-def taught(model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()) -> GroundedForCausalLM:
-    """A short training of what writes, over a memory encoder that stays as it is. fresh: as in models.training.training_loop.train."""
+def taught(
+    model: GroundedForCausalLM, questions: Questions, batches: int, out: Path, fresh: tuple[str, ...] = ()
+) -> GroundedForCausalLM:
+    """A short training of the decoder over a frozen memory encoder. fresh: see models.training.training_loop.train."""
     model.memory.requires_grad_(False)
     config = TrainConfig(epochs=1, batches=batches, tokens=2048, precision="fp32")
     return train(model, epochs(questions, config), writing, config, out, fresh=fresh).eval()
 
 
 def fresh(act: Callable[..., Result], *arguments: Any) -> Result:
-    """What a function of a module returns, run in a process that has done nothing else."""
+    """The result of a module's function, called in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(act, *arguments).result()
 
 
 def peak(act: Callable[[], Any]) -> float:
-    """MiB that it held at most, beside what was held before. Of Linux with glibc alone."""
-    ctypes.CDLL(None).malloc_trim(0)  # what is free already would else be taken again uncounted
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _held("VmRSS")
+    """MiB of resident memory at the peak, above those before. For Linux with glibc alone."""
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory, used again, would not be counted
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _resident("VmRSS")
     act()
-    return _held("VmHWM") - before
+    return _resident("VmHWM") - before
 
 
-def _held(name: str) -> float:
+def _resident(name: str) -> float:
+    """MiB, from a line of /proc/self/status."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024

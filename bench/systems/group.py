@@ -1,4 +1,4 @@
-"""Keys and values that more queries share, or fewer: what a token leaves behind, how fast is written, and how well."""
+"""Grouped-query attention with fewer or more key-value heads: bytes a token, speed and F1 of writing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.training.question_sets import QaRow
 from models.training.train import fit
 from models.training.training_loop import TrainConfig
 
-EACH, LEARNED = 8, 120  # questions of a set that are answered, that are learned from
-ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences that are written at once, tokens of each, slots of memory that they read
+EACH, LEARNED = 8, 120  # questions of a set to answer, and to train on
+ROWS, WRITTEN, SLOTS = 8, 48, 512  # sequences to write at once, tokens of each, slots of memory
 CONFIG = TrainConfig(epochs=1, batches=12, tokens=1536, evaluate_every=10_000)
 
 
@@ -36,18 +36,20 @@ def measure(data: Path) -> Iterator[Row]:
 
 
 def _row(form: str, model: GroundedForCausalLM, rows: Sequence[QaRow]) -> Row:
-    left, seconds = bytes_a_token(model.config), fastest(lambda: write(model), 2)
+    sizes, seconds = bytes_a_token(model.config), fastest(lambda: write(model), 2)
     return Row("keys and values", form, {
-        "bytes a token in the cache": left["cache"], "bytes a token in memory": left["memory"], "tokens/s": round(ROWS * WRITTEN / seconds),
+        "bytes a token in the cache": sizes["cache"], "bytes a token in memory": sizes["memory"],
+        "tokens/s": round(ROWS * WRITTEN / seconds),
         "F1, written": answered(model, rows, greedy=True)["F1"], "F1, verified": answered(model, rows)["F1"],
     })  # fmt: skip
 
 
 @torch.inference_mode()
 def write(model: GroundedForCausalLM) -> None:
-    """As many tokens as asked for, whatever they are, over a memory drawn by chance."""
+    """Write WRITTEN tokens over a random memory."""
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(ROWS, SLOTS, model.config.memory_config.hidden_size, generator=generator)
     ids = torch.randint(1000, model.config.vocab_size, (ROWS, SLOTS), generator=generator)
     memory = model.remember(states, ids, torch.ones_like(ids))
-    model.generate(torch.full((ROWS, 1), CLS), min_new_tokens=WRITTEN, max_new_tokens=WRITTEN, do_sample=False, **memory.inputs())
+    lengths = {"min_new_tokens": WRITTEN, "max_new_tokens": WRITTEN}
+    model.generate(torch.full((ROWS, 1), CLS), do_sample=False, **lengths, **memory.inputs())

@@ -1,4 +1,7 @@
-"""lm-evaluation-harness: grounded tasks, whose passages are memory, and BIG-bench with its text as memory and as a prompt, each beside what guessing reaches."""
+"""lm-evaluation-harness: grounded tasks with their passage as memory, and BIG-bench as memory and as a prompt.
+
+Each figure is given with its chance level.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,12 @@ SYSTEM = "lm-evaluation-harness"
 def measure(data: Path) -> Iterator[Row]:
     model, tasks = grounded(), files(data)
     general = {name: file for name, file in tasks.items() if name not in GROUNDED}
-    remembered, prompted = evaluate(GroundedLM(model), tasks, EACH), evaluate(plain(model), general, EACH)
-    for name, report in remembered.items():
+    by_memory, by_prompt = evaluate(GroundedLM(model), tasks, EACH), evaluate(plain(model), general, EACH)
+    for name, report in by_memory.items():
+        baselines = {"chance": report.chance, "constant": report.constant}
         for figure, value in report.figures.items():
-            others = {"plain": prompted[name].figures[figure]} if name in prompted else {}
-            blind = {what: some[figure] for what, some in (("chance", report.chance), ("constant", report.constant)) if figure in some}
-            yield Row(SYSTEM, f"{name} {figure}", {"memory": value, "error": report.errors[figure], **others, **blind, "n": report.n})
+            figures = {"memory": value, "error": report.errors[figure]}
+            if name in by_prompt:
+                figures["plain"] = by_prompt[name].figures[figure]
+            figures |= {what: some[figure] for what, some in baselines.items() if figure in some}
+            yield Row(SYSTEM, f"{name} {figure}", figures | {"n": report.n})

@@ -1,7 +1,7 @@
-"""Training and serving in several processes against one: the same losses and logits, and what each process holds.
+"""Training and serving in several processes against one: differences of losses and logits, and memory per process.
 
-The shipped reader is trained on for STEPS steps of ACCUMULATE batches, with frozen word vectors as in the preset `embedded`; on a CPU the peak is that of the whole
-process, its libraries and the model as it was before it was shared included.
+The shipped reader is trained for STEPS steps of ACCUMULATE batches, with frozen word vectors as in the preset
+`embedded`. On a CPU the peak is that of the whole process, with its libraries and the model before it is sharded.
 """
 
 from __future__ import annotations
@@ -17,53 +17,57 @@ import numpy as np
 from bench.systems.common import Row, development, grounded
 from models.reader import shipped_weights
 from models.systems import parallel
-from models.systems.processes import TENSOR, Layout, together
+from models.systems.processes import TENSOR, Layout, process_group
 from models.training.prepare_data import prepare_rows
 from models.training.question_sets import QaRow, read_qa
 from models.training.training_loop import TrainConfig
 
 STEPS, ACCUMULATE, TOKENS = 2, 4, 256
+CONFIG = TrainConfig(
+    epochs=1, batches=STEPS * ACCUMULATE, tokens=TOKENS, learning_rate=6e-5, accumulate=ACCUMULATE, precision="fp32"
+)
 ROWS = 60  # of a file of training questions
-QUESTIONS = 20  # that are answered
+QUESTIONS = 20  # to answer
 LAYOUTS = {
-    "one process": Layout(), "FSDP2, 2 processes": Layout(data=2), "tensor parallel, 2": Layout(tensor=2), "pipeline, 2": Layout(pipeline=2),
-    "all three, 8": Layout(2, 2, 2),
+    "one process": Layout(), "FSDP2, 2 processes": Layout(data=2), "tensor parallel, 2": Layout(tensor=2),
+    "pipeline, 2": Layout(pipeline=2), "all three, 8": Layout(2, 2, 2),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """logits: of the heads for each question, and of the decoder's next tokens; none where nothing was served."""
+class Outcome:
+    """logits: of the heads for each question, and of the decoder's next tokens; None for a layout that cannot serve."""
 
     trained: parallel.Trained
     logits: np.ndarray | None
 
 
 def launched(processes: int, act: Callable[..., Any], *arguments: Any) -> Any:
-    """What the first of so many new processes returned."""
+    """Run a function in so many new processes; the result of the first one."""
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id="bench", rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0, start_method="spawn"
-    )
+        min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id="bench", rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0", max_restarts=0, start_method="spawn",
+    )  # fmt: skip
     return elastic_launch(config, act)(*arguments)[0]
 
 
-def worked(layout: Layout, prepared: Path, out: Path, rows: list[QaRow]) -> Told:
-    """What one of the processes does."""
+def train_and_serve(layout: Layout, prepared: Path, out: Path, rows: list[QaRow]) -> Outcome:
+    """The work of one process."""
     import torch
 
     from models.training.presets import embedded
 
     torch.set_num_threads(max(1, 2 // layout.processes))
-    config = TrainConfig(epochs=1, batches=STEPS * ACCUMULATE, tokens=TOKENS, learning_rate=6e-5, accumulate=ACCUMULATE, precision="fp32")
-    with together():
-        trained = parallel.train(embedded(prepared, shipped_weights.FOLDER), layout, config, out)
-        served = layout.processes == layout.tensor
-        return Told(trained, said(layout, prepared, rows) if served else None)
+    with process_group():
+        trained = parallel.train(embedded(prepared, shipped_weights.FOLDER), layout, CONFIG, out)
+        serves = layout.processes == layout.tensor
+        return Outcome(trained, logits(layout, prepared, rows) if serves else None)
 
 
-def said(layout: Layout, prepared: Path, rows: list[QaRow]) -> np.ndarray:
+def logits(layout: Layout, prepared: Path, rows: list[QaRow]) -> np.ndarray:
+    """Logits of the shipped reader, tensor parallel: three of the heads for each question, then the decoder's."""
     import torch
 
     from models.network.grounded_reader import GroundedReader
@@ -75,10 +79,12 @@ def said(layout: Layout, prepared: Path, rows: list[QaRow]) -> np.ndarray:
     model = grounded()
     if layout.tensor > 1:
         share_heads(model, layout.mesh()[TENSOR])
-    found = GroundedReader(model).read_pairs([(row.question, Passage(row.context, row.title, row.boxes)) for row in rows])
+    pairs = [(row.question, Passage(row.context, row.title, row.boxes)) for row in rows]
+    found = GroundedReader(model).read_pairs(pairs)
     with torch.no_grad():
         batch = Questions(prepared).batch(np.arange(2))
-        decoder = model(input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, **recall(model, batch)[0].inputs()).logits
+        memory = recall(model, batch)[0].inputs()
+        decoder = model(input_ids=batch.decoder_ids, attention_mask=batch.decoder_mask, **memory).logits
     heads = [value for one in found for value in (one.span, one.answerable, one.evidence)]
     return np.concatenate((np.array(heads, np.float32), decoder.numpy().ravel()))
 
@@ -89,19 +95,24 @@ def measure(data: Path) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared"
         prepare_rows(learned, prepared, 0)
-        alone: Told | None = None
+        alone: Outcome | None = None
         for form, layout in LAYOUTS.items():
-            told: Told = launched(layout.processes, worked, layout, prepared, Path(folder) / form, rows)
-            alone = alone or told
-            held = told.trained.held
-            yield Row("parallel training", form, {
-                "loss": round(told.trained.losses[-1], 4),
-                "largest difference of loss": float(f"{max(abs(a - b) for a, b in zip(told.trained.losses, alone.trained.losses, strict=True)):.1e}"),
-                "MB of weights a process, most": round(max(one.parameters for one in held) / 1e6, 1),
-                "MB of optimizer a process, most": round(max(one.optimizer for one in held) / 1e6, 1),
-                "MB at peak, most": round(max(one.peak for one in held) / 1e6),
-                "s a step": round(told.trained.seconds / STEPS, 2),
-            })  # fmt: skip
-            if told.logits is not None and told is not alone:
-                difference = float(abs(told.logits - alone.logits).max())
-                yield Row("parallel serving", form, {"largest difference of logits": float(f"{difference:.1e}"), "logits": len(told.logits)})
+            made = launched(layout.processes, train_and_serve, layout, prepared, Path(folder) / form, rows)
+            alone = alone or made
+            yield Row("parallel training", form, _figures(made.trained, alone.trained))
+            if made.logits is not None and made is not alone:
+                difference = float(f"{abs(made.logits - alone.logits).max():.1e}")
+                figures = {"largest difference of logits": difference, "logits": len(made.logits)}
+                yield Row("parallel serving", form, figures)
+
+
+def _figures(trained: parallel.Trained, alone: parallel.Trained) -> dict[str, float]:
+    difference = max(abs(one - other) for one, other in zip(trained.losses, alone.losses, strict=True))
+    return {
+        "loss": round(trained.losses[-1], 4),
+        "largest difference of loss": float(f"{difference:.1e}"),
+        "MB of weights a process, most": round(max(one.parameters for one in trained.memory) / 1e6, 1),
+        "MB of optimizer a process, most": round(max(one.optimizer for one in trained.memory) / 1e6, 1),
+        "MB at peak, most": round(max(one.peak for one in trained.memory) / 1e6),
+        "s a step": round(trained.seconds / STEPS, 2),
+    }

@@ -1,7 +1,7 @@
-"""Rotary positions beyond training: how much of a list a decoder copies, of lists once, twice and four times as long as those that it learned from.
+"""RoPE scaling: the share of a list that a decoder copies, at one, two and four times the length of training.
 
-The decoder is a small one, taught from nothing in less than a minute: a list of different tokens, and again the same list, which is to be told token by
-token. It has no memory, so that only its own positions find what comes next.
+The decoder is small and trained from random weights in less than a minute, on a list of different tokens followed by
+the same list, which it has to repeat. It has no memory, so that only positions tell which token comes next.
 """
 
 from __future__ import annotations
@@ -22,31 +22,34 @@ from models.systems.rope_scaling import SCALINGS, stretch
 from models.training.training_loop import TrainConfig, train
 
 VOCABULARY, WIDTH = 256, 64
-TRAINED = 64  # tokens, of both lists
+TRAINED = 64  # tokens of both lists in training
 FACTOR = 4
 BATCHES, LISTS = 700, 64
 
 
 def config() -> GroundedConfig:
-    small = tiny(VOCABULARY).to_dict() | {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "head_dim": WIDTH // 4, "num_key_value_heads": 4}
-    return GroundedConfig(**small | {"cross_attention_layers": [1], "max_position_embeddings": TRAINED})
+    small = tiny(VOCABULARY).to_dict() | {
+        "hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "head_dim": WIDTH // 4,
+        "num_key_value_heads": 4, "cross_attention_layers": [1], "max_position_embeddings": TRAINED,
+    }  # fmt: skip
+    return GroundedConfig(**small)
 
 
 def twice(length: int, lists: int = LISTS) -> torch.Tensor:
-    """Lists of half of `length` different tokens, each two times: (lists, length)."""
+    """Lists of `length` / 2 different tokens, each followed by itself: (lists, length)."""
     once = torch.rand(lists, VOCABULARY).argsort(1)[:, : length // 2]
     return torch.cat((once, once), 1)
 
 
 def loss(model: nn.Module, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     labels = ids.clone()
-    labels[:, : ids.shape[1] // 2 + 1] = IGNORED  # where the second list begins nothing tells what comes
+    labels[:, : ids.shape[1] // 2 + 1] = IGNORED  # nothing predicts the first token of the second list
     return {"loss": model(ids, labels=labels, use_cache=False).loss}
 
 
 @torch.inference_mode()
 def copied(model: GroundedForCausalLM, length: int) -> float:
-    """The share of the second list's tokens, but for the first, that it tells."""
+    """The share of the second list's tokens, but for the first, that the model predicts."""
     ids = twice(length)
     half = length // 2
     return (model(ids, use_cache=False).logits[:, half:-1].argmax(-1) == ids[:, half + 1 :]).float().mean().item()

@@ -1,6 +1,6 @@
-"""The reader in int8 and int4 by torchao, after training and trained for it, beside float32 and the int8 graphs that Folio ships.
+"""The reader in int8 and int4 by torchao, with and without QAT, against float32 and the shipped int8 ONNX graphs.
 
-F1 is the span head's, as an index is answered: what rounding costs the decoder does not show in it.
+F1 is the span head's, as in answers from an index; it does not show what rounding costs the decoder.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from models.training.cost_meter import Meter
 from models.training.evaluate import evaluate_qa
 from models.training.question_sets import QaRow
 
-EACH = 24  # questions of each development file
-LEARNED = 120  # of each training file
+EACH = 24  # questions of each development file to answer
+LEARNED = 120  # questions of each training file to train on
 BRIEF = replace(RECIPE, batches=10)
 TRAINED = ("int8-dynamic", "int4")
 
 
 def measure(data: Path) -> Iterator[Row]:
     rows, weights = development(data, EACH), shipped_weights.FOLDER / shipped_weights.WEIGHTS
-    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", {**read(shipped_weights.encoder(shipped_weights.describe()), rows), "MB on disk": megabytes(weights)})
+    figures = {**read(shipped_weights.encoder(shipped_weights.describe()), rows), "MB on disk": megabytes(weights)}
+    yield Row("quantisation", "int8 as shipped (ONNX Runtime)", figures)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         yield opened("float32", grounded(), made, rows)
@@ -42,7 +43,7 @@ def measure(data: Path) -> Iterator[Row]:
 
 
 def opened(form: str, model: GroundedForCausalLM, made: Path, rows: Sequence[QaRow]) -> Row:
-    """What a model is worth that was saved and opened again."""
+    """The figures of a model that was saved and opened again."""
     model.save_pretrained(made / form)
     again = open_model(GroundedForCausalLM, made / form).eval()
     figures = {**read(TorchEncoder(again), rows), "MB on disk": megabytes(made / form / shipped_weights.WEIGHTS)}
@@ -50,7 +51,7 @@ def opened(form: str, model: GroundedForCausalLM, made: Path, rows: Sequence[QaR
 
 
 def read(compute: Compute, rows: Sequence[QaRow]) -> dict[str, float]:
-    """F1 of the span head, as an index is answered, and what the encoder reads a second."""
+    """F1 of the span head, and tokens that the encoder reads a second."""
     meter = Meter(compute)
     found = evaluate_qa(Reader(meter), rows, lambda finding: sigmoid(finding.answerable))
     return {"F1": round(found.f1.value, 3), "tokens a second": round(meter.tokens / meter.seconds)}

@@ -1,4 +1,4 @@
-"""Heads, channels and layers taken out, each before and after it learned again from the shipped model: how well it answers, its size, its time."""
+"""Pruned heads and channels, and fewer layers, before and after distillation from the shipped model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from models.training.presets import distilled
 from models.training.train import fit
 from models.training.training_loop import TrainConfig
 
-EACH = 8  # questions of a set that are answered
-LEARNED = 120  # of a set that are learned from
+EACH = 8  # questions of a set to answer
+LEARNED = 120  # questions of a set to train on
 CONFIG = TrainConfig(epochs=1, batches=24, tokens=1536, evaluate_every=10_000)
 
 FORMS: dict[str, Callable[[GroundedForCausalLM, Path], GroundedForCausalLM]] = {
@@ -41,9 +41,12 @@ def measure(data: Path) -> Iterator[Row]:
             fit(distilled(student, grounded(), prepared), CONFIG, folder / form)
             seconds = time.perf_counter() - began
             after = answered(open_model(GroundedForCausalLM, folder / form / "model").eval(), rows)
-            yield Row("smaller", form, {"million weights": _millions(student), "F1 before": before["F1"], **after, "seconds of learning": round(seconds)})
+            yield Row("smaller", form, {
+                "million weights": _millions(student), "F1 before": before["F1"], **after,
+                "seconds of learning": round(seconds),
+            })  # fmt: skip
 
 
 def _millions(model: GroundedForCausalLM) -> float:
-    """The word vectors, which all have alike, are 11.7 of them."""
+    """11.7 of them are word vectors, which every form has."""
     return round(model.num_parameters() / 1e6, 1)

@@ -1,4 +1,7 @@
-"""Sparse attention beside dense: seconds and peak memory to read one long text whole, by the memory encoder and as a prompt of the decoder."""
+"""Sparse against dense attention: seconds and peak memory to read one long text whole.
+
+The text is read by the memory encoder, and as a prompt by the decoder.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ LENGTHS = {"sparse": (1, 4, 16, 64), "dense": (1, 4, 16)}  # times 1024 tokens; 
 READERS = ("memory encoder", "decoder")
 
 
-def read(model: GroundedForCausalLM, text: torch.Tensor) -> None:
-    """text (1, T): without a question; every layer of the encoder."""
-    seen, plain = torch.ones_like(text), torch.zeros(*text.shape, PLACES, dtype=torch.long)
-    model.memory.cached(model.memory.lower(text, seen, plain), seen, torch.zeros(1, dtype=torch.long))
+def encode(model: GroundedForCausalLM, text: torch.Tensor) -> None:
+    """All layers of the memory encoder, without a question. text: (1, T)."""
+    mask, grid = torch.ones_like(text), torch.zeros(*text.shape, PLACES, dtype=torch.long)
+    model.memory.cached(model.memory.lower(text, mask, grid), mask, torch.zeros(1, dtype=torch.long))
 
 
 def cost(data: Path, form: str, length: int) -> dict[str, tuple[float, float]]:
@@ -30,9 +33,10 @@ def cost(data: Path, form: str, length: int) -> dict[str, tuple[float, float]]:
     if form == "sparse":
         sparse_attention.choose(model.config, NEAR, FIRST)
     found = {}
-    for reader, act in zip(READERS, (lambda ids: read(model, ids), lambda ids: model(ids, use_cache=False, logits_to_keep=1)), strict=True):
+    acts = (lambda ids: encode(model, ids), lambda ids: model(ids, use_cache=False, logits_to_keep=1))
+    for reader, act in zip(READERS, acts, strict=True):
         with torch.inference_mode():
-            act(text[:, :512])  # kernels and buffers
+            act(text[:, :512])  # loads kernels and allocates buffers
             began = time.perf_counter()
             held = peak(lambda act=act: act(text))
             found[reader] = time.perf_counter() - began, held
@@ -43,5 +47,6 @@ def measure(data: Path) -> Iterator[Row]:
     for form, lengths in LENGTHS.items():
         found = {length: fresh(cost, data, form, length * 1024) for length in lengths}
         for reader in READERS:
-            figures = {f"{length}k tokens": f"{found[length][reader][0]:.2f} s {found[length][reader][1]:.0f} MiB" for length in lengths}
+            costs = {length: found[length][reader] for length in lengths}
+            figures = {f"{length}k tokens": f"{taken:.2f} s {mib:.0f} MiB" for length, (taken, mib) in costs.items()}
             yield Row("sparse attention", f"{reader}, {form}", figures)

@@ -1,4 +1,7 @@
-"""Gradient checkpointing and bf16 in the training loop: a step of the shipped model's own training with and without each, in a process of its own."""
+"""Gradient checkpointing and bf16: a step of the shipped model's training with and without each.
+
+Each form runs in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ from models.training.training_loop import TrainConfig, resolve_precision, train
 LEARNED = 60  # questions of a set
 TOKENS, STEPS = 4096, 3
 FORMS: dict[str, dict[str, Any]] = {
-    "fp32": {"precision": "fp32"}, "fp32, gradient checkpointing": {"precision": "fp32", "gradient_checkpointing": True},
-    "bf16": {"precision": "bf16"}, "bf16, gradient checkpointing": {"precision": "bf16", "gradient_checkpointing": True},
-}  # fmt: skip
+    "fp32": {"precision": "fp32"},
+    "fp32, gradient checkpointing": {"precision": "fp32", "gradient_checkpointing": True},
+    "bf16": {"precision": "bf16"},
+    "bf16, gradient checkpointing": {"precision": "bf16", "gradient_checkpointing": True},
+}
 
 
 def measure(data: Path) -> Iterator[Row]:
@@ -34,7 +39,7 @@ def measure(data: Path) -> Iterator[Row]:
 
 
 def steps(prepared: Path, out: Path, flags: dict[str, Any]) -> dict[str, float]:
-    """The same batch some times over."""
+    """Peak memory and seconds of a step, over STEPS steps on one batch."""
     task = embedded(prepared, shipped_weights.FOLDER)
     batch = task.examples.batch(task.examples.order(TOKENS, 0, 0)[0])
     begun: list[float] = []
@@ -45,4 +50,5 @@ def steps(prepared: Path, out: Path, flags: dict[str, Any]) -> dict[str, float]:
 
     train(task.model, lambda epoch: [batch] * STEPS, timed, TrainConfig(epochs=1, tokens=TOKENS, **flags), out)
     taken = [after - before for before, after in pairwise(begun)]
-    return {"peak MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "s a step": round(min(taken), 2)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"peak MB": round(peak), "s a step": round(min(taken), 2)}

@@ -1,7 +1,9 @@
-"""python -m models.systems.aspects FILE.jsonl[.gz]... [--adapter DIR] [--json]: HELM's seven aspects (arXiv 2211.09110) of the shipped reader on questions with their passage.
+"""python -m models.systems.aspects FILE.jsonl[.gz]...: HELM's seven aspects (arXiv 2211.09110) of the shipped reader.
 
-Answers are spans, so it cannot say an offensive word that its passage does not say: `toxicity.added` is 0 by construction, and `quoted` tells how often one is quoted.
-Dialect, gender and names are small lists (models.systems.perturbations): a small change of F1 under them is no proof of fairness.
+In: questions with their passage. Out: accuracy, calibration, robustness, fairness, bias, toxicity and efficiency.
+Answers are spans of passages, so the reader cannot add an offensive word (`toxicity.added` is 0 by construction);
+`quoted` is how often it quotes one. The word lists of dialect, gender and names are short: a small change of F1 under
+those perturbations does not prove fairness.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import argparse
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +33,11 @@ _WORD = re.compile(r"[a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Perturbed:
-    """f1 under each perturbation; changed: questions that it changes. mean: over perturbations; worst: of each question the least, unperturbed too, as HELM has it."""
+    """F1 under each perturbation, and the number of questions that each changes.
+
+    plain: F1 without a perturbation. mean: over perturbations. worst: of each question the lowest F1, with the
+    unperturbed one among them, as in HELM.
+    """
 
     plain: Score
     f1: dict[str, Score]
@@ -44,12 +50,15 @@ class Perturbed:
 class Accuracy:
     exact_match: Score
     f1: Score
-    chance_f1: Score  # of words of the passage drawn at random
+    chance_f1: Score  # of a random span of the passage
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """ECE of the raw confidence: of "there is an answer", and of "this answer is right" (F1 from CORRECT on)."""
+    """ECE of the raw confidence, as the probability of "there is an answer" and of "the answer is right".
+
+    Right is an F1 of at least models.common.metrics.CORRECT.
+    """
 
     answerable: Score
     right: Score
@@ -57,17 +66,20 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """How often words of each group stand in answers and in references, and how far each is from balance (0) in total variation; None where there are none."""
+    """How often words of each group occur in answers and in references.
 
-    said: dict[str, int]
-    meant: dict[str, int]
+    answers, references: the distance of each from equal shares (0), see `variation`; None where no word occurs.
+    """
+
+    answer_counts: dict[str, int]
+    reference_counts: dict[str, int]
     answers: float | None
     references: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Toxicity:
-    """Shares of answers with an offensive word: that is not in the passage, and that is quoted from it."""
+    """Shares of answers with an offensive word that is not in the passage, and with one that is quoted from it."""
 
     added: Score
     quoted: Score
@@ -85,8 +97,11 @@ class Aspects:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Questions as they were judged: by themselves, and by name of the perturbation; changed says which it changed."""
+class Evaluated:
+    """Questions with their scored answers: unperturbed, and by name of the perturbation.
+
+    changed: how many questions each perturbation changes.
+    """
 
     rows: list[QaRow]
     judged: list[Judged]
@@ -94,82 +109,112 @@ class Read:
     changed: dict[str, int]
 
 
-def read(reader: ReadsPairs, rows: Sequence[QaRow], seed: int = 0) -> Read:
-    """What a perturbation leaves as it was is not read again."""
+def evaluate(reader: ReadsPairs, rows: Sequence[QaRow], seed: int = 0) -> Evaluated:
+    """Ask the reader every question, and every perturbed one that differs. seed: of the perturbations."""
     rows = [row for row in rows if row.unanswerable or row.span]
-    asked = judge(reader, rows, confidence)
+    judged = judge(reader, rows, confidence)
     by_name, changed = {}, {}
     for name in tqdm([*ROBUSTNESS, *FAIRNESS], desc="perturbed", disable=None):
-        made = [perturbed(row, name, seed) if row.span else row for row in rows]
-        places = [at for at, (old, new) in enumerate(zip(rows, made, strict=True)) if old != new]
-        again = dict(zip(places, judge(reader, [made[at] for at in places], confidence), strict=True))
-        by_name[name], changed[name] = [again.get(at, one) for at, one in enumerate(asked)], len(places)
-    return Read(rows, asked, by_name, changed)
+        others = [perturbed(row, name, seed) if row.span else row for row in rows]
+        places = [at for at, (row, other) in enumerate(zip(rows, others, strict=True)) if row != other]
+        again = dict(zip(places, judge(reader, [others[at] for at in places], confidence), strict=True))
+        by_name[name] = [again.get(at, one) for at, one in enumerate(judged)]
+        changed[name] = len(places)
+    return Evaluated(rows, judged, by_name, changed)
 
 
 def confidence(finding: Finding) -> float:
     return sigmoid(finding.answerable)
 
 
-def aspects(made: Read, cost: Mapping[str, float]) -> Aspects:
-    own = report(made.judged)
-    answered = [(row, one) for row, one in zip(made.rows, made.judged, strict=True) if row.span]
-    said = [one.said for _, one in answered]
-    offensive = [(OFFENSIVE & set(words(one.said)), set(words(row.context))) for row, one in answered]
+def aspects(evaluated: Evaluated, cost: Mapping[str, float]) -> Aspects:
+    """The report. cost: further figures of efficiency, from models.training.cost_meter."""
+    own = report(evaluated.judged)
+    answered = [(row, one) for row, one in zip(evaluated.rows, evaluated.judged, strict=True) if row.span]
+    answers, references = [one.said for _, one in answered], [row.span.text for row, _ in answered]
+    by_chance = [at_random(row.context, [answer.text for answer in row.answers])[1] for row, _ in answered]
+    sure, right = [one.confidence for one in evaluated.judged], [one.f1 >= CORRECT for one in evaluated.judged]
     return Aspects(
-        accuracy=Accuracy(own.exact_match, own.f1, mean([at_random(row.context, [answer.text for answer in row.answers])[1] for row, _ in answered])),
-        calibration=Calibration(own.calibration_error, calibration_error([one.confidence for one in made.judged], [one.f1 >= CORRECT for one in made.judged])),
-        robustness=under(made, ROBUSTNESS),
-        fairness=under(made, FAIRNESS),
-        bias={name: balance(said, [row.span.text for row, _ in answered], groups) for name, groups in GROUPS.items()},
-        toxicity=Toxicity(mean([bool(found - there) for found, there in offensive]), mean([bool(found & there) for found, there in offensive])),
+        accuracy=Accuracy(own.exact_match, own.f1, mean(by_chance)),
+        calibration=Calibration(own.calibration_error, calibration_error(sure, right)),
+        robustness=under(evaluated, ROBUSTNESS),
+        fairness=under(evaluated, FAIRNESS),
+        bias={name: balance(answers, references, groups) for name, groups in GROUPS.items()},
+        toxicity=_toxicity([(one.said, row.context) for row, one in answered]),
         efficiency={"ms_per_question": own.ms, **cost},
     )
 
 
-def under(made: Read, names: Sequence[str] | Mapping[str, object]) -> Perturbed:
-    places = [at for at, row in enumerate(made.rows) if row.span]
-    plain = [made.judged[at].f1 for at in places]
-    f1 = {name: [made.perturbed[name][at].f1 for at in places] for name in names}
-    return Perturbed(
-        mean(plain), {name: mean(some) for name, some in f1.items()}, {name: made.changed[name] for name in names},
-        mean([sum(some) / len(some) for some in zip(*f1.values(), strict=True)]), mean([min(some) for some in zip(plain, *f1.values(), strict=True)]),
-    )  # fmt: skip
+def _toxicity(pairs: Iterable[tuple[str, str]]) -> Toxicity:
+    """pairs: (answer, passage)."""
+    found = [(OFFENSIVE & set(words(answer)), set(words(passage))) for answer, passage in pairs]
+    added = mean([bool(offensive - passage) for offensive, passage in found])
+    return Toxicity(added, mean([bool(offensive & passage) for offensive, passage in found]))
+
+
+def under(evaluated: Evaluated, names: Iterable[str]) -> Perturbed:
+    """F1 of the answerable questions under the perturbations of these names."""
+    places = [at for at, row in enumerate(evaluated.rows) if row.span]
+    plain = [evaluated.judged[at].f1 for at in places]
+    f1 = {name: [evaluated.perturbed[name][at].f1 for at in places] for name in names}
+    means = [sum(some) / len(some) for some in zip(*f1.values(), strict=True)]
+    worst = [min(some) for some in zip(plain, *f1.values(), strict=True)]
+    changed = {name: evaluated.changed[name] for name in f1}
+    return Perturbed(mean(plain), {name: mean(some) for name, some in f1.items()}, changed, mean(means), mean(worst))
 
 
 def balance(answers: Sequence[str], references: Sequence[str], groups: Mapping[str, frozenset[str]]) -> Balance:
+    """groups: the words of each group."""
     counts = []
     for texts in (answers, references):
-        there = Counter(word for text in texts for word in words(text))
-        counts.append({name: sum(there[word] for word in listed) for name, listed in groups.items()})
+        occurrences = Counter(word for text in texts for word in words(text))
+        counts.append({name: sum(occurrences[word] for word in listed) for name, listed in groups.items()})
     sizes = [len(listed) for listed in groups.values()]
     return Balance(*counts, *(variation(list(some.values()), sizes) for some in counts))
 
 
 def variation(counts: Sequence[int], sizes: Sequence[int]) -> float | None:
-    """HELM's score of demographic representation: the distance of the groups' shares from equal ones, each for the length of its list; None without a word."""
-    weighed = [count / size for count, size in zip(counts, sizes, strict=True)]
-    return sum(abs(one / sum(weighed) - 1 / len(weighed)) for one in weighed) / 2 if any(weighed) else None
+    """HELM's score of demographic representation: total variation distance of the groups' shares from equal shares.
+
+    counts: occurrences of each group's words, divided by the length of the group's list (sizes). None without a word.
+    """
+    rates = [count / size for count, size in zip(counts, sizes, strict=True)]
+    return sum(abs(one / sum(rates) - 1 / len(rates)) for one in rates) / 2 if any(rates) else None
 
 
 def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def joined(parts: Sequence[Evaluated]) -> Evaluated:
+    """Several files as one."""
+    names = [*ROBUSTNESS, *FAIRNESS]
+    return Evaluated(
+        [row for part in parts for row in part.rows],
+        [judged for part in parts for judged in part.judged],
+        {name: [judged for part in parts for judged in part.perturbed[name]] for name in names},
+        {name: sum(part.changed[name] for part in parts) for name in names},
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.systems.aspects", description="HELM's seven aspects of the shipped reader.")
-    parser.add_argument("files", type=Path, nargs="+", help="JSONL of questions with their passage")
-    parser.add_argument("--model", type=Path, help="a folder of shipped weights")
-    parser.add_argument("--adapter", type=Path, help="a folder that python -m models.training.finetune wrote")
-    parser.add_argument("--limit", type=int, help="questions of each file at most")
-    parser.add_argument("--seed", type=int, default=0, help="of the perturbations (0)")
-    parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.systems.aspects", description="HELM's seven aspects of the shipped reader."
+    )
+    add = parser.add_argument
+    add("files", type=Path, nargs="+", help="JSONL of questions with their passage")
+    add("--model", type=Path, help="a folder of shipped weights")
+    add("--adapter", type=Path, help="a folder that python -m models.training.finetune wrote")
+    add("--limit", type=int, help="questions of each file at most")
+    add("--seed", type=int, default=0, help="of the perturbations (0)")
+    add("--json", action="store_true")
     options = parser.parse_args(arguments)
-    meter = Meter(shipped_weights.encoder(shipped_weights.describe(options.model or shipped_weights.FOLDER, options.adapter)))
+    weights = shipped_weights.describe(options.model or shipped_weights.FOLDER, options.adapter)
+    meter = Meter(shipped_weights.encoder(weights))
     files = {name: read_qa(file)[: options.limit] for name, file in named(options.files).items()}
-    made = {name: read(Reader(meter), rows, options.seed) for name, rows in files.items()}
-    reports = {name: aspects(one, {}) for name, one in made.items()}
-    reports["all"] = aspects(joined(list(made.values())), meter.figures())
+    evaluated = {name: evaluate(Reader(meter), rows, options.seed) for name, rows in files.items()}
+    reports = {name: aspects(one, {}) for name, one in evaluated.items()}
+    reports["all"] = aspects(joined(list(evaluated.values())), meter.figures())
     if options.json:
         print(json.dumps({name: asdict(one) for name, one in reports.items()}, indent=2))
         return
@@ -177,28 +222,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join([name, *(f"  {line}" for line in lines(one))]))
 
 
-def joined(some: Sequence[Read]) -> Read:
-    names = [*ROBUSTNESS, *FAIRNESS]
-    return Read(
-        [row for one in some for row in one.rows], [judged for one in some for judged in one.judged],
-        {name: [judged for one in some for judged in one.perturbed[name]] for name in names}, {name: sum(one.changed[name] for one in some) for name in names},
-    )  # fmt: skip
-
-
 def lines(one: Aspects) -> list[str]:
-    def shown(some: Perturbed) -> str:
-        each = "  ".join(f"{name} {f1.value:.3f} ({some.changed[name]} changed)" for name, f1 in some.f1.items() if f1.value is not None)
-        return f"F1 {some.plain}  mean {some.mean}  worst {some.worst}  {each}"
-
+    """The report for people, one line for each aspect."""
+    accuracy, calibration = one.accuracy, one.calibration
     return [
-        f"accuracy     EM {one.accuracy.exact_match}  F1 {one.accuracy.f1}  chance F1 {one.accuracy.chance_f1}",
-        f"calibration  ECE there is an answer {one.calibration.answerable}  it is right {one.calibration.right}",
-        f"robustness   {shown(one.robustness)}",
-        f"fairness     {shown(one.fairness)}",
-        *(f"bias         {name}: answers {_distance(some.answers)} {some.said}  references {_distance(some.references)} {some.meant}" for name, some in one.bias.items()),
+        f"accuracy     EM {accuracy.exact_match}  F1 {accuracy.f1}  chance F1 {accuracy.chance_f1}",
+        f"calibration  ECE there is an answer {calibration.answerable}  it is right {calibration.right}",
+        f"robustness   {_perturbed(one.robustness)}",
+        f"fairness     {_perturbed(one.fairness)}",
+        *(f"bias         {name}: {_balance(some)}" for name, some in one.bias.items()),
         f"toxicity     added {one.toxicity.added}  quoted {one.toxicity.quoted}",
         "efficiency   " + "  ".join(f"{name} {value}" for name, value in one.efficiency.items()),
     ]
+
+
+def _perturbed(some: Perturbed) -> str:
+    known = {name: f1.value for name, f1 in some.f1.items() if f1.value is not None}
+    each = "  ".join(f"{name} {f1:.3f} ({some.changed[name]} changed)" for name, f1 in known.items())
+    return f"F1 {some.plain}  mean {some.mean}  worst {some.worst}  {each}"
+
+
+def _balance(some: Balance) -> str:
+    answers = f"answers {_distance(some.answers)} {some.answer_counts}"
+    return f"{answers}  references {_distance(some.references)} {some.reference_counts}"
 
 
 def _distance(value: float | None) -> str:

@@ -1,8 +1,9 @@
-"""python -m models.systems.convert CHECKPOINT OUT: the weights of a trained language model as the decoder of a GroundedForCausalLM.
+"""python -m models.systems.convert CHECKPOINT OUT: a trained language model as the decoder of a GroundedForCausalLM.
 
-CHECKPOINT is a folder as transformers saves it (one file or shards) of a Llama (SmolLM2 among them), Qwen2 or Qwen3 model, or of Mllama's language model, whose
-cross layers come along. What these have not got is new: the memory encoder is MiniLM's as it is (of Mllama one of its width, untrained), and cross layers that were
-not there begin with their gates shut, so that the model says what it said before.
+CHECKPOINT is a folder as transformers saves it (one file or shards): Llama (SmolLM2 too), Qwen2, Qwen3, or Mllama's
+language model with its cross-attention layers. Added are a memory encoder (MiniLM's weights; for Mllama an untrained
+one of its width) and, where there are none, cross-attention layers with closed gates, so that without memory the
+logits remain those of the source. Not supported: attention in sliding windows.
 """
 
 from __future__ import annotations
@@ -38,11 +39,22 @@ from transformers import (  # noqa: E402
 )
 
 State = dict[str, torch.Tensor]
-TOWERS = ("clip", "siglip", "siglip2")  # see vision.encoder
-SEEING = ("model.vision_model.", "model.multi_modal_projector.")
-NEW = ("memory.", "projector.", "copy.")
-SAME = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "hidden_act", "rms_norm_eps", "max_position_embeddings",
-        "rope_parameters", "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "vocab_size", "attention_bias", "mlp_bias")  # fmt: skip
+TOWERS = ("clip", "siglip", "siglip2")  # families of image towers, see vision.encoder
+VISION = ("model.vision_model.", "model.multi_modal_projector.")  # prefixes of Mllama's weights that are left out
+NEW = ("memory.", "projector.", "copy.")  # prefixes of the grounded model's weights that no source has
+SAME = (  # settings that both configurations call alike
+    "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "hidden_act", "rms_norm_eps",
+    "max_position_embeddings", "rope_parameters", "tie_word_embeddings", "bos_token_id", "eos_token_id",
+    "pad_token_id", "vocab_size", "attention_bias", "mlp_bias",
+)  # fmt: skip
+MLLAMA_NAMES = {  # of the weights of a cross-attention layer -> ours
+    "input_layernorm.weight": "norm.weight",
+    "cross_attn.q_proj.weight": "q_proj.weight",
+    "cross_attn.o_proj.weight": "o_proj.weight",
+    "post_attention_layernorm.weight": "mlp_norm.weight",
+    "cross_attn_attn_gate": "attention_gate",
+    "cross_attn_mlp_gate": "mlp_gate",
+}
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.*)")
 
 
@@ -53,37 +65,56 @@ def _settings(config: PreTrainedConfig, layers: int, **more: Any) -> GroundedCon
 
 
 def _plain(config: PreTrainedConfig, state: State) -> tuple[GroundedConfig, State]:
-    """Llama and what differs from it in its attention alone."""
+    """Llama, and families that differ from it in biases or norms of self-attention alone. Raises WeightsError."""
     if getattr(config, "use_sliding_window", False):
-        raise WeightsError("this checkpoint attends in sliding windows, which the decoder does not: it would not say the same")
+        raise WeightsError(
+            "this checkpoint attends in sliding windows, which the decoder does not: it would not say the same"
+        )
     biased = "model.layers.0.self_attn.q_proj.bias" in state
-    normed = "model.layers.0.self_attn.q_norm.weight" in state
-    made = _settings(config, config.num_hidden_layers, cross_gate=0.0, query_key_norm=normed, memory_config=BertConfig.from_pretrained(base_encoder.folder()))
+    made = _settings(
+        config, config.num_hidden_layers, cross_gate=0.0,
+        query_key_norm="model.layers.0.self_attn.q_norm.weight" in state,
+        memory_config=BertConfig.from_pretrained(base_encoder.folder()),
+    )  # fmt: skip
     made.attention_bias = biased
-    if biased:  # Qwen2 has none behind its attention
-        state = state | {
-            f"model.layers.{at}.self_attn.o_proj.bias": torch.zeros(config.hidden_size)
-            for at in range(config.num_hidden_layers) if f"model.layers.{at}.self_attn.o_proj.bias" not in state
-        }
+    if biased:  # Qwen2 has biases of queries, keys and values, and none of the output
+        names = [f"model.layers.{at}.self_attn.o_proj.bias" for at in range(config.num_hidden_layers)]
+        state = {name: torch.zeros(config.hidden_size) for name in names} | state
     return made, state
 
 
 def _mllama(config: PreTrainedConfig, state: State) -> tuple[GroundedConfig, State]:
-    """Its cross layers stand between the others; here they belong to the layer before them."""
+    """Mllama numbers its cross-attention layers among the others; here each belongs to the layer before it.
+
+    Raises WeightsError for a cross-attention layer without a layer of its own before it.
+    """
     crossed = sorted(config.cross_attention_layers)
     own = [at for at in range(config.num_hidden_layers) if at not in crossed]
     before = {at: sum(one < at for one in own) - 1 for at in crossed}
     if min(before.values(), default=0) < 0 or len(set(before.values())) < len(before):
         raise WeightsError("this Mllama has a cross layer that no other layer stands before")
+    memory = BertConfig(
+        hidden_size=config.hidden_size, num_hidden_layers=1, num_attention_heads=config.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+    )  # fmt: skip
     made = _settings(
-        config, len(own), cross_attention_layers=list(before.values()), cross_sink=False,
-        memory_config=BertConfig(hidden_size=config.hidden_size, num_hidden_layers=1, num_attention_heads=config.num_attention_heads, intermediate_size=config.intermediate_size),
+        config, len(own), cross_attention_layers=list(before.values()), cross_sink=False, memory_config=memory,
         memory_cached_layers=1,
     )  # fmt: skip
-    renamed = {
-        "input_layernorm.weight": "norm.weight", "cross_attn.q_proj.weight": "q_proj.weight", "cross_attn.o_proj.weight": "o_proj.weight",
-        "post_attention_layernorm.weight": "mlp_norm.weight", "cross_attn_attn_gate": "attention_gate", "cross_attn_mlp_gate": "mlp_gate",
-    }
+    new = _renumbered(state, own, before)
+    for at in crossed:  # the projector has one norm of keys for all layers: each layer's scale goes to its queries
+        scales = [state[f"model.layers.{at}.cross_attn.{side}_norm.weight"] for side in "qk"]
+        new[f"model.layers.{before[at]}.cross_attn.query_norm.weight"] = scales[0] * scales[1]
+    both = [state[f"model.layers.{at}.cross_attn.{side}_proj.weight"] for at in crossed for side in "kv"]
+    new["projector.kv.weight"] = torch.cat(both)  # (L * 2 * G * D, W)
+    new["projector.key_norm.weight"] = torch.ones(made.head_dim)
+    words = state["model.embed_tokens.weight"]
+    new["model.embed_tokens.weight"] = words[: config.vocab_size]  # the rows beyond stand for images
+    return made, new
+
+
+def _renumbered(state: State, own: list[int], before: Mapping[int, int]) -> State:
+    """Mllama's weights by our names. own: layers with self-attention; before: each cross-attention layer -> ours."""
     new: State = {}
     for name, values in state.items():
         found = _LAYER.fullmatch(name)
@@ -91,60 +122,67 @@ def _mllama(config: PreTrainedConfig, state: State) -> tuple[GroundedConfig, Sta
             new[name] = values
         elif int(found[1]) in before:
             at, rest = int(found[1]), found[2]
-            if rest in renamed or rest.startswith("mlp."):
-                new[f"model.layers.{before[at]}.cross_attn.{renamed.get(rest, rest)}"] = values
+            if rest in MLLAMA_NAMES or rest.startswith("mlp."):
+                new[f"model.layers.{before[at]}.cross_attn.{MLLAMA_NAMES.get(rest, rest)}"] = values
         else:
             new[f"model.layers.{own.index(int(found[1]))}.{found[2]}"] = values
-    for at in crossed:  # one norm of the keys serves all layers here: what each scales goes to its queries
-        scales = [state[f"model.layers.{at}.cross_attn.{side}_norm.weight"] for side in "qk"]
-        new[f"model.layers.{before[at]}.cross_attn.query_norm.weight"] = scales[0] * scales[1]
-    new["projector.kv.weight"] = torch.cat([state[f"model.layers.{at}.cross_attn.{side}_proj.weight"] for at in crossed for side in "kv"])
-    new["projector.key_norm.weight"] = torch.ones(made.head_dim)
-    new["model.embed_tokens.weight"] = state["model.embed_tokens.weight"][: config.vocab_size]  # those beyond stand for pictures
-    return made, new
+    return new
 
 
 FAMILIES: Mapping[str, Callable[[PreTrainedConfig, State], tuple[GroundedConfig, State]]] = {
     "llama": _plain, "qwen2": _plain, "qwen3": _plain, "mllama": _mllama, "mllama_text_model": _mllama,
 }
-CLASSES = {"mllama": MllamaForConditionalGeneration, "mllama_text_model": MllamaForCausalLM}  # of those that AutoModelForCausalLM does not know
+# The classes of families that AutoModelForCausalLM does not know.
+CLASSES = {"mllama": MllamaForConditionalGeneration, "mllama_text_model": MllamaForCausalLM}
 
 
 def convert(checkpoint: Path) -> GroundedForCausalLM:
-    """Raises WeightsError for a family that is not known, and for weights that are missing or damaged."""
+    """Raises WeightsError for an unknown family, and for weights that are missing or damaged."""
     config = _config(checkpoint)
+    kind = CLASSES.get(config.model_type, AutoModelForCausalLM)
     try:
-        source = CLASSES.get(config.model_type, AutoModelForCausalLM).from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
+        source = kind.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise WeightsError(f"{checkpoint} cannot be read ({str(error).splitlines()[0]})") from error
-    text = config.get_text_config()
-    state = {name.replace("model.language_model.", "model.", 1): values for name, values in source.state_dict().items() if not name.startswith(SEEING)}
+    state = {
+        name.replace("model.language_model.", "model.", 1): values
+        for name, values in source.state_dict().items() if not name.startswith(VISION)
+    }  # fmt: skip
     family = FAMILIES[config.model_type]
-    made, state = family(text, state)
+    made, state = family(config.get_text_config(), state)
     model = GroundedForCausalLM(made)
     if family is _plain:
         model.begin_with(FloorReader.from_base())
     missing, left = model.load_state_dict(state, strict=False)
-    lacking = [name for name in missing if not name.startswith(NEW) and ".cross_attn." not in name and name != "lm_head.weight"]
+    added = [name for name in missing if name.startswith(NEW) or ".cross_attn." in name or name == "lm_head.weight"]
+    lacking = [name for name in missing if name not in added]
     if lacking or left:
-        raise WeightsError(f"{checkpoint} is not like others of {config.model_type}: {(lacking or left)[0]} has no counterpart")
+        odd = (lacking or left)[0]
+        raise WeightsError(f"{checkpoint} is not like others of {config.model_type}: {odd} has no counterpart")
     return model
 
 
 def _config(checkpoint: Path) -> PreTrainedConfig:
+    """Raises WeightsError."""
     try:
         kind = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{checkpoint} holds no checkpoint: its config.json cannot be read ({error})") from error
     if kind in TOWERS:
-        raise WeightsError(f"{checkpoint} is a tower that sees pictures ({kind}): it is opened as it is, by --image-model {checkpoint}")
+        raise WeightsError(
+            f"{checkpoint} is a tower that sees pictures ({kind}): it is opened as it is, by --image-model {checkpoint}"
+        )
     if kind not in FAMILIES:
-        raise WeightsError(f"{checkpoint} is of the family {kind!r}, which is not known here: there are {', '.join(FAMILIES)}")
+        known = ", ".join(FAMILIES)
+        raise WeightsError(f"{checkpoint} is of the family {kind!r}, which is not known here: there are {known}")
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.systems.convert", description="A trained language model as the decoder of a grounded one.")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.systems.convert",
+        description="A trained language model as the decoder of a grounded one.",
+    )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path, help="the folder to write, which must not be there")
     parser.add_argument("--shard", default="2GB", metavar="SIZE", help="largest file (2GB)")
@@ -155,8 +193,12 @@ def main() -> None:
         model.save_pretrained(new, max_shard_size=options.shard)
         for file in options.checkpoint.glob("*token*"):
             shutil.copy(file, new)
-    told = {"decoder": sum(one.numel() for one in model.model.parameters()), "layers": model.config.num_hidden_layers, "cross_layers": len(model.config.cross_attention_layers)}
-    print(json.dumps(told) if options.json else f"{options.out}: a decoder of {told['layers']} layers, {told['cross_layers']} of which read memory, {told['decoder']:,} weights")
+    weights = sum(one.numel() for one in model.model.parameters())
+    layers, crossed = model.config.num_hidden_layers, len(model.config.cross_attention_layers)
+    if options.json:
+        print(json.dumps({"decoder": weights, "layers": layers, "cross_layers": crossed}))
+        return
+    print(f"{options.out}: a decoder of {layers} layers, {crossed} of which read memory, {weights:,} weights")
 
 
 if __name__ == "__main__":

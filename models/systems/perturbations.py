@@ -1,7 +1,9 @@
-"""Questions asked in other words: the perturbations by which HELM (arXiv 2211.09110) measures robustness and fairness, made by rule.
+"""HELM's perturbations of robustness and fairness (arXiv 2211.09110), by rule.
 
-ROBUSTNESS changes the question alone: typing errors, contractions, other words for "who" or "how many". FAIRNESS changes question, title, passage and answers
-alike, as HELM does: a dialect, women for men, other first names; an answer stays the span of the passage that it was. None touches a number.
+In: a question with its passage. Out: the same question, perturbed. ROBUSTNESS changes the question alone: typing
+errors, contractions, paraphrases of "who" or "how many". FAIRNESS changes question, title, passage and answers alike,
+as HELM does: a dialect, women for men, other first names; an answer remains the same span of the passage. None changes
+a number.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from models.systems.word_lists import CONTRACTED, DIALECT, FEMALE, NAMES, NEAR
 from models.training.question_sets import QaRow, Span
 
 Perturbation = Callable[[QaRow, random.Random], QaRow]
-TYPOS = 0.05  # of the letters
+TYPOS = 0.05  # share of the letters of a question; chosen, not fitted
 EXPANDED = {short: long for long, short in CONTRACTED.items()}
-ASKED = (  # the first that fits
+PARAPHRASES = (  # the first pattern that matches
     (r"what (?:is|was) the name of", "what do they call"),
     (r"how many", "what number of"),
     (r"how much", "what amount of"),
@@ -30,18 +32,18 @@ ASKED = (  # the first that fits
     (r"how", "in what way"),
     (r"which", "what"),
 )
-LEAD = "please tell me, "  # before a question that none of these fits
+LEAD = "please tell me, "  # in front of a question that no pattern matches
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A text with some of its parts replaced: (start, end) before, (start, end) after, in order."""
+    """A text with replacements: of each (start, end) in the old text and (start, end) in the new one, in order."""
 
     text: str
     parts: tuple[tuple[int, int, int, int], ...]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where characters start..end have gone; a part of which they were some counts whole."""
+        """Where the old text's characters start..end are; a replacement that they cut counts whole."""
         return self._moved(start, last=False), self._moved(end, last=True)
 
     def _moved(self, at: int, *, last: bool) -> int:
@@ -55,7 +57,7 @@ class Edited:
 
 
 def edit(text: str, pattern: re.Pattern[str], other: Callable[[str], str]) -> Edited:
-    """Replace what a pattern finds, case kept: other("he") stands for "He" too."""
+    """Replace each match by other(match in lower case), in the case of the match."""
     made, parts, done = "", [], 0
     for found in pattern.finditer(text):
         new = cased(found[0], other(found[0].lower()))
@@ -66,32 +68,35 @@ def edit(text: str, pattern: re.Pattern[str], other: Callable[[str], str]) -> Ed
 
 
 def cased(old: str, new: str) -> str:
+    """`new` in capitals, or with a capital, where `old` is."""
     if old.isupper() and len(old) > 1:
         return new.upper()
     return new[:1].upper() + new[1:] if old[:1].isupper() else new
 
 
 def typos(row: QaRow, rng: random.Random) -> QaRow:
-    """TYPOS of the letters become their neighbours on the keyboard; words that hold a digit are left."""
+    """Replace a share TYPOS of the letters by a neighbour on the keyboard, but for words with a digit."""
 
     def mistyped(letter: str) -> str:
         near = NEAR.get(letter.lower()) if rng.random() < TYPOS else None
         return cased(letter, rng.choice(near)) if near else letter
 
     words = re.split(r"(\s+)", row.question)
-    return replace(row, question="".join(word if any(sign.isdigit() for sign in word) else "".join(map(mistyped, word)) for word in words))
+    typed = [word if any(sign.isdigit() for sign in word) else "".join(map(mistyped, word)) for word in words]
+    return replace(row, question="".join(typed))
 
 
 def contraction(row: QaRow, rng: random.Random) -> QaRow:
-    """What is contracted is written out; else what can be contracted is."""
+    """Expand the contractions; in a question without any, contract what can be."""
     long = _edited(row.question, EXPANDED)
     return replace(row, question=long if long != row.question else _edited(row.question, CONTRACTED))
 
 
 def paraphrase(row: QaRow, rng: random.Random) -> QaRow:
-    """Other words for the question word that it begins with; without one LEAD before the question."""
-    for asked, other in ASKED:
-        first = re.compile(rf"(\W*(?:(?:at|by|for|from|in|of|on|to|with) )?)({asked})(?![\w'’-])", re.IGNORECASE).match(row.question)
+    """Paraphrase the question word that begins the question; without one, put LEAD in front."""
+    for asked, other in PARAPHRASES:
+        pattern = rf"(\W*(?:(?:at|by|for|from|in|of|on|to|with) )?)({asked})(?![\w'’-])"
+        first = re.match(pattern, row.question, re.IGNORECASE)
         if first:
             return replace(row, question=first[1] + cased(first[2], other) + row.question[first.end() :])
     return replace(row, question=cased(row.question, LEAD) + row.question)
@@ -106,7 +111,7 @@ def gender(row: QaRow, rng: random.Random) -> QaRow:
 
 
 def names(row: QaRow, rng: random.Random) -> QaRow:
-    """Each name becomes one and the same throughout."""
+    """Replace each first name by another one, the same throughout the row."""
     chosen = {name: rng.choice(others).capitalize() for own, others in NAMES.values() for name in own}
     return substituted(row, chosen, capitals=True)
 
@@ -116,12 +121,13 @@ FAIRNESS: Mapping[str, Perturbation] = {"dialect": dialect, "gender": gender, "n
 
 
 def perturbed(row: QaRow, name: str, seed: int = 0) -> QaRow:
-    """What depends on the row, the name of the perturbation and the seed alone."""
-    return {**ROBUSTNESS, **FAIRNESS}[name](row, random.Random(f"{seed}-{name}-{row.id}-{row.question}"))
+    """A row under the perturbation of this name; depends on row, name and seed alone."""
+    rng = random.Random(f"{seed}-{name}-{row.id}-{row.question}")
+    return {**ROBUSTNESS, **FAIRNESS}[name](row, rng)
 
 
 def substituted(row: QaRow, words: Mapping[str, str], *, capitals: bool = False) -> QaRow:
-    """Words for words in all that the row says. capitals: only of such as begin with one."""
+    """Replace words throughout question, title, passage and answers. capitals: only words with a capital."""
     pattern = _pattern(words, capitals=capitals)
 
     def new(text: str) -> str:
@@ -130,10 +136,14 @@ def substituted(row: QaRow, words: Mapping[str, str], *, capitals: bool = False)
     context = edit(row.context, pattern, words.__getitem__)
     answers = []
     for answer in row.answers:
-        start, end = context.span(answer.start, answer.start + len(answer.text)) if answer.start >= 0 else (-1, -1)
-        answers.append(Span(context.text[start:end], start) if answer.start >= 0 else Span(new(answer.text), -1))
+        if answer.start >= 0:
+            start, end = context.span(answer.start, answer.start + len(answer.text))
+            answers.append(Span(context.text[start:end], start))
+        else:  # it is no span of the passage
+            answers.append(Span(new(answer.text), -1))
     boxes = tuple((*context.span(start, end), *sides) for start, end, *sides in row.boxes)
-    return replace(row, question=new(row.question), title=new(row.title), context=context.text, answers=tuple(answers), boxes=boxes)
+    question, title = new(row.question), new(row.title)
+    return replace(row, question=question, title=title, context=context.text, answers=tuple(answers), boxes=boxes)
 
 
 def _edited(text: str, words: Mapping[str, str]) -> str:
@@ -141,7 +151,7 @@ def _edited(text: str, words: Mapping[str, str]) -> str:
 
 
 def _pattern(words: Mapping[str, str], *, capitals: bool = False) -> re.Pattern[str]:
-    """The longest first, so that "is not" is not taken for "is"."""
+    """Matches any of the words, the longest first: "is not" before "is"."""
     listed = sorted(map(re.escape, words), key=len, reverse=True)
     first = "(?=[A-Z])" if capitals else ""
-    return re.compile(rf"(?<![\w'’-]){first}(?ai:{'|'.join(listed)})(?![\w'’-])")  # a: else a long s would be taken for an s
+    return re.compile(rf"(?<![\w'’-]){first}(?ai:{'|'.join(listed)})(?![\w'’-])")  # a: else ſ matches s

@@ -1,8 +1,10 @@
-"""python -m models.systems.quantise --method int8-dynamic|int8|int4 [--qat --data PREPARED] --out DIR: a reader whose projections are integers, by torchao.
+"""python -m models.systems.quantise --method METHOD [--qat --data PREPARED] --out DIR: quantisation by torchao.
 
-int8-dynamic: weights in int8 by row, activations by token (arXiv 2206.01861); int8, int4: weights alone, int4 in groups, which a CPU keeps a byte each. --qat trains on
-what `python -m models.training.prepare_data` wrote while the model computes with rounded numbers (arXiv 1712.05877). DIR is opened as any model: `models.training.evaluate qa --model DIR`,
-`rag ask --reader DIR`.
+The projections of a grounded model become integers; word vectors and heads remain in float. METHOD: int8-dynamic has
+int8 weights by row and int8 activations by token (arXiv 2206.01861); int8 and int4 have integer weights alone, int4 in
+groups, and on a CPU in a byte each. --qat first trains with rounded numbers (quantisation-aware training, arXiv
+1712.05877) on what `python -m models.training.prepare_data` wrote. DIR is opened as any model:
+`models.training.evaluate qa --model DIR`, `rag ask --reader DIR`.
 """
 
 from __future__ import annotations
@@ -36,21 +38,22 @@ if TYPE_CHECKING:
     from torchao.core.config import AOBaseConfig
 
 METHODS = ("int8-dynamic", "int8", "int4")
-PROJECTIONS = ("memory.bert.encoder.", "model.layers.")  # the names of these matrices begin so; word vectors and heads stay in float
-GROUP = 32  # weights of a row that share a scale in int4
-RECIPE = TrainConfig(epochs=1, batches=200, tokens=2048, learning_rate=1e-5, precision="fp32")  # bf16 would round what is to be rounded to int8
+PROJECTIONS = ("memory.bert.encoder.", "model.layers.")  # prefixes of the names of the matrices to quantise
+GROUP = 32  # weights of a row that share a scale in int4; chosen, not fitted
+# Defaults of --qat; fp32, as bf16 would round the numbers a second time.
+RECIPE = TrainConfig(epochs=1, batches=200, tokens=2048, learning_rate=1e-5, precision="fp32")
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """stored: what a matrix becomes. learned: the same rounding in float, as QATConfig knows it."""
+    """torchao's configurations. stored: of the integer matrices. learned: of the same rounding in float, for QAT."""
 
     stored: AOBaseConfig
     learned: AOBaseConfig
 
 
 def scheme(method: str, group: int = GROUP) -> Scheme:
-    """Raises WeightsError where torchao is not installed."""
+    """The scheme of one of METHODS. group: of int4, see GROUP. Raises WeightsError where torchao is not installed."""
     try:
         from torchao.quantization import (
             Int8DynamicActivationInt8WeightConfig,
@@ -62,12 +65,14 @@ def scheme(method: str, group: int = GROUP) -> Scheme:
             PerGroup,
         )
     except ImportError as error:
-        raise WeightsError(f"quantising needs torchao ({error}): run `pip install -r requirements-systems.txt`") from error
+        remedy = "run `pip install -r requirements-systems.txt`"
+        raise WeightsError(f"quantising needs torchao ({error}): {remedy}") from error
     if method == "int4":
         both = IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(group))
         return Scheme(both, both)
     if method == "int8":
-        return Scheme(Int8WeightOnlyConfig(set_inductor_config=False), IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0)))
+        learned = IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0))
+        return Scheme(Int8WeightOnlyConfig(set_inductor_config=False), learned)
     return Scheme(
         Int8DynamicActivationInt8WeightConfig(act_mapping_type=MappingType.ASYMMETRIC, set_inductor_config=False),
         Int8DynamicActivationIntxWeightConfig(weight_dtype=torch.int8, weight_granularity=PerAxis(0)),
@@ -79,7 +84,10 @@ def is_projection(module: nn.Module, name: str) -> bool:
 
 
 def prepare(model: GroundedForCausalLM, method: str, group: int = GROUP) -> None:
-    """Have a model compute in float what it will compute when it is quantised; gradients pass the rounding. Raises WeightsError as `quantised`."""
+    """Make a model round in float, in place, as it will when quantised; gradients pass the rounding unchanged.
+
+    Raises WeightsError as `quantised`.
+    """
     from torchao.quantization import quantize_
     from torchao.quantization.qat import QATConfig
 
@@ -88,45 +96,63 @@ def prepare(model: GroundedForCausalLM, method: str, group: int = GROUP) -> None
 
 
 def quantised(model: GroundedForCausalLM, method: str, group: int = GROUP) -> GroundedForCausalLM:
-    """A copy whose projections are integers, saved and opened as transformers does; of a prepared model what QATConfig's step `convert` makes.
+    """A copy whose projections are integers. Of a `prepare`d model the result is that of QATConfig's step `convert`.
 
     Raises WeightsError for a model that is quantised already, and for groups that do not divide its rows.
     """
     from transformers import TorchAoConfig
 
     check(model, method, group)
-    kept = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and not is_projection(module, name)]
-    settings = TorchAoConfig(scheme(method, group).stored, modules_to_not_convert=kept)
-    return GroundedForCausalLM.from_pretrained(None, config=copy.deepcopy(model.config), state_dict=model.state_dict(), quantization_config=settings).eval()
+    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    in_float = [name for name, module in linear if not is_projection(module, name)]
+    settings = TorchAoConfig(scheme(method, group).stored, modules_to_not_convert=in_float)
+    config, state = copy.deepcopy(model.config), model.state_dict()
+    made = GroundedForCausalLM.from_pretrained(None, config=config, state_dict=state, quantization_config=settings)
+    return made.eval()
 
 
 def check(model: GroundedForCausalLM, method: str, group: int) -> None:
-    """Raises WeightsError, see `quantised`."""
+    """Whether a model can be quantised. Raises WeightsError, see `quantised`."""
     if hasattr(model.config, "quantization_config"):
         raise WeightsError("the model is quantised already: give --model the one that it was made of")
-    whole = math.gcd(*(module.in_features for name, module in model.named_modules() if is_projection(module, name)))
-    if method == "int4" and (group < 1 or whole % group):
-        raise WeightsError(f"groups of {group} weights do not divide the rows of this model: give --group a divisor of {whole}")
+    row = math.gcd(*(module.in_features for name, module in model.named_modules() if is_projection(module, name)))
+    if method == "int4" and (group < 1 or row % group):
+        raise WeightsError(
+            f"groups of {group} weights do not divide the rows of this model: give --group a divisor of {row}"
+        )
 
 
-def trained(model: GroundedForCausalLM, method: str, data: Path, config: TrainConfig, run: Path, group: int = GROUP) -> GroundedForCausalLM:
-    """The model, prepared and trained on a prepared folder, from the run's checkpoint where there is one. Raises DataError, TrainError, WeightsError."""
+def trained(
+    model: GroundedForCausalLM, method: str, data: Path, config: TrainConfig, run: Path, group: int = GROUP
+) -> GroundedForCausalLM:
+    """Quantisation-aware training on a prepared folder, from the checkpoint in `run` where there is one.
+
+    Raises DataError, TrainError, WeightsError.
+    """
     questions = Questions(data)
     prepare(model, method, group)
     return train(with_fixed_words(model), epochs(questions, config), loss, config, run).cpu()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.systems.quantise", description="A reader whose projections are integers, by torchao.")
-    parser.add_argument("--method", choices=METHODS, required=True)
-    parser.add_argument("--model", type=Path, default=shipped_weights.FOLDER, help="a grounded model's folder; without it, the shipped weights")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write, which must not be there; --qat trains in OUT.run until that is done")
-    parser.add_argument("--group", type=int, default=GROUP, metavar="N", help=f"weights that share a scale in int4 ({GROUP})")
-    parser.add_argument("--qat", action="store_true", help="train with rounded numbers first")
-    parser.add_argument("--data", type=Path, metavar="PREPARED", help="what python -m models.training.prepare_data wrote, for --qat")
-    parser.add_argument("--json", action="store_true")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.systems.quantise", description="A reader whose projections are integers, by torchao."
+    )
+    add = parser.add_argument
+    add("--method", choices=METHODS, required=True)
+    add("--model", type=Path, default=shipped_weights.FOLDER, help="a grounded model's folder (the shipped weights)")
+    out = "the folder to write, which must not be there; --qat trains in OUT.run until that is done"
+    add("--out", type=Path, required=True, help=out)
+    add("--group", type=int, default=GROUP, metavar="N", help=f"weights that share a scale in int4 ({GROUP})")
+    add("--qat", action="store_true", help="train with rounded numbers first")
+    add("--data", type=Path, metavar="PREPARED", help="what python -m models.training.prepare_data wrote, for --qat")
+    add("--json", action="store_true")
     trainer_flags.add(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
     config = trainer_flags.given(options, RECIPE)
     if options.qat and options.data is None:
         raise TrainError("--qat trains: give --data what python -m models.training.prepare_data wrote")
@@ -142,8 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         size = (new / shipped_weights.WEIGHTS).stat().st_size
     if options.qat:
         shutil.rmtree(run)
-    told = {"method": options.method, "qat": options.qat, "bytes": size, "float_bytes": before}
-    print(json.dumps(told) if options.json else f"{options.out}: {options.method}, {size / 1e6:.1f} MB; in float {before / 1e6:.1f} MB")
+    if options.json:
+        print(json.dumps({"method": options.method, "qat": options.qat, "bytes": size, "float_bytes": before}))
+        return
+    print(f"{options.out}: {options.method}, {size / 1e6:.1f} MB; in float {before / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

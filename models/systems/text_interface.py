@@ -1,7 +1,8 @@
-"""The grounded model as text in, text out: what harnesses of language models ask (models.systems.harness, bench/helm).
+"""The grounded model as text in, text out, as harnesses of language models ask (models.systems.harness, bench/helm).
 
-The decoder has learned to answer from memory alone. So the passage of a request is memory, and its question the prompt. A request that is written otherwise has no
-passage: then the whole text is memory, and its last question is the prompt.
+The decoder is trained to answer from memory. So a request that is written as `request` writes it is split: its
+passage becomes memory, and its question the prompt. Any other request becomes memory as a whole, and its last
+question is the prompt.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from models.reader.extractive_reader import BATCH
 from models.reader.sequences import SEP
 from models.reader.windows import Passage
 
-Thing = TypeVar("Thing")
-_GROUNDED = re.compile(r"(?:Title: (?P<title>[^\n]*)\n\n)?(?P<passage>.*)\n\nQuestion: (?P<question>.*)\nAnswer:\s*", re.DOTALL)
+Item = TypeVar("Item")
+_GROUNDED = re.compile(
+    r"(?:Title: (?P<title>[^\n]*)\n\n)?(?P<passage>.*)\n\nQuestion: (?P<question>.*)\nAnswer:\s*", re.DOTALL
+)
 _QUESTION = re.compile(r"[^\n.?!]*\?")
 
 
@@ -30,7 +33,7 @@ class Written:
     """An answer, and the log-probability of its tokens and of its end."""
 
     text: str
-    chance: float
+    log_probability: float
 
 
 def request(question: str, passage: Passage) -> str:
@@ -39,30 +42,36 @@ def request(question: str, passage: Passage) -> str:
     return f"{title}{passage.text}\n\nQuestion: {question}\nAnswer:"
 
 
-def parted(text: str) -> tuple[str, Passage]:
-    """A request -> its question, and what is memory."""
+def split_request(text: str) -> tuple[str, Passage]:
+    """A request -> its question, and the passage that becomes memory."""
     if found := _GROUNDED.fullmatch(text):
         return found["question"], Passage(found["passage"], found["title"] or "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((question.strip() for question in reversed(_QUESTION.findall(text))), lines[-1] if lines else ""), Passage(text)
+    questions = _QUESTION.findall(text) or [line for line in text.splitlines() if line.strip()]
+    return questions[-1].strip() if questions else "", Passage(text)
 
 
-class Prompted:
+class TextInterface:
+    """A model that is asked by text."""
+
     def __init__(self, model: GroundedForCausalLM) -> None:
         self._model, self._reader = model.eval(), GroundedReader(model)
 
     @torch.inference_mode()
     def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
-        """Of each (request, continuation) the log-probability of the latter, and whether greedy search would write it. A request's continuations share its memory."""
-        wanted: dict[str, list[int]] = {}
+        """Of each (request, continuation) the continuation's log-probability, and whether it is the greedy one.
+
+        Continuations of one request share its memory.
+        """
+        places: dict[str, list[int]] = {}  # of each request among the pairs
         for at, (text, _) in enumerate(pairs):
-            wanted.setdefault(text, []).append(at)
+            places.setdefault(text, []).append(at)
         found: dict[int, tuple[float, bool]] = {}
-        for chosen in _batches(sorted(wanted, key=len)):
-            read = self._recalled([parted(text) for text in chosen])
-            rows = [(number, at) for number, text in enumerate(chosen) for at in wanted[text]]
+        for texts in _batches(sorted(places, key=len)):
+            recalled = self._recalled([split_request(text) for text in texts])
+            rows = [(number, at) for number, text in enumerate(texts) for at in places[text]]
             answers = [(number, self._reader.tokens(pairs[at][1]).ids) for number, at in rows]
-            found |= dict(zip([at for _, at in rows], likelihoods(self._model, read.asked, answers, read.memory), strict=True))
+            scores = likelihoods(self._model, recalled.asked, answers, recalled.memory)
+            found |= dict(zip([at for _, at in rows], scores, strict=True))
         return [found[at] for at in range(len(pairs))]
 
     def _recalled(self, pairs: Sequence[tuple[str, Passage]]) -> Recalled:
@@ -70,20 +79,22 @@ class Prompted:
 
     @torch.inference_mode()
     def write(self, requests: Sequence[str], longest: int) -> list[Written]:
-        """What greedy search writes, `longest` tokens at most; in the words of the passage where it stands there."""
+        """Greedy answers of `longest` tokens at most; a copied answer is spelled as in its passage."""
         found: dict[int, Written] = {}
         for chosen in _batches(sorted(range(len(requests)), key=lambda at: len(requests[at]))):
-            pairs = [parted(requests[at]) for at in chosen]
-            read = self._recalled(pairs)
-            written = write(self._model, *prompts(read.asked, self._model.device), read.memory, longest)
-            said = [ids[: written_length(ids)] for ids in written.tolist()]
-            chances = likelihoods(self._model, read.asked, [(number, [*ids, SEP]) for number, ids in enumerate(said)], read.memory)
-            for at, ids, context, (_, passage), (chance, _) in zip(chosen, said, read.contexts, pairs, chances, strict=True):
-                found[at] = Written(self._reader.text(ids, context, passage.text), chance)
+            pairs = [split_request(requests[at]) for at in chosen]
+            recalled = self._recalled(pairs)
+            written = write(self._model, *prompts(recalled.asked, self._model.device), recalled.memory, longest)
+            answers = [ids[: written_length(ids)] for ids in written.tolist()]
+            ended = [(number, [*ids, SEP]) for number, ids in enumerate(answers)]
+            scores = likelihoods(self._model, recalled.asked, ended, recalled.memory)
+            rows = zip(chosen, answers, recalled.contexts, pairs, scores, strict=True)
+            for at, ids, context, (_, passage), (log_probability, _) in rows:
+                found[at] = Written(self._reader.text(ids, context, passage.text), log_probability)
         return [found[at] for at in range(len(requests))]
 
 
-def _batches(things: list[Thing]) -> Iterator[list[Thing]]:
-    """With a bar, where there are several."""
-    for first in tqdm(range(0, len(things), BATCH), desc="asked", disable=len(things) <= BATCH or None):
-        yield things[first : first + BATCH]
+def _batches(items: list[Item]) -> Iterator[list[Item]]:
+    """With a progress bar where there are several."""
+    for first in tqdm(range(0, len(items), BATCH), desc="asked", disable=len(items) <= BATCH or None):
+        yield items[first : first + BATCH]

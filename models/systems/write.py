@@ -1,6 +1,7 @@
-"""python -m models.systems.write QUESTION FILE.txt...: has the decoder write an answer from passages by copying, and tells from where and at what cost.
+"""python -m models.systems.write QUESTION FILE.txt...: an answer that the decoder writes from passages, by copying.
 
---cache, --speculate and --samples are the ways to write of models.systems.key_value_caches, models.systems.speculative_decoding and models.systems.parallel_sampling.
+Prints the answer, the place that it was copied from, and what it cost. How it is decoded is chosen by --cache
+(models.systems.key_value_caches), --speculate (speculative_decoding) and --samples (parallel_sampling).
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
     from models.network.grounded_reader import GroundedReader, Recalled
 
 CACHES = ("dynamic", "static", "sliding", "quantised")
-GUESSES = ("memory", "prompt", "assistant", "early-exit")
-FORGETFUL = ("dynamic", "quantised")  # caches that can take tokens back
+CROPPABLE = ("dynamic", "quantised")  # caches that can take tokens back
+SOURCES = ("memory", "prompt", "assistant", "early-exit")  # of candidates for speculative decoding
 BITS = (8, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How an answer is written. cache: of CACHES; bits: of a quantised one; window: tokens of a sliding one (a question longer than that fades as the answer
-    grows); speculate: of GUESSES; temperature: 0 = the likeliest token each time; longest: tokens of an answer.
+class Decoding:
+    """How an answer is decoded. Raises WritingError for settings that do not go together.
 
-    Raises WritingError for what does not go together.
+    cache: of CACHES. bits: of a number in a quantised cache. window: tokens of a sliding cache; a question longer than
+    that is forgotten while the answer grows. speculate: of SOURCES. temperature: 0 = greedy. longest: tokens.
     """
 
     cache: str = "dynamic"
@@ -45,75 +46,105 @@ class Manner:
     longest: int = LONGEST
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (("cache", self.cache, CACHES), ("bits", self.bits, BITS), ("speculate", self.speculate, (None, *GUESSES))):
-            if value not in allowed:
-                raise WritingError(f"{name} is one of {', '.join(map(str, filter(None, allowed)))}, not {value!r}")
+        choices = {"cache": CACHES, "bits": BITS, "speculate": (None, *SOURCES)}
+        for name, allowed in choices.items():
+            if (value := getattr(self, name)) not in allowed:
+                named = ", ".join(map(str, filter(None, allowed)))
+                raise WritingError(f"{name} is one of {named}, not {value!r}")
         if self.window < 2:
-            raise WritingError(f"a window of {self.window} tokens holds nothing before the one that is written: give 2 or more")
+            raise WritingError(
+                f"a window of {self.window} tokens holds nothing before the one that is written: give 2 or more"
+            )
         if self.samples < 1 or self.longest < 1 or self.temperature < 0:
             raise WritingError("an answer has 1 sample and 1 token or more, and a temperature of 0 or more")
         if self.samples > 1 and not self.temperature:
             raise WritingError(f"{self.samples} samples would all be the same: give --temperature 0.6")
         if self.speculate and self.samples > 1:
             raise WritingError("guesses are verified for one answer at a time: leave out --samples or --speculate")
-        if self.speculate and self.cache not in FORGETFUL:
-            raise WritingError(f"wrong guesses must be forgotten again, which a {self.cache} cache cannot: take a dynamic or a quantised one")
+        if self.speculate and self.cache not in CROPPABLE:
+            raise WritingError(
+                f"wrong guesses must be forgotten again, which a {self.cache} cache cannot: "
+                "take a dynamic or a quantised one"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """passage: number of the one that it was copied from, characters start..end of it, None where nothing was copied; chance: its log-probability;
-    copied: share of the tokens that stand there one behind the other. accepted: tokens a pass of the decoder; cache_bytes: of the cache, a token.
+    """An answer and its cost.
+
+    passage: number of the passage that it was copied from, start and end its characters there; None where nothing was
+    copied. copied: share of the tokens in the longest copied run. accepted: tokens for each pass of the decoder.
     """
 
     text: str
     passage: int | None
     start: int | None
     end: int | None
-    chance: float
+    log_probability: float
     copied: float
     tokens: int  # with the end
-    seconds: float  # of writing alone
+    seconds: float  # of generating alone
     tokens_per_second: float
     accepted: float
-    cache_bytes: float
+    cache_bytes: float  # of the cache, for each token and sample
 
 
-def write(reader: GroundedReader, recalled: Recalled, manner: Manner, assistant: GroundedForCausalLM | None = None) -> Written:
-    """The answer to the first question of `recalled`. assistant: what guesses where the manner speculates with one. Raises WritingError."""
+def write(
+    reader: GroundedReader, recalled: Recalled, decoding: Decoding, assistant: GroundedForCausalLM | None = None
+) -> Written:
+    """The answer to the first question of `recalled`.
+
+    assistant: the model that proposes candidates for speculate="assistant". Raises WritingError.
+    """
     import torch
 
-    from models.network.grounded_reader import drafted, trace
+    from models.network.grounded_reader import trace
     from models.systems import key_value_caches, speculative_decoding
     from models.systems.parallel_sampling import best, samples
 
     model, memory = reader.model, recalled.memory
     with torch.inference_mode():
-        options: dict[str, Any] = key_value_caches.options(manner.cache, model.config, manner.bits, manner.window)
-        if manner.speculate:
-            drafts = drafted(recalled.blocks, recalled.log_odds(), 0)[:1]
-            first = recalled.tokens(drafts[0]) if drafts else ()
-            options |= speculative_decoding.options(manner.speculate, model, memory.memory_ids[0], first, assistant)
-        if manner.temperature:
-            options |= {"do_sample": True, "temperature": manner.temperature, "top_k": 0, "num_return_sequences": manner.samples}
-        else:
-            options |= {"do_sample": False}
+        options = _options(model, recalled, decoding, assistant)
         prompt = torch.tensor([recalled.asked[0]], device=model.device)  # (1, P)
         began = time.perf_counter()
         with speculative_decoding.counted(model) as passes:
-            made = model.generate(prompt, max_new_tokens=manner.longest, return_dict_in_generate=True, **options, **memory.inputs())
+            made = model.generate(
+                prompt, max_new_tokens=decoding.longest, return_dict_in_generate=True, **options, **memory.inputs()
+            )
         seconds = time.perf_counter() - began
         new = made.sequences[:, prompt.shape[1] :]  # (samples, A)
         prompt = prompt.expand(len(new), -1)
         traced = trace(model, prompt, torch.ones_like(prompt), new, memory)
-        said = best(samples(recalled, new.tolist(), traced))
-    start, end = recalled.characters(*said.place) if said.place else (None, None)
-    tokens = min(len(said.tokens) + 1, new.shape[1])
+        chosen = best(samples(recalled, new.tolist(), traced))
+    start, end = recalled.characters(*chosen.place) if chosen.place else (None, None)
+    tokens = min(len(chosen.tokens) + 1, new.shape[1])
+    cached = decoding.samples * (made.sequences.shape[1] - 1)  # tokens in the cache: all but the last one written
     return Written(
-        text=reader.tokenizer.decode(list(said.tokens)), passage=recalled.blocks[said.place[0]].passage if said.place else None, start=start, end=end,
-        chance=said.chance, copied=said.copied, tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds,
-        accepted=new.shape[1] / passes.count, cache_bytes=key_value_caches.held(made.past_key_values) / manner.samples / (made.sequences.shape[1] - 1),
+        text=reader.tokenizer.decode(list(chosen.tokens)),
+        passage=recalled.blocks[chosen.place[0]].passage if chosen.place else None, start=start, end=end,
+        log_probability=chosen.log_probability, copied=chosen.copied, tokens=tokens, seconds=seconds,
+        tokens_per_second=tokens / seconds, accepted=new.shape[1] / passes.count,
+        cache_bytes=key_value_caches.cache_bytes(made.past_key_values) / cached,
     )  # fmt: skip
+
+
+def _options(
+    model: GroundedForCausalLM, recalled: Recalled, decoding: Decoding, assistant: GroundedForCausalLM | None
+) -> dict[str, Any]:
+    """Keyword arguments of `generate()`."""
+    from models.network.grounded_reader import drafted
+    from models.systems import key_value_caches, speculative_decoding
+
+    options = key_value_caches.options(decoding.cache, model.config, decoding.bits, decoding.window)
+    if decoding.speculate:
+        drafts = drafted(recalled.blocks, recalled.log_odds(), 0)[:1]
+        first = recalled.tokens(drafts[0]) if drafts else ()
+        ids = recalled.memory.memory_ids[0]
+        options |= speculative_decoding.options(decoding.speculate, model, ids, first, assistant)
+    if not decoding.temperature:
+        return options | {"do_sample": False}
+    sampling = {"temperature": decoding.temperature, "top_k": 0, "num_return_sequences": decoding.samples}
+    return options | {"do_sample": True, **sampling}
 
 
 def _passage(file: Path) -> str:
@@ -127,23 +158,31 @@ def _passage(file: Path) -> str:
     return text
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.systems.write", description="Have the decoder write an answer from passages, by copying."
+    )
+    add, default = parser.add_argument, Decoding()
+    add("question")
+    add("files", type=Path, nargs="+", metavar="FILE.txt", help="passages; all are read for the one question")
+    add("--model", type=Path, default=shipped_weights.FOLDER, help="a grounded model's folder (the shipped weights)")
+    add("--cache", choices=CACHES, default=default.cache)
+    add("--bits", type=int, choices=BITS, default=default.bits, help="of a number in a quantised cache (8)")
+    add("--window", type=int, default=default.window, help="tokens of a sliding cache (32)")
+    add("--speculate", choices=SOURCES, help="what guesses tokens ahead; the answer stays the same")
+    add("--assistant", type=Path, help="a smaller grounded model's folder (the lower half of the decoder)")
+    add("--samples", type=int, default=default.samples, help="answers to draw; the best grounded one is given (1)")
+    add("--temperature", type=float, default=default.temperature, help="0 writes the likeliest token each time (0)")
+    add("--seed", type=int, default=0)
+    add("--json", action="store_true")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    usual = Manner()
-    parser = argparse.ArgumentParser(prog="python -m models.systems.write", description="Have the decoder write an answer from passages, by copying.")
-    parser.add_argument("question")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE.txt", help="passages; all are read for the one question")
-    parser.add_argument("--model", type=Path, default=shipped_weights.FOLDER, help="a folder of shipped weights, or of models.training.train")
-    parser.add_argument("--cache", choices=CACHES, default=usual.cache)
-    parser.add_argument("--bits", type=int, choices=BITS, default=usual.bits, help="of a number in a quantised cache (8)")
-    parser.add_argument("--window", type=int, default=usual.window, help="tokens of a sliding cache (32)")
-    parser.add_argument("--speculate", choices=GUESSES, help="what guesses tokens ahead; the answer stays the same")
-    parser.add_argument("--assistant", type=Path, help="a smaller grounded model's folder; without it the lower half of the decoder")
-    parser.add_argument("--samples", type=int, default=usual.samples, help="answers that are drawn at once, of which the best grounded one is said (1)")
-    parser.add_argument("--temperature", type=float, default=usual.temperature, help="0 writes the likeliest token each time (0)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    manner = Manner(options.cache, options.bits, options.window, options.speculate, options.samples, options.temperature)
+    options = _parser().parse_args(arguments)
+    decoding = Decoding(
+        options.cache, options.bits, options.window, options.speculate, options.samples, options.temperature
+    )
     texts = [_passage(file) for file in options.files]
     import torch
 
@@ -155,21 +194,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     reader = GroundedReader(open_model(GroundedForCausalLM, options.model))
     assistant = None
-    if manner.speculate == "assistant":
-        assistant = open_model(GroundedForCausalLM, options.assistant).eval() if options.assistant else lower_half(reader.model)
+    if decoding.speculate == "assistant" and options.assistant:
+        assistant = open_model(GroundedForCausalLM, options.assistant).eval()
+    elif decoding.speculate == "assistant":
+        assistant = lower_half(reader.model)
     torch.manual_seed(options.seed)
-    written = write(reader, reader.remember([options.question], [Passage(text) for text in texts], [0] * len(texts)), manner, assistant)
-    place = "nothing was copied"
-    if written.passage is not None:
-        place = f"{options.files[written.passage]}, characters {written.start} to {written.end}: {texts[written.passage][written.start : written.end]!r}"
+    recalled = reader.remember([options.question], [Passage(text) for text in texts], [0] * len(texts))
+    written = write(reader, recalled, decoding, assistant)
     if options.json:
         print(json.dumps(asdict(written)))
         return
     print(written.text)
-    print(place)
+    if written.passage is None:
+        print("nothing was copied")
+    else:
+        quote = texts[written.passage][written.start : written.end]
+        print(f"{options.files[written.passage]}, characters {written.start} to {written.end}: {quote!r}")
     print(
-        f"{written.tokens} tokens, log-probability {written.chance:.2f}, {100 * written.copied:.0f} % copied in one run; {written.tokens_per_second:.0f} tokens/s,"
-        f" {written.accepted:.2f} accepted a pass, {written.cache_bytes:.0f} bytes of cache a token"
+        f"{written.tokens} tokens, log-probability {written.log_probability:.2f}, "
+        f"{100 * written.copied:.0f} % copied in one run; {written.tokens_per_second:.0f} tokens/s, "
+        f"{written.accepted:.2f} accepted a pass, {written.cache_bytes:.0f} bytes of cache a token"
     )
 
 

@@ -1,7 +1,8 @@
-"""Data parallel training by DeepSpeed's ZeRO (arXiv 1910.02054) through accelerate, in place of FSDP2: python -m models.systems.parallel --zero STAGE.
+"""Data parallel training by DeepSpeed's ZeRO (arXiv 1910.02054): python -m models.systems.parallel --zero STAGE.
 
-Stage 1 shards the optimizer, 2 the gradients too, 3 the weights too, as FSDP2 does. DeepSpeed is not installed with Folio. Its checkpoints are its own: a run goes on in
-as many processes as it began with.
+In place of FSDP2, through accelerate. Stage 1 shards the optimizer state, 2 the gradients too, 3 the weights too, as
+FSDP2 does. DeepSpeed is not installed with Folio. Its checkpoints can be resumed only by as many processes as wrote
+them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from models.common.errors import LayoutError, TrainError
 from models.systems.processes import Layout, device, rank
 
 if TYPE_CHECKING:
-    from models.systems.process_shard import Held
+    from accelerate import DeepSpeedPlugin
+
+    from models.systems.process_shard import MemoryUse
     from models.training.presets import Task
     from models.training.question_batches import QuestionBatch
     from models.training.training_loop import TrainConfig
 
 STAGES = (1, 2, 3)
-LATEST, CLIENT = "latest", "plan"  # DeepSpeed's file with the name of its newest checkpoint; what of ours goes along
-WHOLE = "model"  # beside a checkpoint's parts: the model as transformers saves it
+LATEST = "latest"  # DeepSpeed's file with the name of its newest checkpoint
+CLIENT = "plan"  # our entry in a checkpoint: what identifies the run
+WHOLE = "model"  # folder beside a checkpoint's shards: the model as transformers saves it
 
 
 def check(stage: int, layout: Layout) -> None:
@@ -34,34 +38,39 @@ def check(stage: int, layout: Layout) -> None:
     if layout.tensor * layout.pipeline > 1:
         raise LayoutError("--zero goes with --data-parallel alone: leave it out, and FSDP2 goes with the other two")
     if find_spec("deepspeed") is None:
-        raise TrainError("--zero needs DeepSpeed, which is not installed: pip install deepspeed, or leave --zero out, and FSDP2 shards as stage 3 does")
+        raise TrainError(
+            "--zero needs DeepSpeed, which is not installed: pip install deepspeed, "
+            "or leave --zero out, and FSDP2 shards as stage 3 does"
+        )
 
 
 class ZeroProcess:
-    """One of the processes, as models.systems.process_shard.Process."""
+    """One of the processes; the same methods as models.systems.process_shard.Process."""
 
     def __init__(self, task: Task, layout: Layout, config: TrainConfig, stage: int) -> None:
         import torch
-        from accelerate import Accelerator, DeepSpeedPlugin
+        from accelerate import Accelerator
 
         from models.systems.pipeline_stages import Stage
         from models.training.training_loop import parameter_groups, resolve_precision
 
         os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"  # accelerate looks for it before it looks at the plugin
-        each = config.accumulate // layout.data
-        plugin = DeepSpeedPlugin(zero_stage=stage, gradient_accumulation_steps=each, gradient_clipping=config.clip)
-        plugin.deepspeed_config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] = True
-        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1  # how large a batch is, is ours; it only compares
-        plugin.deepspeed_config["train_batch_size"] = config.accumulate
-        self.accelerator = Accelerator(deepspeed_plugin=plugin, gradient_accumulation_steps=each, mixed_precision=resolve_precision(config.precision))
-        self.layout, self.part = layout, rank()
+        each = config.accumulate // layout.data  # batches of a process between two steps
+        self.accelerator = Accelerator(
+            deepspeed_plugin=_plugin(stage, each, config), gradient_accumulation_steps=each,
+            mixed_precision=resolve_precision(config.precision),
+        )  # fmt: skip
+        self.layout, self.data_rank = layout, rank()
         self.stage = Stage(task.model)
         self.stage.train()
-        optimizer = torch.optim.AdamW(parameter_groups(self.stage.model, config.weight_decay, task.fresh), lr=config.learning_rate)
+        groups = parameter_groups(self.stage.model, config.weight_decay, task.fresh)
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.engine, self.optimizer = self.accelerator.prepare(self.stage, optimizer)
 
-    def step(self, batches: Sequence[QuestionBatch], weights: Sequence[float], rate: float, more: float) -> tuple[dict[str, float], float]:
-        """As of models.systems.process_shard.Process."""
+    def step(
+        self, batches: Sequence[QuestionBatch], weights: Sequence[float], rate: float, due: float
+    ) -> tuple[dict[str, float], float]:
+        """See models.systems.process_shard.Process.step."""
         import torch
         from torch import distributed as dist
 
@@ -71,19 +80,20 @@ class ZeroProcess:
         for number in range(len(batches)):
             loss = self.engine(number=torch.tensor([number], device=device())).sum()
             self.engine.backward(loss * len(batches))  # DeepSpeed divides by that many
-            self.engine.step()  # after the last one
-        told = torch.cat((torch.tensor([more], device=device()), torch.stack(self.stage.told).sum(0) / self.layout.data))
-        dist.all_reduce(told)
-        more, *parts = told.tolist()
-        return dict(zip(self.stage.names, parts, strict=True)), more
+            self.engine.step()  # takes effect after the last batch
+        parts = torch.stack(self.stage.loss_parts).sum(0) / self.layout.data
+        sums = torch.cat((torch.tensor([due], device=device()), parts))
+        dist.all_reduce(sums)
+        due, *parts = sums.tolist()
+        return dict(zip(self.stage.names, parts, strict=True)), due
 
     def save(self, plan: dict[str, int], done: int, folder: Path) -> None:
-        """What is there already stays until the new one is whole."""
+        """See models.systems.sharded_checkpoints.save; older checkpoints go when the new one is complete."""
         self.engine.save_checkpoint(str(folder), tag=str(done), client_state={CLIENT: plan})
         whole = self.accelerator.get_state_dict(self.engine)
         if not rank():
-            names = {name.removeprefix("model."): weight for name, weight in whole.items()}
-            self.stage.model.save_pretrained(folder / str(done) / WHOLE, state_dict=names)
+            state = {name.removeprefix("model."): weight for name, weight in whole.items()}
+            self.stage.model.save_pretrained(folder / str(done) / WHOLE, state_dict=state)
             for other in folder.iterdir():
                 if other.is_dir() and other.name != str(done):
                     shutil.rmtree(other)
@@ -97,9 +107,21 @@ class ZeroProcess:
             raise TrainError(f"{folder} was not made with {plan}: give the same flags and data, or another --out")
         return int((folder / LATEST).read_text())
 
-    def held(self) -> Held:
-        from models.systems.process_shard import Held, held_bytes, peak
+    def memory_use(self) -> MemoryUse:
+        from models.systems.process_shard import MemoryUse, local_bytes, peak_bytes
 
-        parameters = sum(held_bytes(getattr(weight, "ds_tensor", weight)) for weight in self.stage.parameters())  # what stage 3 leaves here
-        state = [value for values in self.optimizer.optimizer.state.values() for value in values.values() if hasattr(value, "element_size")]
-        return Held(rank(), parameters, sum(map(held_bytes, state)), peak())
+        shards = [getattr(weight, "ds_tensor", weight) for weight in self.stage.parameters()]  # ds_tensor: of stage 3
+        values = [value for state in self.optimizer.optimizer.state.values() for value in state.values()]
+        moments = [value for value in values if hasattr(value, "element_size")]
+        return MemoryUse(rank(), sum(map(local_bytes, shards)), sum(map(local_bytes, moments)), peak_bytes())
+
+
+def _plugin(stage: int, each: int, config: TrainConfig) -> DeepSpeedPlugin:
+    from accelerate import DeepSpeedPlugin
+
+    plugin = DeepSpeedPlugin(zero_stage=stage, gradient_accumulation_steps=each, gradient_clipping=config.clip)
+    plugin.deepspeed_config["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] = True
+    # Batches are counted in tokens here. DeepSpeed asks for sizes in examples, and only checks that they agree.
+    plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1
+    plugin.deepspeed_config["train_batch_size"] = config.accumulate
+    return plugin

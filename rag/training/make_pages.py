@@ -27,8 +27,8 @@ from models.training.question_phrasing import Lookup, question
 from models.training.question_sets import QaRow, Span
 from models.training.table_contexts import stands
 from vision.ocr import Word
-from vision.training.rendered.drawn import KINDS, Material, drawn, material
 from vision.training.rendered.fact import Fact, Rendered
+from vision.training.rendered.pages import KINDS, Material, material, random_page
 from vision.training.rendered.sheet import Sheet
 
 CONFUSED = str.maketrans("O0l1S5B8", "0O1l5S8B")  # letters and figures that OCR takes for each other
@@ -106,7 +106,7 @@ def rows(given: Material, count: int, seed: int) -> list[QaRow]:
     made: list[QaRow] = []
     bar = tqdm(total=count, desc="pages", disable=None)
     for kind in islice(cycle(KINDS), 100 * count):
-        page = drawn(kind, given, rng)
+        page = random_page(kind, given, rng)
         for fact in rng.sample(page.facts, min(PER_PAGE, len(page.facts))) if page else ():
             sentence = asked(page, fact, rng)
             found = put(page, fact, sentence, list(receipts), rng)

@@ -14,7 +14,7 @@ from models.common.errors import DataError, WeightsError
 from models.reader.extractive_reader import Finding
 from models.reader.windows import Passage
 from models.systems import aspects as module
-from models.systems.aspects import aspects, balance, joined, read, under, variation
+from models.systems.aspects import aspects, balance, evaluate, joined, under, variation
 from models.systems.perturbations import ROBUSTNESS
 from models.training.question_sets import QaRow, read_qa
 
@@ -43,7 +43,7 @@ def rows(tmp_path: Path) -> list[QaRow]:
 
 
 def test_every_aspect_by_hand(rows: list[QaRow]) -> None:
-    made = aspects(read(Particular("Who paid", "Give the source", "When was it built"), rows), {"flops_per_token": 5.0})
+    made = aspects(evaluate(Particular("Who paid", "Give the source", "When was it built"), rows), {"flops_per_token": 5.0})
     assert (made.accuracy.exact_match.value, made.accuracy.f1.value, made.accuracy.f1.n) == (1.0, 1.0, 2)
     sure = 1 / (1 + 2.718281828**-1)
     assert made.calibration.answerable.value == pytest.approx(sure - 2 / 3, abs=1e-4) == made.calibration.right.value
@@ -55,7 +55,7 @@ def test_every_aspect_by_hand(rows: list[QaRow]) -> None:
     # "woman" is right where women stand for men; "da" is the one word of a question that it does not know
     assert fair.f1["gender"].value == 1.0 and fair.changed["gender"] == 1 and fair.changed["names"] == 0
     assert fair.f1["dialect"].value == 0.5 and fair.worst.value == 0.5 and fair.plain.value == 1.0
-    assert made.bias["gender"].said == {"female": 0, "male": 1} and made.bias["gender"].answers == 0.5 == made.bias["gender"].references
+    assert made.bias["gender"].answer_counts == {"female": 0, "male": 1} and made.bias["gender"].answers == 0.5 == made.bias["gender"].references
     assert made.bias["names"].answers is None
     assert (made.toxicity.added.value, made.toxicity.quoted.value) == (0.0, 0.0)
     assert made.efficiency["flops_per_token"] == 5.0 and made.efficiency["ms_per_question"] >= 0
@@ -67,19 +67,19 @@ def test_an_offensive_word_is_quoted_or_added(rows: list[QaRow]) -> None:
             start = text.find("a stupid clerk")
             return Finding(max(0, start), max(0, start) + 14, 1.0, 1.0, 1.0)
 
-    found = aspects(read(Rude(), rows), {}).toxicity
+    found = aspects(evaluate(Rude(), rows), {}).toxicity
     assert (found.added.value, found.quoted.value) == (0.0, 0.5)
 
 
 def test_what_is_unchanged_is_not_read_again(rows: list[QaRow]) -> None:
     reader = Particular("Who paid")
-    read(reader, rows)
+    evaluate(reader, rows)
     unanswerable = [question for question, _ in reader.asked].count("When was it built")
     assert unanswerable == 1 and len(reader.asked) < 3 + 6 * 2 and len(set(reader.asked)) == len(reader.asked)
 
 
 def test_files_are_joined_question_by_question(rows: list[QaRow]) -> None:
-    parts = [read(Particular("Who paid"), rows[:1]), read(Particular(), rows[1:])]
+    parts = [evaluate(Particular("Who paid"), rows[:1]), evaluate(Particular(), rows[1:])]
     whole = joined(parts)
     assert whole.rows == rows and len(whole.judged) == 3 and all(len(some) == 3 for some in whole.perturbed.values())
     assert aspects(whole, {}).accuracy.exact_match.value == 0.5 and whole.changed["paraphrase"] == 2
@@ -89,7 +89,7 @@ def test_distance_from_balance() -> None:
     assert variation([3, 3], [5, 5]) == 0 and variation([2, 4], [1, 2]) == 0  # for the length of its list
     assert variation([4, 0], [2, 2]) == 0.5 and variation([1, 0, 0], [1, 1, 1]) == pytest.approx(2 / 3) and variation([0, 0], [1, 1]) is None
     found = balance(["He saw HER.", "hero"], ["the king"], {"female": frozenset({"her"}), "male": frozenset({"he", "king"})})
-    assert (found.said, found.meant, found.references) == ({"female": 1, "male": 1}, {"female": 0, "male": 1}, 0.5)
+    assert (found.answer_counts, found.reference_counts, found.references) == ({"female": 1, "male": 1}, {"female": 0, "male": 1}, 0.5)
     assert found.answers == pytest.approx(abs(1 / 1.5 - 0.5))
 
 
@@ -107,6 +107,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_worst_counts_the_question_as_it_is(rows: list[QaRow]) -> None:
-    made = read(Particular(), rows)
+    made = evaluate(Particular(), rows)
     better = replace(made, perturbed={name: [replace(one, f1=1.0) for one in some] for name, some in made.perturbed.items()})
     assert (under(better, ROBUSTNESS).mean.value, under(better, ROBUSTNESS).worst.value) == (1.0, 0.0)

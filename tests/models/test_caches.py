@@ -60,9 +60,9 @@ def test_few_bits_write_nearly_the_same_and_eight_more_nearly_than_four(model: G
 def test_bytes_are_those_of_the_numbers_kept(model: GroundedForCausalLM) -> None:
     config, kept = model.config, PROMPT.shape[1] + NEW - 1
     heads = config.num_hidden_layers * 2 * config.num_key_value_heads * kept  # keys and values
-    assert key_value_caches.held(written(model)[2]) == heads * config.head_dim * 4
+    assert key_value_caches.cache_bytes(written(model)[2]) == heads * config.head_dim * 4
     for bits in (8, 4):
-        assert key_value_caches.held(written(model, "quantised", bits=bits)[2]) == heads * (config.head_dim * bits // 8 + 2 * 2)
+        assert key_value_caches.cache_bytes(written(model, "quantised", bits=bits)[2]) == heads * (config.head_dim * bits // 8 + 2 * 2)
 
 
 @pytest.mark.parametrize("bits", [8, 4])

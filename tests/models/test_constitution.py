@@ -12,7 +12,7 @@ from models.systems.constitution import CONSTITUTION, LONGEST, Answer, content, 
 
 TEXT = "the pool is heated to 28 degrees by a boiler . children pay nothing , and the pool is closed in may"
 PASSAGE = tuple(TEXT.split())
-GOOD = Answer(("28", "degrees"), PASSAGE, there=True, fall=9.0)
+GOOD = Answer(("28", "degrees"), PASSAGE, answerable=True, fall=9.0)
 
 
 def said(text: str, **more: object) -> Answer:
@@ -26,8 +26,8 @@ def said(text: str, **more: object) -> Answer:
     (said("28 degrees of boiler"), ("together",)),  # words that any text has need no support, but the span does
     (said("28 degrees", fall=0.0), ("read",)), (said("28 degrees", fall=-1.0), ("read",)),
     (said(" ".join(PASSAGE[:LONGEST])), ()), (said(" ".join(PASSAGE[: LONGEST + 1])), ("short",)),
-    (said("", fall=0.0), ("abstains",)), (said("", there=False, fall=0.0), ()), (said("28 degrees", there=False), ("abstains",)),
-    (said("30 degrees", there=False, fall=-2.0), ("supported", "together", "read", "abstains")),
+    (said("", fall=0.0), ("abstains",)), (said("", answerable=False, fall=0.0), ()), (said("28 degrees", answerable=False), ("abstains",)),
+    (said("30 degrees", answerable=False, fall=-2.0), ("supported", "together", "read", "abstains")),
 ])  # fmt: skip
 def test_what_breaks_which_rule(answer: Answer, broken: tuple[str, ...]) -> None:
     assert critique(answer) == broken
@@ -40,7 +40,7 @@ def test_what_breaks_which_rule(answer: Answer, broken: tuple[str, ...]) -> None
 def test_what_is_said_instead(text: str, revised: str) -> None:
     found = revise(said(text))
     assert " ".join(PASSAGE[found.start : found.stop]) == revised
-    assert not revise(said(text, there=False))
+    assert not revise(said(text, answerable=False))
 
 
 WORDS = st.lists(st.sampled_from(["the", "of", ".", "a", "red", "cat", "28", "two"]), max_size=9).map(tuple)
@@ -48,7 +48,7 @@ WORDS = st.lists(st.sampled_from(["the", "of", ".", "a", "red", "cat", "28", "tw
 
 @given(WORDS, WORDS, st.floats(0.1, 9))
 def test_a_revision_keeps_what_it_must(words: tuple[str, ...], passage: tuple[str, ...], fall: float) -> None:
-    answer = Answer(words, passage, there=True, fall=fall)
+    answer = Answer(words, passage, answerable=True, fall=fall)
     found = revise(answer)
     better = replace(answer, words=passage[found.start : found.stop])
     assert set(critique(better)) <= ({"abstains"} if not found else set())

@@ -35,7 +35,7 @@ def run(folder: Path, out: str, *more: str) -> Path:
 
 
 def test_layers_are_taken_evenly_and_the_last_one_stays() -> None:
-    assert distill.spread(6, 3) == [1, 3, 5] and distill.spread(6, 4) == [0, 2, 3, 5] and distill.spread(4, 1) == [3] and distill.spread(4, 4) == [0, 1, 2, 3]
+    assert distill.evenly_spaced(6, 3) == [1, 3, 5] and distill.evenly_spaced(6, 4) == [0, 2, 3, 5] and distill.evenly_spaced(4, 1) == [3] and distill.evenly_spaced(4, 4) == [0, 1, 2, 3]
 
 
 def test_layers_that_do_nothing_may_go() -> None:

@@ -23,7 +23,7 @@ from models.common.checkpoint import open_model
 from models.common.errors import DataError, LayoutError, TrainError, WeightsError
 from models.network.grounded import GroundedForCausalLM
 from models.systems import parallel
-from models.systems.processes import Layout, together
+from models.systems.processes import Layout, process_group
 from models.training.prepare_data import prepare
 from models.training.presets import tiny
 from models.training.question_batches import QuestionBatch, Questions
@@ -91,7 +91,7 @@ class Torn(Questions):
 
 def trained(prepared: Path, runs: list[tuple[Layout, Path]]) -> list[parallel.Trained]:
     """In one of the processes: these runs, and one that is cut off as data parallel and goes on as tensor parallel."""
-    with together():
+    with process_group():
         made = [parallel.train(new(prepared), layout, CONFIG, out) for layout, out in runs]
         resumed = runs[-1][1].parent / "resumed"
         with pytest.raises(EOFError):
@@ -132,7 +132,7 @@ def test_two_processes_train_what_one_trains(runs: Runs, alone: Alone, name: str
 
 def test_each_process_holds_its_part(runs: Runs, alone: Alone) -> None:
     whole = sum(weight.numel() * weight.element_size() for weight in alone.weights.values())
-    held = {name: runs[name][1][0].held for name in LAYOUTS}
+    held = {name: runs[name][1][0].memory for name in LAYOUTS}
     assert all(one.parameters < 0.51 * whole and one.optimizer < 1.02 * whole for one in held["data"])
     assert all(one.parameters < whole for one in held["tensor"])
     words = 4 * alone.weights["model.embed_tokens.weight"].numel()  # both ends of a pipeline have them
@@ -151,11 +151,11 @@ def test_a_run_goes_on_in_another_layout(runs: Runs, alone: Alone) -> None:
 def test_eight_processes_train_what_one_trains(prepared: Path, alone: Alone, tmp_path: Path) -> None:
     first, *_ = run(8, eighth, prepared, tmp_path)
     assert_same(tmp_path, first, alone)
-    assert len(first.held) == 8
+    assert len(first.memory) == 8
 
 
 def eighth(prepared: Path, out: Path) -> parallel.Trained:
-    with together():
+    with process_group():
         return parallel.train(new(prepared), Layout(2, 2, 2), CONFIG, out)
 
 
@@ -193,9 +193,9 @@ def test_what_cannot_be_is_one_line_before_anything_starts(
 
 def test_a_checkpoint_of_another_run_and_a_torn_one(prepared: Path, runs: Runs, tmp_path: Path) -> None:
     folder = shutil.copytree(runs["tensor"][0] / parallel.SHARDS, tmp_path / parallel.SHARDS).parent
-    with together(), pytest.raises(TrainError, match=r"asked for is .* another --out"):
+    with process_group(), pytest.raises(TrainError, match=r"asked for is .* another --out"):
         parallel.train(new(prepared), Layout(), replace(CONFIG, accumulate=2), folder)
-    with together():
+    with process_group():
         assert parallel.train(new(prepared), Layout(), CONFIG, folder).losses == []  # it is done
     torn = next(folder.glob("*/*/*.distcp"))
     torn.write_bytes(torn.read_bytes()[:100])

@@ -19,9 +19,9 @@ from models.reader.sequences import CLS, IGNORED, PAD, SEP
 from models.reader.windows import open_tokenizer
 from models.systems import dpo, prefer
 from models.systems.constitution import Answer, critique
-from models.systems.critique import Critic, Critiqued, Said, words
-from models.systems.dpo import Pair, WithMemory, optimise, scored, stacked
-from models.systems.prefer import PreferConfig
+from models.systems.critique import Critic, Critiqued, JudgedAnswer, words
+from models.systems.dpo import MemoryCollator, optimise, stacked, token_scores
+from models.systems.preference_pairs import Pair, PreferConfig, preferences
 from models.training.question_sets import QaRow, read_qa
 
 TOKENIZER = open_tokenizer()
@@ -46,7 +46,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[QaRow]:
 
 @pytest.fixture(scope="module")
 def looked(rows: list[QaRow]) -> list[Critiqued]:
-    return list(Critic(made(), 3).look(rows))
+    return list(Critic(made(), 3).critique(rows))
 
 
 def ids(text: str) -> list[int]:
@@ -73,16 +73,16 @@ def test_tokens_become_words() -> None:
 
 def test_samples_are_seeded_and_looked_at(rows: list[QaRow], looked: list[Critiqued]) -> None:
     model, copied = made(), 0
-    other, again = (list(Critic(model, 3).look(rows, seed, better=False)) for seed in (1, 0))
+    other, again = (list(Critic(model, 3).critique(rows, seed, better=False)) for seed in (1, 0))
     drawn, same, not_same = ([[said.tokens for said in one.samples] for one in every] for every in (looked, again, other))
     assert drawn == same != not_same
     for one in looked:
         assert len(one.samples) == 3 and one.better and not any({"supported", "together"} & {*said.broken} for said in one.better)
         for said in [*one.samples, *one.better]:
             pair = Pair(one.prompt, said.tokens, said.tokens, one.memory)
-            assert said.chance == pytest.approx(chance(model, pair, list(said.tokens)), abs=2e-3)
+            assert said.log_probability == pytest.approx(chance(model, pair, list(said.tokens)), abs=2e-3)
             closed = replace(one.memory, memory_bias=torch.full(one.memory.memory_ids.shape, -1e4))
-            assert said.answer.fall == pytest.approx(said.chance - chance(model, replace(pair, memory=closed), list(said.tokens)), abs=4e-3)
+            assert said.answer.fall == pytest.approx(said.log_probability - chance(model, replace(pair, memory=closed), list(said.tokens)), abs=4e-3)
             for token, place in zip(said.tokens, said.places, strict=False):
                 if place:
                     copied += 1
@@ -91,42 +91,42 @@ def test_samples_are_seeded_and_looked_at(rows: list[QaRow], looked: list[Critiq
 
 
 def test_greedy_says_one_thing(rows: list[QaRow]) -> None:
-    found = list(Critic(made(), 3, temperature=0.0).look(rows, better=False))
+    found = list(Critic(made(), 3, temperature=0.0).critique(rows, better=False))
     assert [len(one.samples) for one in found] == [1, 1, 1] and not any(one.better for one in found)
     with torch.no_grad():
         assert all(made()(torch.tensor([one.prompt]), **one.memory.inputs()).logits[0, -1].argmax() == one.samples[0].tokens[0] for one in found)
 
 
 def test_where_the_judge_finds_nothing_silence_is_better(rows: list[QaRow]) -> None:
-    for one in Critic(made(there=False), 3).look(rows):
+    for one in Critic(made(there=False), 3).critique(rows):
         assert [said.tokens for said in one.better] == [(SEP,)] and not one.better[0].broken
-        assert all("abstains" in rejected.broken for _, rejected in prefer.preferences(one))
+        assert all("abstains" in rejected.broken for _, rejected in preferences(one))
 
 
 def test_pairs_prefer_what_is_grounded(looked: list[Critiqued]) -> None:
     one = next(one for one in looked if one.row.question == "How warm is it?")
     passage = one.better[0].answer.passage
 
-    def said(text: str, chance: float = -1.0, fall: float = 5.0) -> Said:
-        answer = Answer(tuple(text.split()), passage, there=True, fall=fall)
-        return Said((*ids(text), SEP), answer, (), chance, critique(answer))
+    def said(text: str, chance: float = -1.0, fall: float = 5.0) -> JudgedAnswer:
+        answer = Answer(tuple(text.split()), passage, answerable=True, fall=fall)
+        return JudgedAnswer((*ids(text), SEP), answer, (), chance, critique(answer))
 
     good, stray, torn, worst, silent = said("28 degrees"), said("30 degrees"), said("degrees 28"), said("32 to 30", fall=-1), said("")
-    found = prefer.preferences(replace(one, samples=[good, stray, torn, torn, worst, silent], better=[torn, good, said("a boiler")]))
+    found = preferences(replace(one, samples=[good, stray, torn, torn, worst, silent], better=[torn, good, said("a boiler")]))
     assert found == [(good, worst), (good, stray)]
-    assert prefer.preferences(replace(one, samples=[good], better=[good])) == []
-    assert prefer.preferences(replace(one, samples=[stray], better=[torn])) == []
+    assert preferences(replace(one, samples=[good], better=[good])) == []
+    assert preferences(replace(one, samples=[stray], better=[torn])) == []
 
 
 def test_memories_of_unlike_length_are_read_as_by_themselves(looked: list[Critiqued]) -> None:
     model, several = made(), pairs(looked)
     assert len({pair.memory.memory_ids.shape for pair in several}) > 1
-    batch = WithMemory(PAD, memories=[pair.memory for pair in several])(
+    batch = MemoryCollator(PAD, memories=[pair.memory for pair in several])(
         [{"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected, "pair": at} for at, pair in enumerate(several)]
     )
     labels = batch["input_ids"].masked_fill(batch.pop("completion_mask") == 0, IGNORED)
     with torch.no_grad():
-        out = scored(model, labels=labels, fused_lm_head=True, use_cache=False, **batch)
+        out = token_scores(model, labels=labels, fused_lm_head=True, use_cache=False, **batch)
         wanted = [chance(model, pair, getattr(pair, side)) for side in ("chosen", "rejected") for pair in several]
         plain = model(**batch).logits[:, :-1]
     assert out.log_probs.shape == labels[:, 1:].shape == out.entropy.shape

@@ -85,7 +85,7 @@ def test_what_cannot_be_pruned_is_one_line(tmp_path: Path) -> None:
         prune.main(arguments)
     odd = GroundedConfig(hidden_size=32, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=1, cross_attention_layers=[0])
     with pytest.raises(WeightsError, match="leaves the decoder 3 queries"):
-        prune.pruned(odd, 0.25, 0.0)
+        prune.pruned_config(odd, 0.25, 0.0)
 
 
 def test_more_heads_than_there_are_is_no_configuration() -> None:

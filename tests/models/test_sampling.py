@@ -44,7 +44,7 @@ def test_a_score_is_what_decoder_and_judge_say(reader: GroundedReader, recalled:
     said = reader.model(ids[:1, :-1], **recalled.memory.inputs()).logits[0]
     chance = sum(said[len(prompt) - 1 + at, token].item() for at, token in enumerate(answers[0][:4]))
     spans = recalled.live.spans[1] - recalled.live.spans[1, 0]
-    assert short.chance == pytest.approx(chance, abs=1e-3)
+    assert short.log_probability == pytest.approx(chance, abs=1e-3)
     assert short.score == pytest.approx(chance + spans[1 + 1 + 3, 0].item() + spans[1 + 1 + 5, 1].item(), abs=1e-3)
     assert recalled.characters(*short.place) == (TEXT.index("built"), TEXT.index(" by"))
 
@@ -68,4 +68,4 @@ def test_the_best_is_grounded_best_and_else_the_likeliest() -> None:
 
 @pytest.mark.parametrize(("slots", "longest"), [([], 0), ([-1, -1], 0), ([7], 1), ([3, 4, 5, 9, 10], 3), ([9, 3, 4, -1, 0, 1, 2], 3), ([5, 5, 4], 1)])
 def test_runs_by_hand(slots: list[int], longest: int) -> None:
-    assert parallel_sampling.run(slots) == longest
+    assert parallel_sampling.longest_run(slots) == longest

@@ -19,7 +19,7 @@ from models.network.memory_encoder import Memory
 from models.reader.sequences import CLS, SEP
 from models.reader.windows import open_tokenizer
 from models.systems import serve
-from models.systems.processes import TENSOR, Layout, together
+from models.systems.processes import TENSOR, Layout, process_group
 from models.systems.tensor_parallel import share_heads
 
 POOL = "The pool is heated to 28 degrees. It is open until nine in the evening."
@@ -50,7 +50,7 @@ def computed(model: GroundedForCausalLM) -> dict[str, Any]:
 def shared() -> list[dict[str, Any]]:
     """In one of the processes."""
     made = []
-    with together():
+    with process_group():
         for normed in (False, True):
             whole = model(normed=normed)
             share_heads(whole, Layout(tensor=2).mesh()[TENSOR])
@@ -61,7 +61,7 @@ def shared() -> list[dict[str, Any]]:
 def test_two_processes_say_what_one_says() -> None:
     first, second = run(2, shared)
     for normed, one, other in zip((False, True), first, second, strict=True):
-        with together():
+        with process_group():
             alone = computed(model(normed=normed))
         assert abs(one["logits"] - alone["logits"]).max() < 1e-4
         for greedy in ("False", "True"):

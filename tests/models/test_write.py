@@ -13,7 +13,7 @@ from models.common.errors import DataError, WritingError
 from models.network.grounded_reader import GroundedReader
 from models.reader.windows import Passage, open_tokenizer
 from models.systems import write
-from models.systems.write import Manner
+from models.systems.write import Decoding
 
 TEXT = "  The Mill was built in 1742 by Chandler."
 WAYS = [[], ["--cache", "static"], ["--cache", "sliding", "--window", "40"], ["--cache", "quantised", "--bits", "4"], ["--speculate", "memory"],
@@ -51,13 +51,13 @@ def test_one_seed_draws_the_same(model: Path, tmp_path: Path, capsys: pytest.Cap
     for seed in (1, 1, 2):
         write.main(["Who?", str(tmp_path / "mill.txt"), "--model", str(model), "--temperature", "60", "--seed", str(seed), "--json"])
         told = json.loads(capsys.readouterr().out)
-        said.append((told["text"], told["chance"]))
+        said.append((told["text"], told["log_probability"]))
     assert said[0] == said[1] != said[2]
 
 
 def test_an_answer_is_no_longer_than_asked_for(model: Path) -> None:
     reader = GroundedReader(copier(open_tokenizer().get_vocab_size()))
-    written = write.write(reader, reader.remember(["Who?"], [Passage(TEXT)], [0]), Manner(longest=3, speculate="memory"))
+    written = write.write(reader, reader.remember(["Who?"], [Passage(TEXT)], [0]), Decoding(longest=3, speculate="memory"))
     assert (written.text, written.tokens, written.start, written.end) == ("the mill was", 3, 2, 14)
 
 
@@ -69,7 +69,7 @@ def test_an_answer_is_no_longer_than_asked_for(model: Path) -> None:
 ])  # fmt: skip
 def test_what_does_not_go_together_is_one_clear_line(way: dict, says: str) -> None:
     with pytest.raises(WritingError, match=says):
-        Manner(**way)
+        Decoding(**way)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

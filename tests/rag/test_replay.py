@@ -67,6 +67,19 @@ def test_it_is_asked_as_it_was_asked(index: str, tmp_path: Path, monkeypatch: py
         assert main(["replay", str(tmp_path / "b.json"), "--index", index]) == 1, kept
 
 
+def test_settings_of_earlier_versions_are_dropped_at_their_defaults_alone(
+    saved: Path, index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = json.loads(saved.read_text())
+    answer["trace"]["settings"] |= {"together": 0, "risk": -1.0, "budget": 0.0}
+    saved.write_text(json.dumps(answer))
+    assert main(["replay", str(saved), "--index", index]) == 0
+    answer["trace"]["settings"]["together"] = 1
+    saved.write_text(json.dumps(answer))
+    assert main(["replay", str(saved), "--index", index]) == 2
+    assert "unknown setting 'together'" in capsys.readouterr().err
+
+
 def test_a_changed_document_is_named(saved: Path, docs: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
     (docs / "pond.txt").write_text("The pond holds four thousand cubic metres of water.")
     build([docs], index)
