@@ -38,7 +38,7 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
         best = max(range(len(findings)), key=lambda i: findings[i][0].span)
         reader.ablation(question, windows, best, (findings[best][0].start, findings[best][0].end))
         times.append(time.perf_counter() - started)
-        operations.append(sum(window.spent.flops for window in windows))
+        operations.append(sum(window.cost.flops for window in windows))
     return {"seconds": statistics.median(times), "gflop": statistics.median(operations) / 1e9}
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     for count in BLOCKS:
         for name, (encoder, decoder) in opened.items():
             with tempfile.TemporaryDirectory() as folder:
-                keeping = replace(encoder, kept=Kept(Path(folder)))
+                keeping = replace(encoder, cache=Kept(Path(folder)))
                 measure(keeping, decoder, questions[:1], passages[:count])
                 ways = {"kept": keeping, "not kept": encoder}
                 measured[name][count] = {way: measure(reads, decoder, questions, passages[:count]) for way, reads in ways.items()}

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from models.common.metrics import squad
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Finding, Reader
+from models.reader.extractive_reader import Reader
+from models.reader.types import Finding
 from models.reader.windows import Passage
 from models.training.question_sets import QaRow, read_qa
 
@@ -35,7 +36,7 @@ class Read:
 def read(reader: Reader, question: str, passage: Passage) -> tuple[Finding, float, float]:
     """What was found, the share of null experts, operations a token."""
     [[finding]], windows = reader.study(question, [passage], [[(0, len(passage.text))]])
-    spent, tokens = [one.spent for one in windows], sum(len(one.ids) for one in windows)
+    spent, tokens = [one.cost for one in windows], sum(len(one.ids) for one in windows)
     return finding, sum(one.null for one in spent) / max(1, sum(one.routed for one in spent)), sum(one.flops for one in spent) / max(1, tokens)
 
 

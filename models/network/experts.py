@@ -20,19 +20,19 @@ ensure_operators()
 
 from transformers.models.bert.modeling_bert import BertLayer  # noqa: E402
 
-from models.reader.coordinates import Kind  # noqa: E402
+from models.reader.coordinates import BlockModality  # noqa: E402
 
 OPEN = 2.0  # log-odds of a token's going through, at first
 
 
 class Experts(nn.Module):
-    """One for each Kind but TEXT; they begin by adding nothing."""
+    """One for each BlockModality but TEXT; they begin by adding nothing."""
 
     def __init__(self, width: int, size: int) -> None:
         super().__init__()
-        self.down = nn.Parameter(torch.randn(len(Kind) - 1, width, size) * width**-0.5)
-        self.bias = nn.Parameter(torch.zeros(len(Kind) - 1, size))
-        self.up = nn.Parameter(torch.zeros(len(Kind) - 1, size, width))
+        self.down = nn.Parameter(torch.randn(len(BlockModality) - 1, width, size) * width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(len(BlockModality) - 1, size))
+        self.up = nn.Parameter(torch.zeros(len(BlockModality) - 1, size, width))
 
     def forward(self, states: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """states (N, T, W), kinds (N,) -> what is added (N, T, W)."""

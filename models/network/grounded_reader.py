@@ -18,10 +18,11 @@ from models.common import base_encoder
 from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Live, Memory
 from models.network.padding import coded_pairs, padded
-from models.reader.coordinates import coordinates, kinds_of
-from models.reader.extractive_reader import BATCH, LONGEST, NOTHING, Finding, best_spans
+from models.reader.coordinates import coordinates, modalities_of
+from models.reader.extractive_reader import BATCH, LONGEST, best_spans
 from models.reader.image_patches import PATCH_PLACES, WIDTH
 from models.reader.sequences import CLS, PAD, PATCH, QUESTION, SEP, TITLE, WINDOW
+from models.reader.types import NOTHING, Finding
 from models.reader.windows import Passage, open_tokenizer, starts
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class GroundedReader:
         grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
         shown = [read.picture.features for block in blocks if (read := passages[block.passage]).picture]
         patches = np.concatenate([np.empty((0, WIDTH), np.float32), *shown]).astype(np.float32)
-        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid), patches
+        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), modalities_of(grid), patches
         question_ids, question_mask, block_ids, block_mask, places, coded, sorts, seen = (torch.from_numpy(array).to(device) for array in arrays)
         owned = torch.tensor(owner, device=device)
         states = model.memory.lower(question_ids, question_mask)[owned]

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from models.common.errors import FolioError
-from models.reader.extractive_reader import Compute, Computed
 from models.reader.sequences import Sequences
+from models.reader.types import Compute, Computed
 
 ROWS = 32  # windows that are read at once
 WAITING = 64  # askers

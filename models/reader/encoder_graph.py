@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from models.common.bert_graph import EPSILON, TOKENS, layer_count, transformer_layer
 from models.common.onnx_graph import Graph
-from models.reader.coordinates import HEADER, Kind
+from models.reader.coordinates import HEADER, BlockModality
 from models.reader.sequences import PATCH
 
 STATES = TensorProto.FLOAT16, ("batch", "tokens", "width")
@@ -38,7 +38,7 @@ def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], la
     return graph.model({**dict.fromkeys(INPUTS, TOKENS), "sides": sides, "patches": patches}, {"states": STATES})
 
 
-def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], cached: int, kind: Kind) -> onnx.ModelProto:
+def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], cached: int, kind: BlockModality) -> onnx.ModelProto:
     """`states` (B, S, width) float16 and `attention_mask` (B, S) int32 -> `spans` (B, S, 2), `judged` (B, 2), float32 logits, `memory` (B, S, width)
     float16, the states that a decoder reads, and `through.I` (B, S) int32 of each layer I with a router: 1 where a token went through its feed-forward network.
 
@@ -62,9 +62,9 @@ def upper(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], ca
     return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs | through)
 
 
-def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layer: str, number: int, kind: Kind) -> Mapping[str, np.ndarray]:
+def with_expert(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layer: str, number: int, kind: BlockModality) -> Mapping[str, np.ndarray]:
     """A layer's weights with the channels of its expert for this kind beside its own: what models.network.experts adds up, in one network."""
-    if kind is Kind.TEXT:
+    if kind is BlockModality.TEXT:
         return weights
     down, bias, up = (heads[f"experts.{number}.{part}"][kind - 1] for part in ("down", "bias", "up"))
     inner, outer = f"{layer}.intermediate.dense", f"{layer}.output.dense.weight"

@@ -24,7 +24,7 @@ from models.common.onnx_session import open_session
 from models.reader import flops
 from models.reader.ablation import Decoder
 from models.reader.adapter import Adapter, open_adapter
-from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, Kind
+from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, BlockModality
 from models.reader.exact_match import CODES
 from models.reader.image_patches import WIDTH
 from models.reader.onnx_encoder import Encoder
@@ -43,7 +43,8 @@ MEMORY, ENCODER = "memory.", "bert."  # what the names of the weights begin with
 EMBEDDINGS = MEMORY + ENCODER + "embeddings."
 DECODER = ("model.", "projector.", "copy.")
 COMPUTED = {  # what the graphs take for granted of a GroundedConfig
-    "attention_window": 0, "num_local_experts": 0, "state_space_layers": None, "memory_heads": None, "query_key_norm": False, "cross_sink": True, "hidden_act": "silu", "rms_norm_eps": 1e-6,
+    "model_type": "grounded", "memory_heads": None, "query_key_norm": False, "cross_sink": True,
+    "hidden_act": "silu", "rms_norm_eps": 1e-6,
 }  # fmt: skip
 LARGE = 64  # a matrix of more rows and columns is kept as int8 levels
 WORTH = ".worth"  # of a level in each row: ends the name of what stands beside them
@@ -51,7 +52,7 @@ WORDS, TIED_WORDS = EMBEDDINGS + "word_embeddings.weight", "model.embed_tokens.w
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class ReaderWeights:
     """What a folder of weights says of itself. `calibration` is what rag/training/fit_reader.py found; see rag.generators.quote.generator."""
 
     digest: str  # of the weights: names the graph made of them
@@ -73,7 +74,7 @@ def is_shipped(folder: Path) -> bool:
         return False
 
 
-def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
+def describe(folder: Path = FOLDER, adapter: Path | None = None) -> ReaderWeights:
     """Read and check the folder, and that of an adapter to it. Raises WeightsError."""
     try:
         config = dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
@@ -93,15 +94,15 @@ def describe(folder: Path = FOLDER, adapter: Path | None = None) -> Shipped:
     if digest != recorded:
         raise WeightsError(f"{folder / WEIGHTS} is damaged: its digest is not the one in {CONFIG}; restore it from the repository")
     adapted = open_adapter(adapter, digest, cached) if adapter else None
-    return Shipped(digest, cached, calibration, folder / WEIGHTS, adapted)
+    return ReaderWeights(digest, cached, calibration, folder / WEIGHTS, adapted)
 
 
-def encoder(shipped: Shipped) -> Encoder:
+def encoder(shipped: ReaderWeights) -> Encoder:
     """The memory encoder as what models.reader.extractive_reader computes with. Raises WeightsError."""
     from models.reader import encoder_graph
 
     @cache
-    def upper(kind: Kind) -> InferenceSession:
+    def upper(kind: BlockModality) -> InferenceSession:
         mine = f"upper-{shipped.adapter.digest}" if shipped.adapter else "upper"
         return _session(shipped, f"{mine}-{kind.name.lower()}", lambda: encoder_graph.upper(*_encoder_weights(shipped), shipped.cached, kind))
 
@@ -111,7 +112,7 @@ def encoder(shipped: Shipped) -> Encoder:
     return Encoder(lower, upper, f"{shipped.digest}-{GRAPH_VERSION}", matches, shipped.cached, prompt=prompt)
 
 
-def decoder(shipped: Shipped) -> Decoder:
+def decoder(shipped: ReaderWeights) -> Decoder:
     """The decoder, which tells whether a citation bears its answer. Raises WeightsError."""
     from safetensors.numpy import load_file
 
@@ -127,7 +128,7 @@ def decoder(shipped: Shipped) -> Decoder:
     return Decoder(_session(shipped, "decoder", make))
 
 
-def _session(shipped: Shipped, part: str, make: Callable[[], ModelProto]) -> InferenceSession:
+def _session(shipped: ReaderWeights, part: str, make: Callable[[], ModelProto]) -> InferenceSession:
     return open_session(f"reader-{part}-{shipped.digest}-int8-{GRAPH_VERSION}", make)
 
 
@@ -162,7 +163,7 @@ def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path
     (folder / CONFIG).write_text(json.dumps({**model, OWN: own}, indent=2) + "\n", encoding="utf-8")
 
 
-def state(shipped: Shipped) -> dict[str, np.ndarray]:
+def state(shipped: ReaderWeights) -> dict[str, np.ndarray]:
     """All weights of the GroundedForCausalLM, float32, the base's word vectors among them. Raises WeightsError."""
     from safetensors.numpy import load_file
 
@@ -170,7 +171,7 @@ def state(shipped: Shipped) -> dict[str, np.ndarray]:
     return {**_read(shipped, ""), **words, TIED_WORDS: words[WORDS]}
 
 
-def _read(shipped: Shipped, *begins: str) -> dict[str, np.ndarray]:
+def _read(shipped: ReaderWeights, *begins: str) -> dict[str, np.ndarray]:
     """The weights whose names begin so, float32. Raises WeightsError."""
     from safetensors import SafetensorError, safe_open
 
@@ -191,7 +192,7 @@ def _parted(memory: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], di
     return encoder, {name: values for name, values in named.items() if not name.startswith(ENCODER)}
 
 
-def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _encoder_weights(shipped: ReaderWeights) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What models.reader.encoder_graph makes its graphs of: the weights of the BERT, and of what stands around it."""
     from safetensors.numpy import load_file
 
@@ -205,7 +206,7 @@ def _encoder_weights(shipped: Shipped) -> tuple[dict[str, np.ndarray], dict[str,
     wanted |= {"patches.weight": (width, WIDTH), "patches.bias": (width,)}
     live = flops.LAYERS - shipped.cached
     routed = any(name.startswith("routers.") for name in heads)
-    kinds, size = len(Kind) - 1, heads.get("experts.0.bias", np.empty((1, 0))).shape[-1]
+    kinds, size = len(BlockModality) - 1, heads.get("experts.0.bias", np.empty((1, 0))).shape[-1]
     for at in range(live):
         wanted |= {f"experts.{at}.down": (kinds, width, size), f"experts.{at}.bias": (kinds, size), f"experts.{at}.up": (kinds, size, width)}
         wanted |= {f"routers.{at}.weight": (width,), f"routers.{at}.bias": ()} if routed else {}

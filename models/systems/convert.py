@@ -22,7 +22,7 @@ from models.common import base_encoder, command_line
 from models.common.checkpoint import new_folder
 from models.common.errors import WeightsError
 from models.common.torchvision_ops import ensure_operators
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.network.config import GroundedConfig
 from models.network.grounded import GroundedForCausalLM
 
@@ -123,7 +123,7 @@ def convert(checkpoint: Path) -> GroundedForCausalLM:
     made, state = family(text, state)
     model = GroundedForCausalLM(made)
     if family is _plain:
-        model.begin_with(FloorReader.from_base())
+        model.begin_with(BaselineReader.from_base())
     missing, left = model.load_state_dict(state, strict=False)
     lacking = [name for name in missing if not name.startswith(NEW) and ".cross_attn." not in name and name != "lm_head.weight"]
     if lacking or left:

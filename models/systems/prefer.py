@@ -91,6 +91,7 @@ def run(rows: Sequence[QaRow], folder: Path, out: Path, config: PreferConfig, *,
     import torch
 
     from models.network.grounded import GroundedForCausalLM
+    from models.systems import variants  # noqa: F401 - so that open_model knows the variants
     from models.systems.critique import Critic
 
     model = open_model(GroundedForCausalLM, folder).to("cuda" if torch.cuda.is_available() else "cpu")

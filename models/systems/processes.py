@@ -44,8 +44,11 @@ class Layout:
             raise LayoutError(f"{sizes} are {self.processes} processes, and {world()} were started: start them with torchrun --nproc-per-node {self.processes}")
         if self.pipeline > config.num_hidden_layers:
             raise LayoutError(f"--pipeline-parallel {self.pipeline}: the decoder has {config.num_hidden_layers} layers, give at most {config.num_hidden_layers}")
-        if config.num_local_experts or config.state_space_layers:
-            raise LayoutError("a decoder with experts or state-space layers is trained and served in one process: python -m models.training.train, models.systems.write")
+        if config.model_type != "grounded":
+            raise LayoutError(
+                f"a {config.model_type} model is trained and served in one process: "
+                "python -m models.systems.train, models.systems.write"
+            )
         memory = config.memory_config
         divided = {
             "heads": config.num_attention_heads, "key-value heads": config.num_key_value_heads, "channels of the decoder": config.intermediate_size,

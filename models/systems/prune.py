@@ -24,7 +24,7 @@ from models.common.errors import WeightsError
 from models.network.config import GroundedConfig
 from models.network.grounded import GroundedForCausalLM
 from models.reader import shipped_weights
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.training.objective import loss
 from models.training.question_batches import Questions
 
@@ -73,7 +73,7 @@ def channels(config: GroundedConfig) -> Iterator[Units]:
         yield _units(f"memory.bert.encoder.layer.{at}.", 1, memory.intermediate_size, ["intermediate.dense.weight", "intermediate.dense.bias"], "output.dense.weight")
     for at in range(memory.num_hidden_layers - config.memory_cached_layers):
         name = f"memory.experts.{at}."
-        yield Units(len(Kind) - 1, config.memory_expert_size, {f"{name}down": (0, 2), f"{name}bias": (0, 1), f"{name}up": (0, 1)})
+        yield Units(len(BlockModality) - 1, config.memory_expert_size, {f"{name}down": (0, 2), f"{name}bias": (0, 1), f"{name}up": (0, 1)})
     for at in range(config.num_hidden_layers):
         for name in ("mlp", "cross_attn.mlp") if at in config.cross_attention_layers else ("mlp",):
             made = [f"{part}_proj.{kind}" for part in ("gate", "up") for kind in (("weight", "bias") if config.mlp_bias else ("weight",))]

@@ -62,7 +62,7 @@ class Examples:
         return len(self.rows)
 
     def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """The batches of an epoch, as indices into `rows`; without the rows of pictures, which a floor does not see."""
+        """The batches of an epoch, as indices into `rows`; without the rows of pictures, which a baseline does not read."""
         seen = np.flatnonzero(self.rows["picture"] < 0)
         return [seen[chosen] for chosen in shuffled_batches(self.lengths[seen], tokens, seed, epoch)]
 

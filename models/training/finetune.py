@@ -25,9 +25,8 @@ from models.network.grounded import GroundedForCausalLM
 from models.network.soft_prompts import Prefix, Prompt
 from models.reader import adapter, shipped_weights
 from models.reader.extractive_reader import Reader, sigmoid
-from models.systems import attention_flags
-from models.systems.attention_flags import Attend
-from models.training import trainer_flags
+from models.training import attention_flags, trainer_flags
+from models.training.attention_flags import Attend
 from models.training.evaluate import evaluate_qa
 from models.training.objective import reading
 from models.training.prepare_data import prepare_rows
@@ -106,8 +105,11 @@ def measured(rows: Sequence[QaRow], folder: Path, adapted: Path | None) -> dict[
     return {"exact_match": report.exact_match.value, "f1": report.f1.value, "auroc": report.auroc.value}
 
 
-def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped_weights.FOLDER, attend: Attend | None = None) -> dict[str, Any]:
-    """Returns what the command prints. attend: see models.systems.attention_flags. Raises DataError, TrainError, WeightsError."""
+def finetune(
+    data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped_weights.FOLDER,
+    attend: Attend | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the command prints. attend: see models.training.attention_flags. Raises DataError, TrainError, WeightsError."""
     base = shipped_weights.describe(folder)
     rows = [row for row in read_qa(data) if row.unanswerable or row.span]
     learned, kept = ([row for row in rows if held(row.context) == which] for which in (False, True))
@@ -119,7 +121,7 @@ def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Pa
     prepare(model, method)
     with_fixed_words(model)
     if attend:
-        attend(model)
+        model = attend(model)
     prepare_rows(learned, out / "run" / "prepared", config.seed)
     questions = Questions(out / "run" / "prepared")
     tuned = trained(train(model, epochs(questions, config), reading, config, out / "run").cpu())
@@ -136,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the adapter's folder")
     parser.add_argument("--model", type=Path, default=shipped_weights.FOLDER, help="a folder of shipped weights")
     parser.add_argument("--json", action="store_true")
-    attention_flags.add(parser, sparse=False)  # int8, which answers with what was learned, reads all
+    attention_flags.add(parser)
     trainer_flags.add(parser)
     options = parser.parse_args(arguments)
     config = trainer_flags.given(options, TrainConfig(epochs=3, tokens=2048, learning_rate=RATES[options.method]))

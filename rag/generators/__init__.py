@@ -40,7 +40,7 @@ def open_generator(config: RagConfig, reader: IndexReader, embedder: Embedder) -
             encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
 
         def reader_of(index: IndexReader) -> Reader:
-            compute = encoder if config.reader else replace(encoder, kept=state_cache.Kept(index.directory / state_cache.FOLDER))
+            compute = encoder if config.reader else replace(encoder, cache=state_cache.Kept(index.directory / state_cache.FOLDER))
             if not config.together:
                 return Reader(compute, decoder)
             from models.reader.batching import Together

@@ -10,7 +10,7 @@ import numpy as np
 
 from indexing.loaders import is_picture
 from indexing.types import Modality
-from models.reader.extractive_reader import Window
+from models.reader.types import Window
 from rag import image_features
 from rag.generators.quote import sentence_features
 from rag.types import Context, Evidence
@@ -44,7 +44,7 @@ def candidates(question: str, context: Context, windows: Sequence[Window]) -> li
             continue
         own = () if piece.modality is Modality.IMAGE and not is_picture(piece.document) else piece.headings
         words, around = (len(stems & sentence_features.stems(" ".join((*over, piece.text)))) / max(1, len(stems)) for over in (own, piece.headings))
-        judged = [one.judged for one in windows if one.passage == at and one.live]
+        judged = [one.judged for one in windows if one.passage == at and one.was_read]
         read = np.clip(np.max(judged, 0), -sentence_features.SUREST, sentence_features.SUREST).tolist() if judged else [-sentence_features.SUREST] * 2
         likeness = image_features.likeness(question, context.pictures[at]) if windows and at in context.pictures else 0.0
         found.append(Candidate(at, words, [*read, likeness, around]))

@@ -14,10 +14,11 @@ from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
 from models.reader import flops
-from models.reader.coordinates import Kind
-from models.reader.extractive_reader import LONGEST, NOTHING, Computed, Finding, Reader, Window, best, best_spans
-from models.reader.flops import Spent
+from models.reader.coordinates import BlockModality
+from models.reader.extractive_reader import LONGEST, Reader, best, best_spans
+from models.reader.flops import Cost
 from models.reader.sequences import TITLE, WINDOW, Sequences
+from models.reader.types import NOTHING, Computed, Finding, Window
 from models.reader.windows import STRIDE, Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
@@ -207,7 +208,7 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     count = len(logits)
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
-    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT, Spent())
+    window = Window(0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, BlockModality.TEXT, Cost())
     found = best([window], (2 * left, 2 * right))
     spans = {(a, b): float(logits[a, 0] + logits[b, 1]) for a in range(left, right) for b in range(a, min(right, a + LONGEST))}
     first, last = found.start // 2, found.end // 2

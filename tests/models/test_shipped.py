@@ -20,15 +20,17 @@ from by_torch import by_torch
 from safetensors.numpy import load_file, save_file
 
 from models.common.errors import WeightsError
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.network.config import embedded
 from models.network.grounded import GroundedForCausalLM
 from models.reader import flops, shipped_weights
-from models.reader.coordinates import PLACES, SIDES, Kind
-from models.reader.extractive_reader import NOTHING, Reader, answer, encode_blocks, kind_of
+from models.reader.answer_blocks import answer, encode_blocks
+from models.reader.coordinates import PLACES, SIDES, BlockModality
+from models.reader.extractive_reader import Reader, modality_of_parts
 from models.reader.image_patches import PATCHES, WIDTH, Picture
 from models.reader.onnx_encoder import Encoder
 from models.reader.sequences import Parts, collate
+from models.reader.types import NOTHING
 from models.reader.windows import Passage
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +49,7 @@ def trained() -> GroundedForCausalLM:
     config = embedded()
     config.num_hidden_layers, config.cross_attention_layers, config.memory_routed = 1, [0], True
     model = GroundedForCausalLM(config).eval()
-    model.begin_with(FloorReader.from_base())
+    model.begin_with(BaselineReader.from_base())
     with torch.no_grad():
         for head in (model.memory.span, model.memory.judge):
             head.weight.normal_(0, 0.5)
@@ -140,7 +142,7 @@ def test_a_table_is_read_as_one(encoder: Encoder) -> None:
 
 
 def test_words_of_the_question_are_seen(encoder: Encoder) -> None:
-    seeing, blind = (one(collate(parts()))[0] for one in (encoder, replace(encoder, matches=np.zeros_like(encoder.matches))))
+    seeing, blind = (one(collate(parts()))[0] for one in (encoder, replace(encoder, match_embeddings=np.zeros_like(encoder.match_embeddings))))
     assert np.abs(seeing - blind).max() > 0.3
 
 
@@ -152,20 +154,20 @@ def test_a_picture_is_seen_and_is_no_answer(encoder: Encoder) -> None:
     picture = Passage("", picture=part.picture)
     assert Reader(encoder).read_pairs([("Why?", picture)]) == [NOTHING]
     found, (window,) = Reader(encoder).study("Why?", [picture], [[]])
-    assert found == [[]] and np.isfinite(window.judged).all() and window.kind is Kind.PAGE
+    assert found == [[]] and np.isfinite(window.judged).all() and window.modality is BlockModality.PAGE
 
 
 def test_states_that_are_kept_are_those_of_the_picture(encoder: Encoder) -> None:
     *_, part = parts()
     other = replace(part, picture=replace(part.picture, features=part.picture.features[::-1].copy()))
-    keeping = replace(encoder, kept={})
+    keeping = replace(encoder, cache={})
     keeping(collate([part]))
     assert np.array_equal(keeping(collate([other])).judged, encoder(collate([other])).judged)
 
 
 def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = replace(encoder, kept=kept)
+    keeping = replace(encoder, cache=kept)
     first = keeping(collate(parts()))
     assert len(kept) == 8  # blocks alone, no questions
     again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
@@ -173,12 +175,12 @@ def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     assert len(kept) == 8 and all(np.array_equal(mine, theirs) for mine, theirs in zip(again[:3], fresh[:3], strict=True))
     assert all(np.array_equal(mine, theirs) for mine, theirs in zip(first[:3], encoder(collate(parts()))[:3], strict=True))
     lengths = [len(part) - part.block for part in parts()]
-    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [flops.layers(CACHED, length) for length in lengths]
+    assert [theirs.flops - mine.flops for mine, theirs in zip(again.costs, fresh.costs, strict=True)] == [flops.layers(CACHED, length) for length in lengths]
 
 
 def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = replace(encoder, kept=kept)
+    keeping = replace(encoder, cache=kept)
     before = keeping(collate(parts()))[0]
     kept |= dict(zip(kept, [bytes(len(states)) for states in kept.values()], strict=True))
     assert np.abs(keeping(collate(parts()))[0] - before).max() > 0.3
@@ -197,7 +199,7 @@ def test_a_finding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
 
 def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(encoder: Encoder, trained: GroundedForCausalLM, folder: Path, tmp_path: Path) -> None:
     made = encoder(collate(parts()))
-    for part, spent in zip(parts(), made.spent, strict=True):
+    for part, spent in zip(parts(), made.costs, strict=True):
         theirs = int((by_torch(trained, part)[2] == 0).sum())
         assert spent.routed == 4 * len(part) and 0.2 < spent.null / spent.routed < 0.8
         assert abs(spent.null - theirs) <= 0.03 * spent.routed  # int8 moves a few over the edge
@@ -211,12 +213,12 @@ def test_experts_are_of_their_kind(encoder: Encoder, trained: GroundedForCausalL
     shipped_weights.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
     mine, theirs = encoder(collate(parts())), shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts()))
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
-    assert changed == [kind_of(part) is Kind.PAGE for part in parts()]
+    assert changed == [modality_of_parts(part) is BlockModality.PAGE for part in parts()]
 
 
 def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    reader = Reader(replace(encoder, kept=kept))
+    reader = Reader(replace(encoder, cache=kept))
     boxes = tuple((at, at + 3, at / 20, 0.1, (at + 3) / 20, 0.2) for at in range(0, 12, 4))
     blocks = [*PASSAGES, Passage("one two six", boxes=boxes)]
     memory = encode_blocks(blocks, reader)
@@ -231,7 +233,7 @@ def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
 
 
 def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
-    reader = Reader(replace(encoder, kept={}))
+    reader = Reader(replace(encoder, cache={}))
     for blocks in ([], [""], [Passage("", "title"), Passage("  ")]):
         found = answer("Why?", encode_blocks(blocks, reader))
         assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(found.evidence) == len(blocks)
@@ -263,7 +265,7 @@ def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("more", [{"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
+@pytest.mark.parametrize("more", [{"model_type": "grounded_sparse_attention"}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5}, {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}])
 def test_what_the_graphs_do_not_compute_is_refused(trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict) -> None:
     with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
         shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
@@ -307,7 +309,7 @@ def test_damaged_weights_are_named(copy: Path) -> None:
             shipped_weights.describe(copy)
 
 
-def resealed(folder: Path) -> shipped_weights.Shipped:
+def resealed(folder: Path) -> shipped_weights.ReaderWeights:
     """The folder with the digest that its weights have: what another program might have written."""
     config = json.loads((folder / shipped_weights.CONFIG).read_text())
     config[shipped_weights.OWN]["digest"] = shipped_weights.digest_of(folder / shipped_weights.WEIGHTS)

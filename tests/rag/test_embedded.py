@@ -16,9 +16,10 @@ from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.common.minilm import MiniLM
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Computed, Reader
+from models.reader.extractive_reader import Reader
 from models.reader.sequences import Sequences
-from models.reader.shipped_weights import Shipped
+from models.reader.shipped_weights import ReaderWeights
+from models.reader.types import Computed
 from models.reader.windows import open_tokenizer
 from models.systems import quantise
 from models.training import finetune
@@ -231,11 +232,11 @@ WHOLE = {"sentence": [1] * SENTENCE, "answer": [1] * ANSWER, "bias": 0, "thresho
 
 
 def test_the_weights_that_come_with_a_reader() -> None:
-    assert Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)), (2.0,) * SHOWN, -1.0)
+    assert Weights.beside(ReaderWeights("0", 2, WHOLE, Path("w", "model"))) == Weights((1.0,) * SENTENCE, (1.0,) * ANSWER, 0.0, 0.5, ((0.1, 0.8), (0.2, 0.6)), (2.0,) * SHOWN, -1.0)
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
-    weights = Weights.beside(Shipped("0", 2, WHOLE, Path("w", "model")))
+    weights = Weights.beside(ReaderWeights("0", 2, WHOLE, Path("w", "model")))
     assert [weights.threshold_of(risk) for risk in (0.1, 0.15, 0.2, 1.0)] == [0.8, 0.8, 0.6, 0.6]
     with pytest.raises(ConfigError, match=r"risk 0.05 cannot be kept: the least that can is 0.1"):
         weights.threshold_of(0.05)
@@ -246,7 +247,7 @@ def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> 
 @pytest.mark.parametrize("wrong", [{}, None, {**WHOLE, "bias": "x"}, {**WHOLE, "sentence": 1}, {**WHOLE, "sentence": [1] * 15}, {**WHOLE, "answer": []}, {**WHOLE, "shown": [1]}])
 def test_a_calibration_that_is_none_is_named(wrong: dict | None) -> None:
     with pytest.raises(WeightsError, match=r"w.config\.json"):
-        Weights.beside(Shipped("0", 2, wrong, Path("w", "model")))
+        Weights.beside(ReaderWeights("0", 2, wrong, Path("w", "model")))
 
 
 def test_an_adapter_is_asked_through_every_setting(parts: Parts, tmp_path: Path) -> None:

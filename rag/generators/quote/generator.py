@@ -19,8 +19,8 @@ from indexing.index import IndexReader
 from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.reader import shipped_weights
-from models.reader.coordinates import Kind
-from models.reader.extractive_reader import NOTHING, Finding, Window
+from models.reader.coordinates import BlockModality
+from models.reader.types import NOTHING, Finding, Window
 from models.reader.windows import Passage
 from rag import image_features
 from rag.config import ConfigError
@@ -35,7 +35,7 @@ from rag.understand import asks_for_picture, words
 
 if TYPE_CHECKING:
     from models.reader.extractive_reader import Reader
-    from models.reader.shipped_weights import Shipped
+    from models.reader.shipped_weights import ReaderWeights
 
 SECOND = 0.8  # a further sentence is quoted when it scores at least this share of the best one
 CHUNKS = 8  # of the evidence that are read sentence by sentence
@@ -61,7 +61,7 @@ class Weights:
     shown_bias: float = 0.0
 
     @classmethod
-    def beside(cls, reader: Shipped) -> Weights:
+    def beside(cls, reader: ReaderWeights) -> Weights:
         """What rag/training/fit_reader.py wrote for a shipped reader. Raises WeightsError."""
         values, where = reader.calibration, reader.weights.with_name(shipped_weights.CONFIG)
         try:
@@ -265,14 +265,14 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
     """What the reader spent on the chunks, and on which it spent less; nothing without one."""
     if not attempt.windows:
         return {}
-    live = {window.passage for window in attempt.windows if window.live}
+    live = {window.passage for window in attempt.windows if window.was_read}
     tokens = sum(len(window.ids) for window in attempt.windows)
-    spent = [window.spent for window in attempt.windows]
+    spent = [window.cost for window in attempt.windows]
     return {
         "blocks": {"live": len(live), "skipped": len(attempt.evidence) - len(live)},
-        "experts": {kind.name.lower(): sum(window.kind is kind for window in attempt.windows) for kind in Kind},
+        "experts": {kind.name.lower(): sum(window.modality is kind for window in attempt.windows) for kind in BlockModality},
         "null": round(sum(one.null for one in spent) / max(1, sum(one.routed for one in spent)), 4),
-        "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "kept": sum(one.kept for one in spent), "tokens_per_second": round(tokens / seconds)},
+        "cost": {"flops": sum(one.flops for one in spent), "bytes": sum(one.bytes for one in spent), "kept": sum(one.cached for one in spent), "tokens_per_second": round(tokens / seconds)},
     }
 
 
