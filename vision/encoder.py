@@ -15,7 +15,6 @@ import numpy as np
 from models.common.checkpoint import model_type
 from models.common.errors import WeightsError
 from models.common.onnx_session import open_session
-from models.reader.image_patches import PATCHES, SIDE
 from vision.errors import ImageModelError
 from vision.tower_input import TowerConfig, pixels
 
@@ -28,6 +27,7 @@ NAME = "folio-tower"
 WEIGHTS = Path(__file__).parents[1] / "data" / "weights" / "tower"
 GRAPH_VERSION = 2  # raised when tower_graph changes what it writes
 BATCH = 16  # pictures at once
+SIDE = 4  # patches to each side of `EmbeddedTower.patches`, as models.reader.image_patches takes them (tests/test_layers.py)
 TOWERS = ("clip", "siglip", "siglip2")  # of transformers, by the model_type of their config
 
 EncodeTexts = Callable[[Sequence[str]], np.ndarray]
@@ -116,8 +116,12 @@ class EmbeddedTower:
         return np.concatenate([np.empty((0, self.dimension), np.float32), *self._run("embedding", images)])
 
     def patches(self, images: Sequence[Image]) -> np.ndarray:
-        """Features of parts of each picture, see models.reader.image_patches: (n, PATCHES, dimension) float16, in the length of their mean."""
-        return np.concatenate([np.empty((0, PATCHES, self.dimension), np.float16), *map(coarse, self._run("patches", images))])
+        """Features of SIDE * SIDE patches of each picture, row by row: (n, SIDE * SIDE, dimension) float16.
+
+        They are divided by the length of their mean.
+        """
+        empty = np.empty((0, SIDE * SIDE, self.dimension), np.float16)
+        return np.concatenate([empty, *map(coarse, self._run("patches", images))])
 
     def _run(self, output: str, images: Sequence[Image]) -> Iterator[np.ndarray]:
         for at in range(0, len(images), BATCH):
@@ -133,7 +137,7 @@ class EmbeddedTower:
 
 
 def coarse(features: np.ndarray) -> np.ndarray:
-    """(n, S * S, d) of a square of patches -> means of neighbours (n, PATCHES, d) float16, divided by the length of the mean of all."""
+    """Means of neighbouring patches: (n, S * S, d) -> (n, SIDE * SIDE, d) float16, divided by the length of the mean of all."""
     side = round(features.shape[1] ** 0.5)
     square = features.reshape(len(features), side, side, -1) / np.linalg.norm(features.mean(1), axis=-1)[:, None, None, None]
     edges = [side * at // SIDE for at in range(SIDE + 1)]

@@ -68,7 +68,7 @@ def _variant(kind: type[Model], folder: Path) -> type[Model]:
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `out` when all is written. Raises WeightsError for one that is there already."""
+    """A folder to write into, which becomes `out` when all is written. Raises WeightsError if that exists."""
     if out.exists():
         raise WeightsError(f"{out} is there already: name a new folder")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""An ONNX graph that is made once and kept in the user's cache; in memory where that cannot be written, again where it is damaged."""
+"""ONNX sessions whose graphs are made once and cached in the user's cache directory.
+
+A graph stays in memory where that cannot be written, and is made again where its file is damaged.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GroundedConfig: a Llama decoder's settings, and those of the memory that it reads. Knows no variant of models.systems."""
+"""GroundedConfig: settings of a Llama decoder and of the memory that it reads. Knows no variant of models.systems."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Gated cross-attention over memory, after Flamingo (arXiv 2204.14198) and Mllama, with a slot of its own for "nothing here".
+"""Gated cross-attention over memory, after Flamingo (arXiv 2204.14198) and Mllama, with a slot for "nothing here".
 
-No position enters, so the order of the blocks does not matter. Legend: B batch, T decoder tokens, C decoder width, H query heads,
-G key-value heads, S slots, D width of a head.
+No position enters, so that the order of the blocks does not matter. Legend: B batch, T decoder tokens, C decoder width,
+H query heads, G key-value heads, S slots, D width of a head.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from models.network.config import GroundedConfig  # noqa: E402
 
 
 class Attend(nn.Module):
-    """Scaled dot product attention of grouped heads. A module, so that tensor parallelism can be applied to it."""
+    """Scaled dot product attention of grouped heads; a module, so that tensor parallelism can be applied to it."""
 
-    def forward(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
         """query (B, H, T, D); keys, values (B, G, S, D); mask (B, 1, 1, S), added to the scores -> (B, H, T, D)."""
         return F.scaled_dot_product_attention(query, keys, values, mask, enable_gqa=True)
 
@@ -47,7 +49,7 @@ class GatedCrossAttention(nn.Module):
         self.mlp_gate = nn.Parameter(torch.full((1,), float(config.cross_gate)))
 
     def forward(self, x: torch.Tensor, kv: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """x (B, T, C); kv (B, 2, G, S, D), of this layer; bias (B, S), -inf where a slot may not be read -> (B, T, C)."""
+        """x (B, T, C); kv (B, 2, G, S, D), of this layer; bias (B, S), -inf for closed slots -> (B, T, C)."""
         b, t, _ = x.shape
         query = self.query_norm(self.q_proj(self.norm(x)).view(b, t, -1, self.size).transpose(1, 2))  # (B, H, T, D)
         keys, values = kv[:, 0], kv[:, 1]  # (B, G, S, D)

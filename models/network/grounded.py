@@ -31,9 +31,7 @@ from models.network.config import GroundedConfig  # noqa: E402
 from models.network.cross_attention import GroundedDecoderLayer  # noqa: E402
 from models.network.memory_encoder import Memory, MemoryEncoder, MemoryProjector  # noqa: E402
 from models.reader import shipped_weights  # noqa: E402
-from models.reader.sequences import IGNORED  # noqa: E402
-
-LEAST = 1e-9  # of a copy probability: so that its logarithm is finite
+from models.reader.sequences import IGNORED, LEAST  # noqa: E402
 
 
 class GroundedModel(LlamaModel):
@@ -58,7 +56,7 @@ class CopyAttention(nn.Module):
         self.sentinel = nn.Linear(config.hidden_size, 1)
 
     def forward(self, hidden: torch.Tensor, keys: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """hidden (B, T, C); keys (B, S, P); scores (B, S), -inf where a slot may not be read -> log shares (B, T, 1 + S)."""
+        """hidden (B, T, C); keys (B, S, P); scores (B, S), -inf for closed slots -> log shares (B, T, 1 + S)."""
         query = self.query(hidden) * keys.shape[-1] ** -0.5  # (B, T, P)
         pointed = query.float() @ keys.float().transpose(1, 2) + scores[:, None]  # (B, T, S)
         return torch.cat((self.sentinel(hidden).float(), pointed), -1).log_softmax(-1)
@@ -66,13 +64,13 @@ class CopyAttention(nn.Module):
 
 @dataclass
 class GroundedOutput(CausalLMOutputWithPast):
-    """`logits` are log-probabilities of the mixture where there is memory; `copy` are log shares of nowhere and of each slot."""
+    """With memory `logits` are log-probabilities of the mixture; `copy` are log shares of nowhere and of each slot."""
 
     copy: torch.Tensor | None = None  # (B, T, 1 + S)
 
 
 class GroundedForCausalLM(LlamaForCausalLM):
-    """A variant is a subclass with its own `config_class` and `decoder_class`; see models.common.checkpoint.open_model."""
+    """A variant is a subclass with its own `config_class` and `decoder_class` (models.common.checkpoint.open_model)."""
 
     config_class = GroundedConfig
     decoder_class = GroundedModel
@@ -90,7 +88,9 @@ class GroundedForCausalLM(LlamaForCausalLM):
         self.post_init()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path | None = None, *arguments: Any, **options: Any) -> Any:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path | None = None, *arguments: Any, **options: Any
+    ) -> Any:
         """As of any transformers model; a folder may also hold weights as Folio ships them.
 
         Raises WeightsError for shipped weights that are damaged.
@@ -113,7 +113,7 @@ class GroundedForCausalLM(LlamaForCausalLM):
         self.memory.bert.load_state_dict(reader.encoder.state_dict())
         self.memory.span.load_state_dict(reader.span.state_dict())
         self.memory.judge.load_state_dict(reader.judge.state_dict())
-        nn.init.zeros_(self.memory.matches.weight)  # input that the baseline was not trained with, as are sides of boxes
+        nn.init.zeros_(self.memory.matches.weight)  # the baseline was trained without them, and without boxes
         nn.init.zeros_(self.memory.grid.sides.weight)
         nn.init.eye_(self.memory.grid.header.weight)  # adds a header's words to those of its cells
 
@@ -122,8 +122,10 @@ class GroundedForCausalLM(LlamaForCausalLM):
         self.memory.route()
         self.config.memory_routed = True
 
-    def remember(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None) -> Memory:
-        """States (N, T, W), ids and mask (N, T) of blocks -> the memories of N questions with one block each; see Memory.gather."""
+    def remember(
+        self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> Memory:
+        """The memories of N questions with one block each; see Memory.gather. states (N, T, W), ids, mask (N, T)."""
         vectors = self.memory.bert.embeddings.word_embeddings(ids)  # (N, T, W)
         before = F.pad(vectors[:, :-1], (0, 0, 1, 0))
         kv, keys = self.projector(states, before)
@@ -147,12 +149,13 @@ class GroundedForCausalLM(LlamaForCausalLM):
         memory_bias: torch.Tensor | None = None,
         **kwargs: object,
     ) -> GroundedOutput:
-        """As of LlamaForCausalLM; memory_*: the fields of a Memory. labels (B, T) are shifted here, IGNORED counts for nothing."""
+        """As LlamaForCausalLM; memory_*: fields of a Memory. labels (B, T) are shifted here, IGNORED adds no loss."""
         scores = None if memory_mask is None else _scores(memory_mask, memory_bias)
         outputs = self.model(
-            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds, use_cache=use_cache, memory_kv=memory_kv, memory_scores=scores, **kwargs,
-        )
+            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids,
+            past_key_values=past_key_values, inputs_embeds=inputs_embeds, use_cache=use_cache,
+            memory_kv=memory_kv, memory_scores=scores, **kwargs,
+        )  # fmt: skip
         wanted = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         hidden = outputs.last_hidden_state[:, wanted]  # (B, T, C)
         logits, copy = self.lm_head(hidden), None
@@ -161,7 +164,8 @@ class GroundedForCausalLM(LlamaForCausalLM):
             logits = mixture(logits, copy, memory_ids)
         loss = None
         if labels is not None:
-            loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
+            predicted, wanted = logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten()
+            loss = F.cross_entropy(predicted, wanted, ignore_index=IGNORED)
         return GroundedOutput(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states,
             attentions=outputs.attentions, copy=copy,
@@ -170,7 +174,7 @@ class GroundedForCausalLM(LlamaForCausalLM):
     def decoder_losses(self, outputs: BaseModelOutputWithPast, modalities: torch.Tensor) -> dict[str, torch.Tensor]:
         """What a variant's decoder is trained on beside the answer, by name; here nothing.
 
-        outputs: of `self.model`; modalities (B * T,): the BlockModality of the memory that each token reads, PADDING for none.
+        outputs: of `self.model`. modalities (B * T,): BlockModality of the memory that each token reads, -1 for none.
         """
         return {}
 

@@ -61,7 +61,8 @@ class TorchEncoder:
             question = memory.lower(moved(question_ids), asked_mask)  # (B, Q, W)
             block = memory.lower(moved(block_ids), mask, moved(grid), moved(patches))  # (B, T, W)
             live = memory.live(question, asked_mask, block, mask, moved(coded), moved(modalities_of(grid)))
-        logits, encoded = (values.float().cpu().numpy() for values in (live.spans, live.states))  # (B, 1 + T, 2), (B, T, W)
+        logits = live.spans.float().cpu().numpy()  # (B, 1 + T, 2)
+        encoded = live.states.float().cpu().numpy()  # (B, T, W)
         shape, cost = rows.input_ids.shape, Cost(counted.get_total_flops() // len(parts))
         spans, states = np.zeros((*shape, 2), np.float32), np.zeros((*shape, encoded.shape[-1]), np.float16)
         spans[:, 0] = logits[:, 0]

@@ -1,7 +1,7 @@
 """Whether the decoder reads an answer in the block that is cited for it. Imports no torch.
 
 The answer's log-probability is computed with all of the memory and with the cited passage masked: the ablation of
-ContextCite (arXiv 2409.00729), for one passage. Legend: S slots of memory, W width, A tokens, M of these that are scored.
+ContextCite (arXiv 2409.00729), for one passage. Legend: S slots of memory, W width, A tokens, M scored ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Decoder:
         later = np.triu(np.full((len(ids), len(ids)), CLOSED, np.float32), 1)
         [scored] = self.session.run(["chances"], {
             "input_ids": ids, "positions": np.arange(len(ids), dtype=np.int32), "mask": later,
-            "places": np.arange(len(prompt) - 1, len(ids), dtype=np.int32), "labels": np.array([*answer, SEP], np.int32),
+            "places": np.arange(len(prompt) - 1, len(ids), dtype=np.int32),
+            "labels": np.array([*answer, SEP], np.int32),
             "states": np.concatenate([block.states for block in memory]),
             "ids": np.concatenate([block.ids for block in memory]).astype(np.int32),
             "before": np.concatenate([[0, *block.ids[:-1]] for block in memory]).astype(np.int32),

@@ -67,8 +67,6 @@ def answer(question: str, memory: EncodedBlocks) -> GroundedAnswer:
         return GroundedAnswer("", (), (), (), evidence, 0.0)
     [best], block = found[at], blocks[at]
     ids = answer_tokens([one for one in windows if one.passage == at], (best.start, best.end))
-    boxes = tuple(box for start, end, *box in block.boxes if start < best.end and best.start < end)
-    return GroundedAnswer(
-        block.text[best.start : best.end], tuple(map(int, ids)), ((at, best.start, best.end),), tuple(map(tuple, boxes)),
-        evidence, sigmoid(best.answerable),
-    )  # fmt: skip
+    boxes = tuple(tuple(box) for start, end, *box in block.boxes if start < best.end and best.start < end)
+    text, spans = block.text[best.start : best.end], ((at, best.start, best.end),)
+    return GroundedAnswer(text, tuple(map(int, ids)), spans, boxes, evidence, sigmoid(best.answerable))

@@ -46,7 +46,7 @@ def modality_of(grid: np.ndarray) -> BlockModality:
 def coordinates(text: str, offsets: Sequence[tuple[int, int]], boxes: Sequence[WordBox] = ()) -> np.ndarray:
     """The grid of a text: (row, column, left, top, right, bottom) of each token, from 1; 0 outside of tables and pages.
 
-    A separator between two cells has a row only. offsets: each token's characters; boxes: of the text's words, in order.
+    A separator between two cells has a row only. offsets: each token's characters. boxes: of the text's words.
     """
     begins, numbers, borders, number, at = [], [], [], 0, 0
     for line in text.split("\n"):

@@ -40,8 +40,8 @@ class Reader:
         """The best answer within each unit of each passage, and the windows, which `ablation` needs.
 
         units: spans of characters, such as sentences or cells. budget: floating point operations, counted as if nothing
-        were cached and no token went to a null expert, so that what is read depends on the passages alone. They are read
-        in their order while it lasts, the first one always. A unit without a token, or not read, gives NOTHING.
+        were cached and no token went to a null expert, so that what is read depends on the passages alone. They are
+        read in their order while it lasts, the first one always. A unit without a token, or not read, gives NOTHING.
         """
         windows = self._windows([(question, passage) for passage in passages], budget)
         own = by_passage(windows)
@@ -136,7 +136,7 @@ def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
 
 
 def answer_tokens(windows: Sequence[Window], span: tuple[int, int]) -> Sequence[int]:
-    """The tokens of an answer, characters `span` of the windows' passage: of the first window with all of it; else none."""
+    """The tokens of an answer, characters `span` of the passage, from the first window with all of it; else none."""
     for one in windows:
         left, right = tokens_of(one, span)
         if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]:
@@ -158,7 +158,8 @@ def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tu
     scores = start[:, None] + ends
     order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
     places = [divmod(at, LONGEST) for at in order]
-    return [(float(scores[place]), left + place[0], left + sum(place)) for place in places if np.isfinite(scores[place])]
+    possible = [place for place in places if np.isfinite(scores[place])]
+    return [(float(scores[place]), left + place[0], left + sum(place)) for place in possible]
 
 
 def sigmoid(logit: float) -> float:

@@ -23,8 +23,8 @@ class Cost(NamedTuple):
 def layers(count: int, tokens: int, null: int = 0) -> int:
     """Operations of `count` layers over one sequence.
 
-    Four projections, two attention products, and the two matrices of the feed-forward network, which are left out `null`
-    times (tokens times layers).
+    Four projections, two attention products, and the two matrices of the feed-forward network, which are left out
+    `null` times (tokens times layers).
     """
     attention = count * (8 * tokens * WIDTH * WIDTH + 4 * tokens * tokens * WIDTH)
     return attention + 4 * (count * tokens - null) * WIDTH * INNER

@@ -19,9 +19,10 @@ EXTENT = ("attention_window", "attention_globals")  # flags, and keyword argumen
 
 def add(parser: argparse.ArgumentParser) -> None:
     attention_flags.add(parser, (*WAYS, SPARSE))
-    defaults = "; default: see models.systems.sparse_attention"
-    parser.add_argument("--attention-window", type=int, help=f"of sparse attention: tokens to each side{defaults}")
-    parser.add_argument("--attention-globals", type=int, help=f"of sparse attention: first tokens that all others read{defaults}")
+    helped = ("tokens to each side", "first tokens that all others read")
+    for name, text in zip(EXTENT, helped, strict=True):
+        about = f"of sparse attention: {text}; default: see models.systems.sparse_attention"
+        parser.add_argument("--" + name.replace("_", "-"), type=int, help=about)
 
 
 def given(options: argparse.Namespace) -> Attend | None:

@@ -1,4 +1,4 @@
-"""python -m models.systems.evaluate: models.training.evaluate for every variant of the network, and `--attention sparse`."""
+"""python -m models.systems.evaluate: models.training.evaluate for all variants, and with `--attention sparse`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ and pages: an even use of all experts harms modalities whose tokens are long-tai
 computed through transformers' interface: `grouped_mm`, `batched_mm` or `eager`.
 
 A variant of the grounded network: it subclasses config, decoder layer, decoder and model, and is opened by its
-model_type (models.systems.variants). Legend: n tokens, C decoder width, E experts, M null experts, K experts of a token.
+model_type (models.systems.variants).
+Legend: n tokens, C decoder width, E experts, M null experts, K experts of a token.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class MixtureOfExpertsConfig(GroundedConfig):
 
     def validate_experts(self) -> None:
         """Part of the validation that `@strict` runs."""
-        if not 1 <= self.num_experts_per_tok <= self.num_local_experts:
-            raise ValueError(f"num_experts_per_tok {self.num_experts_per_tok}: there are {self.num_local_experts} experts")
+        experts, active = self.num_local_experts, self.num_experts_per_tok
+        if not 1 <= active <= experts:
+            raise ValueError(f"num_experts_per_tok {active}: there are {experts} experts")
 
 
 def chosen(chances: torch.Tensor, experts: int, active: int) -> torch.Tensor:

@@ -46,7 +46,7 @@ FIRST = BLOCK_POSITION  # global tokens, if not given: all of the question, whic
 
 @strict
 class SparseAttentionConfig(GroundedConfig):
-    """attention_window: tokens to each side that a token reads. attention_globals: first tokens that all others read."""
+    """attention_window: tokens to each side that a token reads. attention_globals: first tokens that all read."""
 
     model_type = "grounded_sparse_attention"
 
@@ -83,7 +83,7 @@ def with_sparse_attention(
 
 
 def choose(config: PreTrainedConfig, window: int, first: int) -> None:
-    """Have the models of a configuration, and of those inside of it, attend so; `first` tokens are global. Raises AttentionError."""
+    """Set a configuration, and those inside of it, to attend so; `first` tokens are global. Raises AttentionError."""
     if window < 1 or first < 0:
         raise AttentionError(f"a window of {window} tokens and {first} global ones: give at least 1 and 0")
     for one in (config, *(getattr(config, name) for name in config.sub_configs)):
@@ -97,7 +97,7 @@ def attend(
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
     """query (B, H, T, D), key and value (B, G, K, D), the mask of `readable` -> (B, T, H, D).
 
-    The last of the keys are the queries' own; those before them are a cache, or in an encoder a prefix, which is global.
+    The last of the keys are the queries' own; those before are a cache, or in an encoder a prefix, which is global.
     """
     causal = module.is_causal if is_causal is None else is_causal
     b, _, t, d = query.shape
@@ -105,7 +105,8 @@ def attend(
     before, window = k - t, min(module.config.attention_window, k)
     count = min(k, module.config.attention_globals + (0 if causal else before))
     place = torch.arange(k, device=key.device)
-    seen = torch.ones(b, k, dtype=torch.bool, device=key.device) if attention_mask is None else attention_mask[:, 0, 0]  # (B, K)
+    everything = torch.ones(b, k, dtype=torch.bool, device=key.device)
+    seen = everything if attention_mask is None else attention_mask[:, 0, 0]  # (B, K)
     start = seen.int().argmax(1, keepdim=True).clamp_max(k - count)  # (B, 1): a text may be padded on its left
     first = start + place[:count]  # (B, N)
     near_seen = seen & ((place < start) | (place >= start + count))  # (B, K): those in `first` are read once
@@ -135,7 +136,8 @@ def attend(
         reached = (own - near <= window) & (own - near >= (0 if causal else -window))  # (C, S)
         past = (first[:, None] <= own) if causal else torch.ones_like(own, dtype=torch.bool)  # (B or 1, C, N or 1)
         allowed = torch.cat((first_seen[:, None] & past, near_seen[:, None, near] & reached), 2)  # (B, C, N + S)
-        read_keys, read_values = torch.cat((first_keys, *keys[around]), 2), torch.cat((first_values, *values[around]), 2)
+        read_keys = torch.cat((first_keys, *keys[around]), 2)  # (B, G, N + S, D)
+        read_values = torch.cat((first_values, *values[around]), 2)
         out.append(read(queries, read_keys, read_values, allowed))
     attended = torch.cat(out, 2)  # (B, H, T, D)
     if not causal and count > before:

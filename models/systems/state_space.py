@@ -42,7 +42,7 @@ FULL, LINEAR = "full_attention", "linear_attention"  # transformers' names of la
 
 @strict
 class StateSpaceConfig(GroundedConfig):
-    """state_space_layers: decoder layers with a mixer; None = all but the middle one. state_size: width of its state."""
+    """state_space_layers: decoder layers with a mixer; None = all but the middle one. state_size: its width."""
 
     model_type = "grounded_state_space"
 
@@ -70,9 +70,9 @@ class StateSpaceMixer(Mamba2Mixer):
     def __init__(self, config: StateSpaceConfig, layer_idx: int) -> None:
         width, head = config.hidden_size, config.head_dim
         super().__init__(Mamba2Config(
-            hidden_size=width, expand=EXPAND, head_dim=head, num_heads=EXPAND * width // head, state_size=config.state_size,
-            n_groups=1, hidden_act=config.hidden_act, layer_norm_epsilon=config.rms_norm_eps, chunk_size=CHUNK,
-            num_hidden_layers=config.num_hidden_layers,
+            hidden_size=width, expand=EXPAND, head_dim=head, num_heads=EXPAND * width // head,
+            state_size=config.state_size, n_groups=1, hidden_act=config.hidden_act,
+            layer_norm_epsilon=config.rms_norm_eps, chunk_size=CHUNK, num_hidden_layers=config.num_hidden_layers,
         ), layer_idx)  # fmt: skip
 
     def begin(self) -> None:
@@ -81,9 +81,10 @@ class StateSpaceMixer(Mamba2Mixer):
         init.kaiming_uniform_(self.conv1d.weight, a=math.sqrt(5))
 
     def forward(
-        self, hidden_states: torch.Tensor, past_key_values: Cache | None = None, present: torch.Tensor | None = None, **_: object
-    ) -> tuple[torch.Tensor, None]:
-        """hidden_states (B, T, C); present (B, past + T): 0 where a token is padding -> (B, T, C), and no attention to look at."""
+        self, hidden_states: torch.Tensor, past_key_values: Cache | None = None,
+        present: torch.Tensor | None = None, **_: object,
+    ) -> tuple[torch.Tensor, None]:  # fmt: skip
+        """hidden_states (B, T, C); present (B, past + T): 0 for padding -> (B, T, C), and no attention weights."""
         mask = create_recurrent_attention_mask(None, hidden_states, present)  # (B, T)
         return super().forward(hidden_states, past_key_values, mask), None
 
@@ -126,7 +127,7 @@ def mixers(config: StateSpaceConfig) -> tuple[str, ...]:
 
 
 def with_state_space(model: GroundedForCausalLM) -> StateSpaceForCausalLM:
-    """The same model with new mixers in all decoder layers but the middle one. Raises WeightsError for fewer than 2 layers."""
+    """The same model with new mixers in all decoder layers but the middle one. Raises WeightsError for one layer."""
     if model.config.num_hidden_layers < 2:
         raise WeightsError("a decoder of one layer keeps its attention: give a model of two or more")
     made = StateSpaceForCausalLM(StateSpaceConfig.from_dict(settings(model.config)))

@@ -25,7 +25,7 @@ from models.training.training_loop import TrainConfig
 
 
 def mamba(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
-    """start: a grounded model, of which all is taken over but the self-attention of most decoder layers, or a state-space one.
+    """start: a grounded model, of which all but the self-attention of most layers is taken over, or a state-space one.
 
     Its memory encoder stays as it is: only what writes is trained. Raises TrainError, WeightsError.
     """

@@ -40,7 +40,8 @@ def upcycled(model: GroundedForCausalLM, experts: int, active: int, null: int = 
         wrong = f"{active} of {experts} experts and {null} null ones cannot be"
         raise WeightsError(f"{wrong}: give --active from 1 to --experts, and --null from 0 on")
     if null and active == 1:
-        raise WeightsError("null experts take the place of the second expert and of later ones: give --active 2 or more")
+        remedy = "give --active 2 or more"
+        raise WeightsError(f"null experts take the place of the second expert and of later ones: {remedy}")
     number = {"num_local_experts": experts, "num_experts_per_tok": active, "num_null_experts": null}
     made = MixtureOfExpertsForCausalLM(MixtureOfExpertsConfig.from_dict(settings(model.config) | number))
     state = model.state_dict()

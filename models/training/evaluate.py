@@ -1,4 +1,7 @@
-"""python -m models.training.evaluate qa FILE.jsonl[.gz]... [--model DIR] [--json]: how well a reader answers from the given passage."""
+"""python -m models.training.evaluate qa FILE.jsonl[.gz]... [--model DIR] [--json]: how well a reader answers.
+
+It is given questions with their passage. Sparse attention and variants of the network: models.systems.evaluate.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,8 @@ class QaReport:
     """exact_match, f1: of the best span, over questions whose answer is a span.
 
     The others judge the confidence: abstention at `threshold` (positive = to abstain where there is no answer),
-    area under ROC of answerable against unanswerable, area under risk-coverage (loss 1 - F1; 1 for an unanswerable one),
-    calibration error of "there is an answer". ms: per question, one at a time is slower.
+    area under ROC of answerable against unanswerable, area under risk-coverage (loss 1 - F1; 1 for an unanswerable
+    one), calibration error of "there is an answer". ms: per question, one at a time is slower.
     """
 
     exact_match: Score
@@ -54,7 +57,10 @@ class QaReport:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: that span."""
+    """One question, read.
+
+    exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: its text.
+    """
 
     unanswerable: bool
     confidence: float
@@ -93,7 +99,9 @@ def report(judged: Sequence[Judged], threshold: float = 0.5) -> QaReport:
     )
 
 
-def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
+def evaluate_qa(
+    reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5
+) -> QaReport:
     return report(judge(reader, rows, confidence), threshold)
 
 
@@ -120,7 +128,7 @@ def open_reader(
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:
-    """The files by what stands before the first dot of their names; by their whole path, where that is not one file's alone."""
+    """The files by their names up to the first dot; by their whole path where several have that name."""
     names = [file.name.partition(".")[0] for file in files]
     return {name if names.count(name) == 1 else str(file): file for name, file in zip(names, files, strict=True)}
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from models.network.grounded import LEAST, GroundedForCausalLM
+from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Live, Memory
 from models.reader.coordinates import BlockModality
-from models.reader.sequences import IGNORED
+from models.reader.sequences import IGNORED, LEAST
 from models.training.batches import Batch
 from models.training.question_batches import QuestionBatch
 
@@ -88,7 +88,9 @@ def writing(model: GroundedForCausalLM, batch: QuestionBatch) -> dict[str, torch
     return {"loss": sum(SHARES[name] * part for name, part in parts.items()), **parts}
 
 
-def loss(model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForCausalLM | None = None) -> dict[str, torch.Tensor]:
+def loss(
+    model: GroundedForCausalLM, batch: QuestionBatch, teacher: GroundedForCausalLM | None = None
+) -> dict[str, torch.Tensor]:
     """The parts of the loss, each a mean; `loss` is their weighted sum.
 
     `through`, the share of tokens computed, is reported beside them where the model routes tokens.

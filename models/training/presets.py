@@ -124,7 +124,8 @@ def _taught(
     return Task(model, Questions(data), partial(loss, teacher=teacher), GroundedReader, fresh, teacher)
 
 
-Preset = tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]  # defaults; (data, start, teacher) -> task
+# default settings, and the function of prepared data, start and teacher that makes the task
+Preset = tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]
 PRESETS: dict[str, Preset] = {
     "baseline": (TrainConfig(), baseline),
     "embedded": (TrainConfig(epochs=1), embedded),

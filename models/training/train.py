@@ -68,22 +68,23 @@ def development(task: Task, files: Sequence[Path]) -> Callable[[nn.Module], dict
 def parser(
     module: str = "models.training.train", presets: Sequence[str] = NAMES, attention: ModuleType = attention_flags
 ) -> argparse.ArgumentParser:
-    """The flags of the command `python -m MODULE`. attention: a module with models.training.attention_flags' functions."""
+    """The flags of `python -m MODULE`. attention: a module with the functions of models.training.attention_flags."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description="Train a reader on prepared examples.")
     parser.add_argument("--preset", choices=presets, required=True)
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.training.prepare_data wrote")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is continued")
-    start = "a trained model's folder to begin with: one of the same preset, or of the preset before it (baseline, embedded)"
+    start = "a trained model's folder to begin with, of this preset; embedded also begins with a baseline"
     parser.add_argument("--start", type=Path, help=start)
     parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too, of the same preset")
-    parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
+    measured = "files of questions to measure on while training"
+    parser.add_argument("--dev", type=Path, nargs="*", default=[], help=measured)
     attention.add(parser)
     trainer_flags.add(parser)
     return parser
 
 
 def fit(task: Task, config: TrainConfig, out: Path, dev: Sequence[Path] = ()) -> None:
-    """Train to the end, and leave the model, the log and its picture in the run's folder. Raises DataError, TrainError."""
+    """Train to the end; writes the model, the log and its plot to the run's folder. Raises DataError, TrainError."""
     from models.training.plots import draw
     from models.training.training_loop import compile_layers, train
 

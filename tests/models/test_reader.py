@@ -19,7 +19,7 @@ from models.reader.extractive_reader import LONGEST, Reader, best, best_spans
 from models.reader.flops import Cost
 from models.reader.sequences import TITLE, WINDOW, Sequences
 from models.reader.types import NOTHING, Computed, Finding, Window
-from models.reader.windows import STRIDE, Passage, starts
+from models.reader.windows import Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
 
@@ -66,7 +66,7 @@ def test_the_best_spans_are_those_of_brute_force(logits: np.ndarray, data: st.Da
 def test_windows_cover_every_token_and_overlap(length: int) -> None:
     firsts = starts(length)
     assert {at for first in firsts for at in range(first, min(first + WINDOW, length))} == set(range(length))
-    assert all(0 < later - first <= STRIDE for first, later in pairwise(firsts))
+    assert all(0 < later - first <= WINDOW // 2 for first, later in pairwise(firsts))
     assert not firsts or (firsts[0] == 0 and firsts[-1] + WINDOW >= length)
     assert length <= WINDOW or firsts[-1] + WINDOW == length
 
@@ -78,7 +78,7 @@ def test_an_answer_in_the_third_window() -> None:
     assert text_of(text, found) == "Zebra fought the old lion"
     assert found.span == 6 + 5 - 2
     windows = [first for first in starts(len(tokens(text))) if tokens("zebra")[0] in tokens(text)[first : first + WINDOW]]
-    assert windows[0] == 2 * STRIDE and len(votes.rows) == len(starts(len(tokens(text))))
+    assert windows[0] == WINDOW and len(votes.rows) == len(starts(len(tokens(text))))
 
 
 def test_the_judgement_is_that_of_the_answers_window() -> None:

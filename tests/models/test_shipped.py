@@ -337,7 +337,7 @@ def test_weights_of_another_model_are_named(copy: Path) -> None:
 
 def test_reading_needs_no_torch(folder: Path, encoder: Encoder) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom models import shipped\nfrom models.reader.extractive_reader import Reader\nfrom models.reader.windows import Passage\n"
+        "import sys\nfrom pathlib import Path\nfrom models.reader import shipped_weights as shipped\nfrom models.reader.extractive_reader import Reader\nfrom models.reader.windows import Passage\n"
         f"weights = shipped.describe(Path({str(folder)!r}))\nreader = Reader(shipped.encoder(weights), shipped.decoder(weights))\n"
         "reader.read_pairs([('Why?', Passage('The mill stands.'))])\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
     )

@@ -63,7 +63,7 @@ class Weights:
     @classmethod
     def beside(cls, reader: ReaderWeights) -> Weights:
         """What rag/training/fit_reader.py wrote for a shipped reader. Raises WeightsError."""
-        values, where = reader.calibration, reader.weights.with_name(shipped_weights.CONFIG)
+        values, where = reader.calibration, reader.path.with_name(shipped_weights.CONFIG)
         try:
             made = cls(tuple(map(float, values["sentence"])), tuple(map(float, values["answer"])), float(values["bias"]), float(values["threshold"]),
                        tuple((float(risk), float(at)) for risk, at in values["risks"]), tuple(map(float, values["shown"])), float(values["shown_bias"]))
