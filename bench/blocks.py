@@ -37,7 +37,7 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
         best = max(range(len(findings)), key=lambda i: findings[i][0].span)
         reader.ablation(question, windows, best, (findings[best][0].start, findings[best][0].end))
         times.append(time.perf_counter() - started)
-        operations.append(sum(window.spent.flops for window in windows))
+        operations.append(sum(window.cost.flops for window in windows))
     return {"seconds": statistics.median(times), "gflop": statistics.median(operations) / 1e9}
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     for count in BLOCKS:
         for name, (encoder, decoder) in models.items():
             with tempfile.TemporaryDirectory() as folder:
-                caching = replace(encoder, kept=StateCache(Path(folder)))
+                caching = replace(encoder, cache=StateCache(Path(folder)))
                 measure(caching, decoder, questions[:1], passages[:count])  # fills the cache
                 for way, reads in (("cached", caching), ("not cached", encoder)):
                     figures.setdefault(f"{name}, {count} blocks", {})[way] = measure(

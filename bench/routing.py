@@ -20,7 +20,8 @@ from tqdm import tqdm
 from bench.common import parser_of, report
 from models.common.metrics import squad
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Finding, Reader
+from models.reader.extractive_reader import Reader
+from models.reader.types import Finding
 from models.reader.windows import Passage
 from models.training.question_sets import QaRow, read_qa
 
@@ -39,9 +40,9 @@ class Read:
 def read(reader: Reader, question: str, passage: Passage) -> tuple[Finding, float, float]:
     """What was found, the share of null experts, operations a token."""
     [[finding]], windows = reader.study(question, [passage], [[(0, len(passage.text))]])
-    spent, tokens = [one.spent for one in windows], sum(len(one.ids) for one in windows)
-    null = sum(one.null for one in spent) / max(1, sum(one.routed for one in spent))
-    return finding, null, sum(one.flops for one in spent) / max(1, tokens)
+    cost, tokens = [one.cost for one in windows], sum(len(one.ids) for one in windows)
+    null = sum(one.null for one in cost) / max(1, sum(one.routed for one in cost))
+    return finding, null, sum(one.flops for one in cost) / max(1, tokens)
 
 
 def outcome(row: QaRow, finding: Finding) -> str:

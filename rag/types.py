@@ -15,8 +15,8 @@ from models.reader.coordinates import WordBox
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.reader.extractive_reader import Window
     from models.reader.image_patches import Picture as PatchFeatures
+    from models.reader.types import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""A picture as the reader sees it: the features of its patches, which whoever handles pixels makes. Imports no torch."""
+"""A picture as the reader's input: features of its patches. Imports no torch and knows no pixels.
+
+vision.encoder.EmbeddedTower.patches makes features of this shape; tests/test_layers.py holds both to the same numbers.
+"""
 
 from __future__ import annotations
 

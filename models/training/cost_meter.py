@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 
-from models.reader.extractive_reader import Compute, Computed
-from models.reader.flops import Spent
+from models.reader.flops import Cost
 from models.reader.sequences import Sequences
+from models.reader.types import Compute, Computed
 
 COPY_BYTES = 256 * 2**20  # of the copy that measures the bandwidth: larger than the caches of a CPU
 COPIES = 5  # of which the fastest counts
@@ -23,14 +23,14 @@ class Meter:
     compute: Compute
     tokens: int = 0
     seconds: float = 0.0
-    spent: Spent = field(default_factory=Spent)
+    spent: Cost = field(default_factory=Cost)
 
     def __call__(self, rows: Sequences) -> Computed:
         began = time.perf_counter()
         made = self.compute(rows)
         self.seconds += time.perf_counter() - began
         self.tokens += int(rows.attention_mask.sum())
-        self.spent = Spent(*map(sum, zip(self.spent, *made.spent, strict=True)))
+        self.spent = Cost(*map(sum, zip(self.spent, *made.costs, strict=True)))
         return made
 
     def figures(self) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from models.network.padding import coded_pairs, padded
-from models.reader.coordinates import PLACES, kinds_of
+from models.reader.coordinates import PLACES, modalities_of
 from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH
 from models.reader.sequences import CLS, IGNORED, PATCH, SEP
 from models.training.batches import Examples, shuffled_batches
@@ -33,7 +33,7 @@ class QuestionBatch:
     block_mask: torch.Tensor  # (N, T) long
     grid: torch.Tensor  # (N, T, PLACES) long: coordinates of the tokens, models.reader.coordinates
     patches: torch.Tensor  # (M, WIDTH) float: features of the M patches, in the order of the blocks
-    kinds: torch.Tensor  # (N,) long: models.reader.coordinates.Kind
+    kinds: torch.Tensor  # (N,) long: models.reader.coordinates.BlockModality
     codes: torch.Tensor  # (N, Q + T) long: words shared with the question, models.reader.exact_match; 0 if cached
     context_mask: torch.Tensor  # (N, T) bool: tokens that may be an answer
     start: torch.Tensor  # (N,) long: 1 + place of the answer's first token in its block; 0 = none; IGNORED = unknown
@@ -107,7 +107,7 @@ class Questions:
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            question_ids, question_mask, block_ids, block_mask, grid, patches, kinds_of(grid), coded, contexts, *ends,
+            question_ids, question_mask, block_ids, block_mask, grid, patches, modalities_of(grid), coded, contexts, *ends,
             owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32), self._pairs(indices),
         )  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 from models.network.grounded import GroundedForCausalLM
 from models.network.padding import coded_pairs
 from models.reader.coordinates import PLACES
-from models.reader.extractive_reader import kind_of
+from models.reader.extractive_reader import modality_of_parts
 from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH
 from models.reader.sequences import CLS, PATCH, SEP, Parts
 
@@ -29,5 +29,5 @@ def by_torch(model: GroundedForCausalLM, part: Parts) -> tuple[np.ndarray, np.nd
     seen = torch.ones_like(question), torch.ones_like(block)
     lower = model.memory.lower(question, seen[0]), model.memory.lower(block, seen[1], grid, patches)
     coded = torch.from_numpy(coded_pairs(question.numpy(), block.numpy(), grid.numpy(), np.zeros(1, int)))
-    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([kind_of(part)]))
+    live = model.memory.live(lower[0], seen[0], lower[1], seen[1], coded, torch.tensor([modality_of_parts(part)]))
     return live.spans[0].numpy(), live.judged[0].numpy(), live.through[0].numpy()

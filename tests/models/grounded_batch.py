@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from models.network.grounded import GroundedForCausalLM
-from models.reader.coordinates import PLACES, Kind
+from models.reader.coordinates import PLACES, BlockModality
 from models.reader.exact_match import CODES
 from models.reader.image_patches import WIDTH
 from models.reader.sequences import IGNORED
@@ -28,8 +28,8 @@ def batch_of(model: GroundedForCausalLM, size: int = 6, seed: int = 0) -> Questi
     labels, slots = torch.full_like(decoder, IGNORED), torch.full_like(decoder, IGNORED)
     labels[:, 3:6], slots[:, 3:5] = decoder[:, 3:6], at[:, None] + torch.arange(1, 3)
     decoder_mask = (decoder != 0).long()
-    kinds, grid = torch.full((size,), int(Kind.TEXT)), torch.zeros(size, 8, PLACES, dtype=torch.long)
-    kinds[-1], grid[-1, :, :2] = Kind.TABLE, 1
+    kinds, grid = torch.full((size,), int(BlockModality.TEXT)), torch.zeros(size, 8, PLACES, dtype=torch.long)
+    kinds[-1], grid[-1, :, :2] = BlockModality.TABLE, 1
     one, owner = torch.ones(size), torch.arange(size)
     codes = torch.randint(0, CODES, (size, 11), generator=made)
     return QuestionBatch(

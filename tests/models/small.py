@@ -9,7 +9,7 @@ from qa_files import lot_rows, write_jsonl
 
 from models.network.config import tiny
 from models.network.grounded import GroundedForCausalLM
-from models.reader.coordinates import PLACES, Kind
+from models.reader.coordinates import PLACES, BlockModality
 from models.reader.sequences import CLS, SEP
 from models.reader.windows import open_tokenizer
 from models.training.prepare_data import prepare_rows
@@ -40,10 +40,10 @@ def outputs(model: GroundedForCausalLM, code: int = 1) -> list[torch.Tensor]:
     code: the match code of each token, models.reader.exact_match.
     """
     generator = torch.Generator().manual_seed(1)
-    asked, ids = (torch.randint(3, 97, (len(Kind), length), generator=generator) for length in (5, 9))
-    ones, kinds = torch.ones_like, torch.arange(len(Kind))
+    asked, ids = (torch.randint(3, 97, (len(BlockModality), length), generator=generator) for length in (5, 9))
+    ones, kinds = torch.ones_like, torch.arange(len(BlockModality))
     lower = model.memory.lower(ids, ones(ids), torch.zeros(*ids.shape, PLACES, dtype=torch.long))
-    codes = torch.full((len(Kind), 14), code)
+    codes = torch.full((len(BlockModality), 14), code)
     live = model.memory.live(model.memory.lower(asked, ones(asked)), ones(asked), lower, ones(ids), codes, kinds)
     memory = model.remember(live.states, ids, ones(ids))
     written = model(asked, **memory.inputs())

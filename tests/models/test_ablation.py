@@ -76,7 +76,7 @@ def by_torch(model: GroundedForCausalLM, answer: list[int], memory: list[Block])
 
 
 def test_an_answer_is_as_likely_as_torch_says(model: GroundedForCausalLM, int8: Decoder) -> None:
-    whole, without = np.array([int8.chances(QUESTION, answer, blocks(), cited=1) for answer in ANSWERS]).T
+    whole, without = np.array([int8.log_probabilities(QUESTION, answer, blocks(), cited=1) for answer in ANSWERS]).T
     theirs = np.array([by_torch(model, answer, blocks()) for answer in ANSWERS])
     assert np.ptp(theirs) > 5
     assert np.abs(whole - theirs).max() < 0.1 * np.ptp(theirs)
@@ -86,7 +86,7 @@ def test_an_answer_is_as_likely_as_torch_says(model: GroundedForCausalLM, int8: 
 
 
 def test_without_the_only_block_nothing_is_copied(int8: Decoder) -> None:
-    whole, without = int8.chances(QUESTION, ANSWERS[0], blocks()[:1], cited=0)
+    whole, without = int8.log_probabilities(QUESTION, ANSWERS[0], blocks()[:1], cited=0)
     assert np.isfinite(without) and whole > without + 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from qa_files import row, write_jsonl
 
 from models.common.errors import DataError, WeightsError
-from models.reader.extractive_reader import Finding
+from models.reader.types import Finding
 from models.reader.windows import Passage
 from models.systems import aspects as module
 from models.systems.aspects import aspects, balance, evaluate, joined, under, variation

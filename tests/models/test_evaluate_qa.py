@@ -15,8 +15,8 @@ from qa_files import row, write_jsonl
 from models.common import base_encoder
 from models.common.checkpoint import model_type, open_model
 from models.common.errors import WeightsError
-from models.network.baseline_reader import FloorReader
-from models.reader.extractive_reader import NOTHING, Finding
+from models.network.baseline_reader import BaselineReader
+from models.reader.types import NOTHING, Finding
 from models.reader.windows import Passage
 from models.training.evaluate import evaluate_qa, named, open_reader, sigmoid
 from models.training.question_sets import QaRow, read_qa
@@ -104,13 +104,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_trained_model_opens(folder: Path) -> None:
-    opened = open_model(FloorReader, folder)
+    opened = open_model(BaselineReader, folder)
     assert opened.span.weight.equal(tiny.reader().span.weight) and model_type(folder) == "bert"
 
 
 def test_a_folder_without_a_readers_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     """MiniLM itself would open too, under heads of chance."""
-    with pytest.raises(WeightsError, match=r"holds no FloorReader: .*(judge|span|pooler)"):
+    with pytest.raises(WeightsError, match=r"holds no BaselineReader: .*(judge|span|pooler)"):
         open_reader(base_encoder.folder())
     with pytest.raises(WeightsError, match="nowhere holds no model"):
         open_reader(tmp_path / "nowhere")
@@ -118,10 +118,10 @@ def test_a_folder_without_a_readers_weights_is_refused(folder: Path, tmp_path: P
     whole = weights.read_bytes()
     for damaged in (whole[: len(whole) // 2], b""):
         weights.write_bytes(damaged)
-        with pytest.raises(WeightsError, match="holds no FloorReader"):
+        with pytest.raises(WeightsError, match="holds no BaselineReader"):
             open_reader(folder)
     weights.unlink()
-    with pytest.raises(WeightsError, match="holds no FloorReader"):
+    with pytest.raises(WeightsError, match="holds no BaselineReader"):
         open_reader(folder)
     for text in ("{", json.dumps([1]), "{}"):
         (folder / "config.json").write_text(text)

@@ -17,7 +17,7 @@ from models.common.checkpoint import open_model
 from models.common.errors import DataError, WeightsError
 from models.network.grounded import GroundedForCausalLM
 from models.reader import adapter, shipped_weights
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.reader.sequences import collate
 from models.reader.windows import Passage, cut, open_tokenizer
 from models.training import evaluate, finetune
@@ -85,7 +85,7 @@ def test_what_is_answered_is_what_was_trained(made: tuple[Path, dict, GroundedFo
         theirs = by_torch(model, one)[0] - by_torch(before, one)[0]
         assert np.abs(theirs).mean() > 0.3 and np.corrcoef(moved.ravel(), theirs.ravel())[0, 1] > 0.9
     assert adapted.spans.shape[:2] == adapted.states.shape[:2] == rows.input_ids.shape
-    assert adapted.spent[0].routed >= plain.spent[0].routed
+    assert adapted.costs[0].routed >= plain.costs[0].routed
 
 
 def test_a_small_share_is_trained_and_only_what_may_be(
@@ -108,7 +108,7 @@ def test_a_small_share_is_trained_and_only_what_may_be(
 def test_states_that_are_kept_of_blocks_stay_right(made: tuple[Path, dict, GroundedForCausalLM], base: Path) -> None:
     rows, kept = collate([one.parts for one in cut(PAIRS, open_tokenizer())]), {}
     for folder in (None, made[0]):
-        replace(shipped_weights.encoder(shipped_weights.describe(base, folder)), kept=kept).keep(rows)
+        replace(shipped_weights.encoder(shipped_weights.describe(base, folder)), cache=kept).keep(rows)
     assert len(kept) == len(PAIRS)
 
 
@@ -149,7 +149,7 @@ def test_a_wrong_adapter_is_one_clear_line(plain: Path, about: dict, weights: di
     strange = {adapter.PEFT + name: np.zeros(shape, np.float32) for name, shape in weights.items()}
     save_file({**load_file(plain / adapter.WEIGHTS), **strange}, plain / adapter.WEIGHTS)
     with pytest.raises(WeightsError, match=says):
-        shipped_weights.encoder(shipped_weights.describe(adapter=plain)).upper(Kind.TEXT)
+        shipped_weights.encoder(shipped_weights.describe(adapter=plain)).upper(BlockModality.TEXT)
 
 
 def test_a_torn_adapter_and_none(plain: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The floor reader's loss by hand, and what of MiniLM it begins with."""
+"""The baseline reader's loss by hand, and what of MiniLM it begins with."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional as F
 
 from models.common import base_encoder
-from models.network.baseline_reader import FloorReader, compute, loss
+from models.network.baseline_reader import BaselineReader, compute
 from models.reader.sequences import Parts, collate
 from models.training.batches import Batch
+from models.training.objective import baseline_loss
 
 
 def test_the_loss_by_hand() -> None:
@@ -23,7 +24,7 @@ def test_the_loss_by_hand() -> None:
         allowed = batch.span_mask[i].nonzero().flatten()
         for side, place in ((0, batch.start[i]), (1, batch.end[i])):
             total += torch.logsumexp(spans[i, allowed, side], 0) - spans[i, place, side]
-    parts = loss(model, batch)
+    parts = baseline_loss(model, batch)
     assert parts["span"].item() == pytest.approx(total.item() / 8, abs=1e-5)
     assert parts["answerable"].item() == pytest.approx(
         F.binary_cross_entropy(judged[:, 0].sigmoid(), batch.answerable).item(), abs=1e-5
@@ -49,10 +50,10 @@ def test_what_is_not_known_teaches_nothing() -> None:
         end=torch.cat((batch.end[:2], unknown)),
         evidence=torch.cat((batch.evidence[:2], -torch.ones(2))),
     )
-    known, all_of_it = loss(model, rows(batch, slice(2))), loss(model, half)
+    known, all_of_it = baseline_loss(model, rows(batch, slice(2))), baseline_loss(model, half)
     for name in ("span", "evidence"):
         assert all_of_it[name].item() == pytest.approx(known[name].item(), abs=1e-5)
-    nothing = loss(model, rows(half, slice(2, 4)))
+    nothing = baseline_loss(model, rows(half, slice(2, 4)))
     assert nothing["span"].item() == nothing["evidence"].item() == 0.0
     nothing["loss"].backward()
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
@@ -71,7 +72,7 @@ def test_padding_changes_nothing() -> None:
 def test_it_begins_with_minilm() -> None:
     from transformers import BertModel
 
-    model, batch = FloorReader.from_base().eval(), tiny.batch(2, 0)
+    model, batch = BaselineReader.from_base().eval(), tiny.batch(2, 0)
     reference = BertModel.from_pretrained(base_encoder.folder(), add_pooling_layer=False).eval()
     with torch.inference_mode():
         ours, theirs = (

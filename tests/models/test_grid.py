@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prepared import TOKENIZER, tokens
 
 from models.common.cell_separator import CELL
-from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, Kind, coordinates, kind
+from models.reader.coordinates import COLUMNS, PLACES, ROWS, SIDES, BlockModality, coordinates, modality_of
 
 
 def places(text: str) -> list[tuple[str, int, int]]:
@@ -64,4 +64,4 @@ def test_each_words_tokens_have_its_box(words: list[tuple[str, bool, tuple[float
         boxes += [(start, start + len(word), *sides)] * seen
     found = coordinates(text, TOKENIZER.encode(text, add_special_tokens=False).offsets, boxes)
     assert found[:, 2:].tolist() == expected
-    assert kind(found) is (Kind.PAGE if boxes else Kind.TEXT)
+    assert modality_of(found) is (BlockModality.PAGE if boxes else BlockModality.TEXT)

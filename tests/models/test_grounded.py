@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from models.network.config import GroundedConfig, tiny
 from models.network.grounded import GroundedForCausalLM, mixture
 from models.network.memory_encoder import Memory
-from models.reader.coordinates import PLACES, Kind
+from models.reader.coordinates import PLACES, BlockModality
 from models.reader.exact_match import CODES
 
 
@@ -46,7 +46,7 @@ def blocks(model: GroundedForCausalLM, count: int = 3, length: int = 9, seed: in
         codes = torch.randint(0, CODES, (count, 5 + length))
         return model.remember(
             model.memory.live(
-                seen, torch.ones_like(question), lower, mask, codes, torch.arange(count) % len(Kind)
+                seen, torch.ones_like(question), lower, mask, codes, torch.arange(count) % len(BlockModality)
             ).states,
             ids,
             mask,
@@ -207,7 +207,7 @@ def test_lower_layers_see_no_question_and_upper_ones_do(model: GroundedForCausal
     mask, seen = torch.ones_like(ids), torch.ones(1, 4, dtype=torch.long)
     lower = model.memory.lower(ids, mask, torch.zeros(1, 9, PLACES, dtype=torch.long))
     asked = [model.memory.lower(torch.tensor([question]), seen) for question in ([1, 7, 8, 2], [1, 9, 9, 2])]
-    codes, kinds = torch.zeros(1, 13, dtype=torch.long), torch.tensor([Kind.TABLE])
+    codes, kinds = torch.zeros(1, 13, dtype=torch.long), torch.tensor([BlockModality.TABLE])
     model.memory.matches.weight[0] = 0  # as a new model has it
     live = [model.memory.live(question, seen, lower, mask, codes, kinds) for question in asked]
     assert (live[0].states - live[1].states).abs().max() > 0.01

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from models.common.errors import DataError, TrainError
-from models.network.baseline_reader import loss
 from models.training.batches import Batch
+from models.training.objective import baseline_loss as loss
 from models.training.training_loop import FRESH, TrainConfig, parameter_groups, schedule, train
 
 SHORT = TrainConfig(epochs=2, precision="fp32", learning_rate=1e-3, save_minutes=0.0)
@@ -29,7 +29,7 @@ class Killed(Exception):
 
 
 def killed_at(call: int) -> Callable[[nn.Module, Batch], dict[str, torch.Tensor]]:
-    """The loss of models.network.baseline_reader, which at its so manyth call ends the run."""
+    """The baseline's loss, which at its so manyth call ends the run."""
     calls = iter(range(call + 1))
 
     def dying(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ import torch
 from test_loop import SHORT, Killed, assert_same, batches, killed_at, logged
 
 from models.common.errors import TrainError
-from models.network.baseline_reader import loss
+from models.training.objective import baseline_loss as loss
 from models.training.plots import draw
 from models.training.training_loop import train
 

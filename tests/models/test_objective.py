@@ -13,7 +13,7 @@ import torch
 from models.network.config import embedded
 from models.network.grounded import GroundedForCausalLM
 from models.network.grounded_reader import GroundedReader
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.reader.image_patches import WIDTH
 from models.reader.sequences import IGNORED, PATCH
 from models.reader.windows import Passage
@@ -109,7 +109,7 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     table[0, 2:9, 2:] = 5
     for experts in model.memory.experts:
         torch.nn.init.normal_(experts.up)  # from 0 the other weights of an expert do not learn at first
-    kinds = torch.arange(len(table)) % len(Kind)
+    kinds = torch.arange(len(table)) % len(BlockModality)
     ids = batch.block_ids.clone()
     ids[-1, 3:6] = PATCH
     loss(model, replace(
@@ -183,12 +183,12 @@ def test_computing_more_than_is_allowed_costs(model: GroundedForCausalLM, batch:
 
 def test_a_teacher_is_followed_but_on_pages(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
     teacher = deepcopy(model)
-    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, Kind.TEXT))
+    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, BlockModality.TEXT))
     same = loss(model, asked, teacher)["taught"]
     torch.nn.init.normal_(teacher.memory.span.weight)
     other = loss(model, asked, teacher)
     assert other["taught"] > same + 0.1 and other["loss"].isfinite()
-    pages = loss(model, replace(asked, kinds=torch.full_like(batch.kinds, Kind.PAGE)), teacher)
+    pages = loss(model, replace(asked, kinds=torch.full_like(batch.kinds, BlockModality.PAGE)), teacher)
     assert pages["taught"] == 0
     other["taught"].backward()
     assert model.memory.span.weight.grad.any() and teacher.memory.span.weight.grad is None

@@ -14,11 +14,12 @@ from hypothesis.extra.numpy import arrays
 from prepared import tokens
 
 from models.reader import flops
-from models.reader.coordinates import Kind
-from models.reader.extractive_reader import LONGEST, NOTHING, Computed, Finding, Reader, Window, best, best_spans
-from models.reader.flops import Spent
+from models.reader.coordinates import BlockModality
+from models.reader.extractive_reader import LONGEST, Reader, best, best_spans
+from models.reader.flops import Cost
 from models.reader.sequences import TITLE, WINDOW, Sequences
-from models.reader.windows import STRIDE, Passage, starts
+from models.reader.types import NOTHING, Computed, Finding, Window
+from models.reader.windows import Passage, starts
 
 FILLER = "The mill grinds barley, oats and rye for the farms. "
 
@@ -72,7 +73,7 @@ def test_the_best_spans_are_those_of_brute_force(logits: np.ndarray, data: st.Da
 def test_windows_cover_every_token_and_overlap(length: int) -> None:
     firsts = starts(length)
     assert {at for first in firsts for at in range(first, min(first + WINDOW, length))} == set(range(length))
-    assert all(0 < later - first <= STRIDE for first, later in pairwise(firsts))
+    assert all(0 < later - first <= WINDOW // 2 for first, later in pairwise(firsts))
     assert not firsts or (firsts[0] == 0 and firsts[-1] + WINDOW >= length)
     assert length <= WINDOW or firsts[-1] + WINDOW == length
 
@@ -86,7 +87,7 @@ def test_an_answer_in_the_third_window() -> None:
     windows = [
         first for first in starts(len(tokens(text))) if tokens("zebra")[0] in tokens(text)[first : first + WINDOW]
     ]
-    assert windows[0] == 2 * STRIDE and len(votes.rows) == len(starts(len(tokens(text))))
+    assert windows[0] == WINDOW and len(votes.rows) == len(starts(len(tokens(text))))
 
 
 def test_the_judgement_is_that_of_the_answers_window() -> None:
@@ -232,8 +233,8 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
     window = Window(
-        0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, Kind.TEXT,
-        Spent(),
+        0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, BlockModality.TEXT,
+        Cost(),
     )
     found = best([window], (2 * left, 2 * right))
     spans = {

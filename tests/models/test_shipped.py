@@ -24,11 +24,13 @@ from models.network.baseline_reader import FloorReader
 from models.network.config import embedded
 from models.network.grounded import GroundedForCausalLM
 from models.reader import flops, shipped_weights
+from models.reader.answer_blocks import answer, encode_blocks
 from models.reader.coordinates import PLACES, SIDES, Kind
-from models.reader.extractive_reader import NOTHING, Reader, answer, encode_blocks, kind_of
+from models.reader.extractive_reader import Reader, modality_of_parts
 from models.reader.image_patches import PATCHES, WIDTH, Picture
 from models.reader.onnx_encoder import Encoder
 from models.reader.sequences import Parts, collate
+from models.reader.types import NOTHING
 from models.reader.windows import Passage
 
 ROOT = Path(__file__).parents[2]
@@ -252,7 +254,7 @@ def test_experts_are_of_their_kind(
         shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts())),
     )
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
-    assert changed == [kind_of(part) is Kind.PAGE for part in parts()]
+    assert changed == [modality_of_parts(part) is Kind.PAGE for part in parts()]
 
 
 def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
@@ -373,7 +375,7 @@ def test_damaged_weights_are_named(copy: Path) -> None:
             shipped_weights.describe(copy)
 
 
-def resealed(folder: Path) -> shipped_weights.Shipped:
+def resealed(folder: Path) -> shipped_weights.ReaderWeights:
     """The folder with the digest that its weights have: what another program might have written."""
     config = json.loads((folder / shipped_weights.CONFIG).read_text())
     config[shipped_weights.OWN]["digest"] = shipped_weights.digest_of(folder / shipped_weights.WEIGHTS)

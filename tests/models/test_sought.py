@@ -18,7 +18,7 @@ from models.common.errors import DataError
 from models.common.minilm import MiniLM
 from models.network.grounded_reader import GroundedReader
 from models.network.torch_reader import TorchEncoder
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH, Picture
 from models.reader.sequences import PATCH, collate
 from models.reader.windows import Passage, cut, open_tokenizer
@@ -82,14 +82,14 @@ def test_each_patch_stands_behind_its_own_words(folder: Path) -> None:
     ):
         (places,) = (ids == PATCH).nonzero(as_tuple=True)
         if not len(places):
-            assert kind == Kind.TEXT and start > 0
+            assert kind == BlockModality.TEXT and start > 0
             continue
         assert (
             len(places) == PATCHES == places[-1] - places[0] + 1
             and mask.sum() == places[-1] + 1
             and not context[places].any()
         )
-        assert kind == Kind.PAGE and np.array_equal(grid[places], PATCH_PLACES)
+        assert kind == BlockModality.PAGE and np.array_equal(grid[places], PATCH_PLACES)
         values = batch.patches[seen * PATCHES : (seen + 1) * PATCHES]
         one = next(one for asked in SOUGHT[:2] for one in asked.shown if values.eq(one.picture).all())
         assert (
@@ -101,7 +101,7 @@ def test_each_patch_stands_behind_its_own_words(folder: Path) -> None:
     assert seen == 3
 
 
-def test_a_floor_sees_no_pictures(folder: Path) -> None:
+def test_the_baseline_reads_no_pictures(folder: Path) -> None:
     examples = Examples(folder)
     order = [at for batch in examples.order(10_000, 0, 0) for at in batch]
     assert examples.rows["picture"][order].tolist() == [-1] and len(examples) == 4

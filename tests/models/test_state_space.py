@@ -10,14 +10,21 @@ import torch
 from grounded_batch import batch_of
 from qa_files import lot_rows, write_jsonl
 
+from models.common.checkpoint import open_model
 from models.common.errors import TrainError, WeightsError
 from models.network.config import tiny
 from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Memory
 from models.reader.sequences import CLS, SEP
 from models.reader.windows import open_tokenizer
-from models.systems.state_space import StateSpaceMixer, mixers, with_state_space
-from models.training import presets, train
+from models.systems import train
+from models.systems.state_space import (
+    StateSpaceConfig,
+    StateSpaceForCausalLM,
+    StateSpaceMixer,
+    mixers,
+    with_state_space,
+)
 from models.training.objective import recall, writing
 from models.training.prepare_data import prepare_rows
 from models.training.question_sets import read_qa
@@ -159,7 +166,7 @@ def test_a_padded_batch_writes_what_its_members_write_alone(model: GroundedForCa
 def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, memory: Memory, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
-    assert isinstance(loaded, GroundedForCausalLM) and loaded.config.state_space_layers == [0, 2]
+    assert isinstance(loaded, StateSpaceForCausalLM) and loaded.config.state_space_layers == [0, 2]
     after = loaded.state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in model.state_dict().items())
     torch.testing.assert_close(
@@ -196,7 +203,7 @@ def test_the_preset_trains_what_writes_alone(transformer: GroundedForCausalLM, t
         "--batches", "1", "--learning-rate", "1e-2",
     ]
     train.main([*asked, "--start", str(tmp_path / "dense")])
-    made = GroundedForCausalLM.from_pretrained(tmp_path / "run" / "model")
+    made = open_model(GroundedForCausalLM, tmp_path / "run" / "model")
     before = dense.state_dict()
     moved = {
         name for name, weight in made.named_parameters() if name in before and not torch.equal(weight, before[name])
@@ -207,16 +214,16 @@ def test_the_preset_trains_what_writes_alone(transformer: GroundedForCausalLM, t
         "copy",
     }
     assert not any(name.startswith("memory.") for name in moved if "word_embeddings" not in name)
-    again = presets.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
+    again = train.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
     assert all(torch.equal(again[name], weight) for name, weight in made.state_dict().items())
 
 
 def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="give --start"):
-        presets.mamba(tmp_path, None)
+        train.mamba(tmp_path, None)
     with pytest.raises(TrainError, match="no teacher"):
-        presets.mamba(tmp_path, tmp_path, tmp_path)
+        train.mamba(tmp_path, tmp_path, tmp_path)
     with pytest.raises(WeightsError, match="of one layer"):
         with_state_space(GroundedForCausalLM(replace(tiny(), num_hidden_layers=1, cross_attention_layers=[0])))
     with pytest.raises(Exception, match="state_space_layers"):
-        replace(tiny(), state_space_layers=[0, 1, 2])
+        StateSpaceConfig(num_hidden_layers=3, state_space_layers=[0, 1, 2])

@@ -42,7 +42,7 @@ def test_rows_are_read_as_each_alone(model: GroundedForCausalLM) -> None:
         seen = [0, *range(one.block, len(one))]
         np.testing.assert_allclose(made.spans[at, seen], spans, atol=1e-5)
         np.testing.assert_allclose(made.judged[at], judged, atol=1e-5)
-    assert len(made.spent) == 3
+    assert len(made.costs) == 3
     assert len(parts) == 3 and made.spans.shape[:2] == made.states.shape[:2] == collate(parts).input_ids.shape
 
 
@@ -68,9 +68,9 @@ def test_an_answer_is_as_likely_as_the_model_says(model: GroundedForCausalLM) ->
 
     with torch.inference_mode():
         wanted = alone(blocks), alone(blocks[:1])
-    assert TorchDecoder(model).chances(question, answer, blocks, cited=1) == pytest.approx(wanted, abs=1e-3)
+    assert TorchDecoder(model).log_probabilities(question, answer, blocks, cited=1) == pytest.approx(wanted, abs=1e-3)
     assert abs(wanted[0] - wanted[1]) > 0.1
-    assert np.isfinite(TorchDecoder(model).chances(question, answer, blocks[:1], cited=0)).all()
+    assert np.isfinite(TorchDecoder(model).log_probabilities(question, answer, blocks[:1], cited=0)).all()
 
 
 def test_a_reader_of_it_finds_and_ablates(model: GroundedForCausalLM) -> None:
@@ -83,7 +83,7 @@ def test_a_reader_of_it_finds_and_ablates(model: GroundedForCausalLM) -> None:
 
 def test_operations_are_counted_attention_among_them(model: GroundedForCausalLM) -> None:
     question, block, width, inner = 8, 64, 32, 48 + 8  # an expert's channels too
-    [spent] = TorchEncoder(model)(collate([Parts(range(7000, 7006), [], range(5000, 5062))])).spent
+    [spent] = TorchEncoder(model)(collate([Parts(range(7000, 7006), [], range(5000, 5062))])).costs
     layers = [(length, 48) for length in (question, block) for _ in range(2)] + [(question + block, inner)] * 2
     wanted = sum(
         8 * length * width**2 + 4 * length**2 * width + 4 * length * width * channels for length, channels in layers

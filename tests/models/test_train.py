@@ -13,7 +13,7 @@ import torch
 from qa_files import row, write_jsonl
 
 from models.common.errors import DataError, TrainError
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.training import evaluate, train
 from models.training.prepare_data import prepare
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def flags(folder: Path, out: str) -> list[str]:
     return [
-        "--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1",
+        "--preset", "baseline", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1",
         "--tokens", "200", "--seed", "7", "--precision", "fp32",
     ]
 
@@ -60,14 +60,14 @@ def test_a_run_leaves_its_model_its_log_and_a_picture(run: Path) -> None:
     assert set(lines[1]) == {"step", "dev F1", "dev AUROC"}
     assert (run / "log.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((run / "train.json").read_text())["tokens"] == 200
-    assert isinstance(FloorReader.from_pretrained(run / "model"), FloorReader)
+    assert isinstance(BaselineReader.from_pretrained(run / "model"), BaselineReader)
 
 
 def test_the_same_seed_trains_the_same_weights(folder: Path, run: Path) -> None:
     """In another process, whose random numbers were used before: the new heads' first values among them."""
     torch.rand(7)
     train.main(flags(folder, "again"))
-    one, two = (FloorReader.from_pretrained(folder / name / "model").state_dict() for name in ("run", "again"))
+    one, two = (BaselineReader.from_pretrained(folder / name / "model").state_dict() for name in ("run", "again"))
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, rtol=1e-4, atol=1e-5)
 
@@ -86,7 +86,7 @@ def test_a_trained_model_is_measured(folder: Path, run: Path, capsys: pytest.Cap
 
 def test_what_a_user_can_cause_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"models\.training\.prepare_data"):
-        train.main(["--preset", "floor", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
+        train.main(["--preset", "baseline", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
     with pytest.raises(TrainError, match="precision"):
         train.main([*flags(folder, "none"), "--precision", "fp8"])
     done = module("models.training.prepare_data", str(tmp_path), str(tmp_path / "out"))

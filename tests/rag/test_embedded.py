@@ -19,8 +19,9 @@ from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.common.minilm import MiniLM
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Computed, Reader
+from models.reader.extractive_reader import Reader
 from models.reader.sequences import Sequences
+from models.reader.types import Computed
 from models.reader.windows import open_tokenizer
 from models.systems import quantise
 from models.training import finetune

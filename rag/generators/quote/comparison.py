@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from indexing.embedder import Embedder
-from models.reader.extractive_reader import NOTHING, Finding, best
+from models.reader.extractive_reader import best
+from models.reader.types import NOTHING, Finding
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.sentence_features import Asked
 from rag.lookups.decide import Found

@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from indexing.embedder import Embedder
-from models.reader.extractive_reader import NOTHING, Reader
+from models.reader.extractive_reader import Reader
+from models.reader.types import NOTHING
 from rag.calibration import PictureWeights, QuoteWeights
 from rag.generators.protocol import ABSTENTION
 from rag.generators.quote import quotable_spans, sentence_features
