@@ -93,7 +93,7 @@ def cost(readings: Sequence[Reading], seconds: float) -> dict[str, object]:
         "cost": {
             "flops": sum(one.flops for one in costs),
             "bytes": sum(one.bytes for one in costs),
-            "kept": sum(one.kept for one in costs),
+            "cached": sum(one.cached for one in costs),
             "tokens_per_second": round(sum(len(window.ids) for window in windows) / seconds),
         },
     }

@@ -9,7 +9,7 @@ the column's header (TAPAS, arXiv 2004.02349); on pages, embeddings of the sides
 (models.network.experts).
 
 The encoder exists twice: this one can be trained; models.reader.encoder_graph computes the same in int8 without torch,
-from the same state dict. tests/models/reader/test_shipped.py holds them equal.
+from the same state dict. tests/models/reader/test_shipped_weights.py holds them equal.
 
 Legend: N blocks, T tokens of a block, Q tokens of the question, W width of the encoder; B memories, S slots of one,
 L cross layers, G key-value heads, D width of a head, P width of the pointer.

@@ -2,7 +2,7 @@
 
 `lower` encodes texts without a question, so that its states can be cached; `upper` reads question and block together.
 The encoder exists twice: in torch (models.network.memory_encoder, models.network.experts) it can be trained; here it
-answers without torch. Both have the same state dict; tests/models/reader/test_shipped.py holds what they compute equal.
+answers without torch. Both have the same state dict; tests/models/reader/test_shipped_weights.py holds them equal.
 Knows no tokenizer and no files. Shapes: B texts, S tokens, M patches of all texts, P width of a patch's features.
 """
 

@@ -1,8 +1,8 @@
 """python -m models.training.finetune --method lora --data FILE.jsonl --out DIR: adapt the shipped reader.
 
 FILE has a user's own questions: lines {"question", "context", "answers": [{"text", "start"}]}, and optionally "title"
-and "unanswerable". DIR is then given to any door as `--adapter DIR`. One context in HELD is not trained on; F1 and AUROC
-of their questions are measured before and after, in int8, as they will be answered.
+and "unanswerable". DIR is then given to any door as `--adapter DIR`. One context in HELD is not trained on; F1 and
+AUROC of their questions are measured before and after, in int8, as they will be answered.
 """
 
 from __future__ import annotations

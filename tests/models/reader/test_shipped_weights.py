@@ -33,7 +33,7 @@ from models.reader.sequences import Parts, collate
 from models.reader.types import NOTHING
 from models.reader.windows import Passage
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CALIBRATION = {"threshold": 0.5}
 CACHED = 2
 PASSAGES = [
