@@ -45,7 +45,7 @@ def reader_opener(adapter: str, folder: str, fitted: Calibration) -> Callable[[I
 
 
 def read(query: Query, context: Context, reader: Reader, count: int, budget: float) -> Context:
-    """The context with a reading of each of its first `count` pieces of evidence, in their order while the budget lasts.
+    """The context with readings of its first `count` pieces of evidence, in their order while the budget lasts.
 
     budget: floating point operations, see models.reader.extractive_reader.Reader.read; the first piece is always read.
     """

@@ -93,9 +93,9 @@ class QueryStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the reader made of one piece of evidence. offset: characters that stood before its text in the reader's input.
+    """What the reader made of one piece of evidence.
 
-    windows: empty where there was no budget or no word to read.
+    offset: characters before its text in the reader's input. windows: empty where there was no budget or no word to read.
     """
 
     windows: tuple[Window, ...]
