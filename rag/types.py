@@ -95,7 +95,7 @@ class QueryStatistics:
 class Reading:
     """What the reader made of one piece of evidence.
 
-    offset: characters before its text in the reader's input. windows: empty where there was no budget or no word to read.
+    offset: characters before its text in the reader's input. windows: empty where nothing was read.
     """
 
     windows: tuple[Window, ...]

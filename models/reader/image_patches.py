@@ -31,4 +31,4 @@ def _places() -> np.ndarray:
     return made
 
 
-PATCH_PLACES = _places()  # where the patches stand in their square, see models.reader.coordinates: (PATCHES, PLACES)
+PATCH_PLACES = _places()  # the grid of the patches in their square, see models.reader.coordinates: (PATCHES, PLACES)

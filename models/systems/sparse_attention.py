@@ -41,7 +41,7 @@ from models.reader.sequences import BLOCK_POSITION  # noqa: E402
 
 NAME = "sparse"
 NEAR = 128  # tokens to each side, if not given
-FIRST = BLOCK_POSITION  # global tokens, if not given: all of the question, which stands first in the upper layers
+FIRST = BLOCK_POSITION  # global tokens, if not given: all of the question, which comes first in the upper layers
 
 
 @strict

@@ -2,7 +2,7 @@
 
 One layer in the middle keeps its attention (a hybrid, as Jamba, arXiv 2403.19887), and memory is read as before.
 Begun from a trained transformer, all but the mixers is taken over (as arXiv 2408.15237 does). A layer caches one state
-of fixed size: a token costs the same however many stand before it, and cannot be taken back, so that assisted decoding
+of fixed size: a token costs the same however many precede it, and cannot be taken back, so that assisted decoding
 is refused.
 
 A variant of the grounded network: it subclasses config, decoder layer, decoder and model, and is opened by its

@@ -92,7 +92,7 @@ class Examples:
         return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
 
     def places(self, row: np.void, part: str) -> np.ndarray:
-        """Where these tokens stand: (n, PLACES), models.reader.coordinates."""
+        """The grid of these tokens: (n, PLACES), models.reader.coordinates."""
         first = int(row[part])
         return self.grid[first : first + int(row[f"{part}_length"])].astype(np.int64)
 

@@ -37,10 +37,10 @@ from models.training.question_sets import QaRow, read_qa
 from models.training.train import epochs
 from models.training.training_loop import TrainConfig, train
 
-HELD = 5
+HELD = 5  # one context in so many is held out
 RANK, ALPHA = 4, 8  # of LoRA
 VECTORS = 16  # of a prompt, of a prefix
-WORDS = 1000  # of the vocabulary, from which on it has words; before these stand signs and letters
+WORDS = 1000  # the vocabulary's first word; before it are signs and letters
 MATRICES = r"(attention\.self\.(query|key|value)|attention\.output\.dense|intermediate\.dense|output\.dense)"
 UPPER = r"memory\.bert\.encoder\.layer\.({layers})\." + MATRICES
 HEADS = ("span", "judge")
@@ -55,7 +55,8 @@ class Tuned:
     share: float
 
 
-def held(context: str) -> bool:
+def held_out(context: str) -> bool:
+    """Whether the questions of a context are measured on and not trained on; its text alone decides."""
     return int.from_bytes(hashlib.blake2b(context.encode("utf-8", "replace"), digest_size=4).digest()) % HELD == 0
 
 
@@ -122,10 +123,10 @@ def finetune(
     """
     base = shipped_weights.describe(folder)
     rows = [row for row in read_qa(data) if row.unanswerable or row.span]
-    learned, kept = ([row for row in rows if held(row.context) == which] for which in (False, True))
+    learned, left_out = ([row for row in rows if held_out(row.context) == which] for which in (False, True))
     if not any(row.span for row in learned):
         raise DataError(f"{data} has no question with an answer in its context: there is nothing to learn from")
-    before = measured(kept, folder, None)
+    before = measured(left_out, folder, None)
     torch.manual_seed(config.seed)
     model = open_model(GroundedForCausalLM, folder)
     prepare(model, method)
@@ -135,10 +136,10 @@ def finetune(
     prepare_rows(learned, out / "run" / "prepared", config.seed)
     questions = Questions(out / "run" / "prepared")
     tuned = trained(train(model, epochs(questions, config), reading, config, out / "run").cpu())
-    about = {"share": round(tuned.share, 6), "questions": len(learned), "held": len(kept)}
+    about = {"share": round(tuned.share, 6), "questions": len(learned), "held": len(left_out)}
     save(tuned, method, base.digest, about, out)
     shutil.rmtree(out / "run")
-    return {"method": method, **about, "before": before, "after": measured(kept, folder, out)}
+    return {"method": method, **about, "before": before, "after": measured(left_out, folder, out)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -93,7 +93,7 @@ def test_a_small_share_is_trained_and_only_what_may_be(
 ) -> None:
     out, report, model = made
     assert report["share"] < 0.01 or report["method"] == "full"
-    held = {one.context for one in read_qa(data) if finetune.held(one.context)}
+    held = {one.context for one in read_qa(data) if finetune.held_out(one.context)}
     assert report["held"] == len(held) > 0 and report["questions"] == len(ROWS) - len(held)
     assert not (out / "run").exists() and {path.name for path in out.iterdir()} == {adapter.ABOUT, adapter.WEIGHTS}
     before = open_model(GroundedForCausalLM, base).state_dict()
