@@ -24,7 +24,7 @@ FOLDERS = (".", "bench", "data/weights/reader", "data/weights/tower", "docs", "d
 DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
 CURRENT = [path for path in DOCUMENTS if "history" not in path.parts]
 COMMAND = re.compile(r"(?:python|torchrun\b[^\n`]*?) -m ([a-z][\w.]*)([^\n`#]*)")
-FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+FLAG = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)(?: ([a-z0-9-]+))?")  # and a choice
 
 
 def run(*arguments: str) -> str:
@@ -39,9 +39,9 @@ def commands() -> Iterator[tuple[str, str]]:
         yield from COMMAND.findall(re.sub(r"\\\n\s+", "", path.read_text("utf-8")))
 
 
-def wanted() -> dict[tuple[str, ...], set[str]]:
-    """(module, subcommand) -> the flags that the documents name."""
-    found: dict[tuple[str, ...], set[str]] = {}
+def wanted() -> dict[tuple[str, ...], set[tuple[str, str]]]:
+    """(module, subcommand) -> the flags that the documents name, each with the word behind it."""
+    found: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for module, arguments in commands():
         first = re.match(r" ([a-z]+)(?= |$)", arguments)
         found.setdefault((module, *first.groups()) if first else (module,), set()).update(FLAG.findall(arguments))
@@ -76,11 +76,12 @@ def test_the_generator_of_the_docs_quotes_its_evidence() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # runpy runs modules that other tests have imported
-@pytest.mark.parametrize(("command", "flags"), sorted(wanted().items()), ids=lambda value: " ".join(sorted(value)))
+@pytest.mark.parametrize("command", sorted(wanted()), ids=" ".join)
 def test_its_commands_know_their_flags(
-    command: tuple[str, ...], flags: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, *sub = command
+    flags = wanted()[command]
     assert importlib.util.find_spec(module)
     if not flags:
         return
@@ -88,7 +89,11 @@ def test_its_commands_know_their_flags(
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(module, run_name="__main__")
     assert ended.value.code == 0
-    assert flags - set(FLAG.findall(capsys.readouterr().out)) == set()
+    shown = capsys.readouterr().out
+    known = {flag for flag, _ in FLAG.findall(shown)}
+    choices = {flag: words.split(",") for flag, words in re.findall(r"(--[a-z-]+) \{([^}]*)\}", shown)}
+    assert [flag for flag, _ in flags if flag not in known] == []
+    assert [pair for pair in flags if pair[1] and pair[1] not in choices.get(pair[0], pair[1:])] == []
 
 
 def test_make_targets_exist() -> None:
@@ -136,7 +141,8 @@ def test_every_setting_is_in_the_table_of_settings() -> None:
 
 def test_every_bench_is_in_the_table_of_benches() -> None:
     listed = (ROOT / "bench" / "README.md").read_text("utf-8")
-    assert [path.stem for path in (ROOT / "bench").glob("*.py") if f"python -m bench.{path.stem}" not in listed] == []
+    benches = [path.stem for path in (ROOT / "bench").glob("*.py") if "__main__" in path.read_text("utf-8")]
+    assert [name for name in benches if f"python -m bench.{name}" not in listed] == []
 
 
 def test_figures_are_fresh() -> None:
