@@ -28,7 +28,7 @@ from rag.image_features import ImageFeatures
 from rag.rerank import DEPTH
 from rag.rerank import rerank as reorder
 from rag.retrieve.images import open_picture
-from rag.retrieve.retriever import CHANNELS, Retriever
+from rag.retrieve.retriever import CHANNELS, Retrieved, Retriever
 from rag.types import Answer, Context, Draft, Evidence, Query
 from rag.understand import understand
 
@@ -99,8 +99,11 @@ class RagPipeline:
             return found.evidence[:k]
         if not self.config.rerank:
             raise ConfigError("this pipeline was opened without a reranker: open it with rerank=True")
-        whole = context.gather(query, found.vector, found.evidence, self.index, self._images)
-        return self._ranked(query, whole)[0].evidence[:k]
+        return self._ranked(query, self._gather(query, found))[0].evidence[:k]
+
+    def candidates(self, query: Query, k: int) -> Context:
+        """The k best chunks of the retriever with all that later steps need of the index: what fits are made on."""
+        return self._gather(query, self._retriever.retrieve(query, k))
 
     def ask(self, question: str, *, history: Sequence[str] = (), only: Filter | None = None) -> Answer:
         """The answer, cited, or an abstention. history: earlier questions of the conversation, oldest first."""
@@ -116,7 +119,7 @@ class RagPipeline:
         clock = _Clock()
         config, query = self.config, understand(_storable(question), [_storable(earlier) for earlier in history])
         found = self._retriever.retrieve(query, max(config.top_k, DEPTH if config.rerank else 0), only=only)
-        whole = context.gather(query, found.vector, found.evidence, self.index, self._images)
+        whole = self._gather(query, found)
         clock.mark("retrieve")
         ranked, cost = self._ranked(query, whole)
         packed = context.fit(ranked, config.top_k, config.context_tokens)
@@ -136,6 +139,9 @@ class RagPipeline:
         }  # fmt: skip
         citations, evidence = cite(draft, packed, self.index), ranked.evidence[: config.top_k]
         yield Answer(draft.text, draft.abstained, draft.confidence, citations, evidence, trace)
+
+    def _gather(self, query: Query, found: Retrieved) -> Context:
+        return context.gather(query, found.vector, found.evidence, self.index, self._images)
 
     def _ranked(self, query: Query, found: Context) -> tuple[Context, dict[str, Any]]:
         """The context after the reader read it and, where it is asked to, ordered it; and what that cost."""

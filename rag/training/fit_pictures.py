@@ -7,9 +7,10 @@ rag/training/make_pictures.py, once with itself among what is found and once wit
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from tqdm import tqdm
 from indexing.build.run import build
 from models.common.metrics import area_under_roc, calibration_error, mean
 from models.reader.extractive_reader import Reader
-from rag import context
-from rag.generators.quote.generator import read
+from rag import reading
+from rag.calibration import PictureWeights
 from rag.lookups.picture_lookup import SHOWN, Candidate, best, candidates
 from rag.pipeline import RagPipeline
 from rag.training.fit_quote import fit
 from rag.training.make_pictures import asked
-from rag.understand import asks_for_picture
+from rag.understand import understand
 from vision.training.image_text_pairs import Pair, pairs
 
 MOST = 120  # pictures of a kind
@@ -64,31 +65,33 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
     rag, made = RagPipeline.from_index(folder, generator="quote"), []
     texts = {file: {text.casefold() for text in pair.texts} for pair, _, file in chosen}
     for pair, question, file in tqdm(chosen, desc="pictures", mininterval=20):
-        hits = rag.search(question, FOUND + 1)
+        query = understand(question)
+        hits = rag.candidates(query, FOUND + 1)
         showing = {other for other, named in texts.items() if named & texts[file]}
+        held_out = hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1
         for there in (True, False):
-            evidence = tuple(hit for hit in hits if there or Path(hit.document).name not in showing)[:FOUND]
-            packed = context.pack(evidence, rag.config.context_tokens, rag.index)
-            tried = read(question, packed, rag.embedder, rag.index, reader)
-            if asks_for_picture(question) or not tried.spans:
-                found = candidates(question, replace(packed, evidence=tried.evidence), tried.windows)
-                right = [Path(tried.evidence[one.at].document).name in showing for one in found]
-                made.append(Case(hashlib.blake2b(pair.name.encode()).digest()[0] % 2 == 1, there, found, right))
+            names = [Path(piece.document).name for piece in hits.evidence]
+            found = hits.select([at for at, name in enumerate(names) if there or name not in showing][:FOUND])
+            found = reading.read(query, found, reader, FOUND, math.inf)
+            if query.wants_picture or not any(piece.text.strip() for piece in found.evidence):
+                pictures = candidates(question, found)
+                right = [Path(found.evidence[one.at].document).name in showing for one in pictures]
+                made.append(Case(held_out, there, pictures, right))
     return made
 
 
-def fitted(made: list[Case]) -> tuple[tuple[float, ...], float]:
+def fitted(made: list[Case]) -> PictureWeights:
     """Weights and bias of rag.lookups.picture_lookup."""
     known = [(one.features, right) for case in made if not case.held for one, right in zip(case.found, case.right, strict=True) if one.words < SHOWN]
     weights, bias = fit(*map(np.array, zip(*known, strict=True)))
-    return tuple(np.round(weights, 4).tolist()), round(float(bias), 4)
+    return PictureWeights(tuple(np.round(weights, 4).tolist()), round(float(bias), 4))
 
 
-def report(made: list[Case], weights: tuple[float, ...], bias: float) -> None:
+def report(made: list[Case], weights: PictureWeights) -> None:
     asked = [case for case in made if case.held]
     print("picture: the right one among the evidence", mean(np.array([any(case.right) for case in asked if case.there])))
     held = [case for case in asked if case.found]
-    chosen = [best(case.found, weights, bias) for case in held]
+    chosen = [best(case.found, weights) for case in held]
     first = np.array([case.right[[one.at for one in case.found].index(at)] for case, (at, _) in zip(held, chosen, strict=True)])
     most, there = np.array([sure for _, sure in chosen]), np.array([case.there for case in held])
     among = np.array([any(case.right) for case in held])

@@ -1,4 +1,4 @@
-"""Fits and measures the quoting generator on question sets; writes rag/quote_weights.py.
+"""Fits and measures the quoting generator on question sets; writes the group `quote` of calibration.json.
 
     python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--write]
 
@@ -27,10 +27,14 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from indexing.build.run import build
-from rag import context
+from models.reader.extractive_reader import Reader
+from rag import context, reading
+from rag.calibration import calibration, update
 from rag.generators.quote import sentence_features
-from rag.generators.quote.generator import read
+from rag.generators.quote.comparison import Comparison, compare
 from rag.pipeline import RagPipeline
+from rag.rerank import DEPTH, rerank
+from rag.understand import understand
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa", "medquad")
 SMALL = 100  # passages of a small collection
@@ -44,7 +48,7 @@ class Case:
     name: str
     split: str
     kind: str
-    attempt: object
+    attempt: Comparison
     correct: np.ndarray  # (n,) bool: the sentence stands in the right passage and holds an answer
 
 
@@ -59,13 +63,21 @@ def key(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def attempt(rag: RagPipeline, question: str, without: str = "") -> object:
-    evidence = [piece for piece in rag.search(question, rag.config.top_k) if not without or not piece.document.endswith(without)]
-    packed = context.pack(evidence, rag.config.context_tokens, rag.index)
-    return read(question, packed, rag.embedder, rag.index)
+def attempt(rag: RagPipeline, question: str, without: str = "", reader: Reader | None = None) -> Comparison:
+    """The sentences of the evidence beside a question, as the pipeline compares them.
+
+    without: the key of a passage that is taken out of the evidence. reader: reads and reranks the evidence first.
+    """
+    query = understand(question)
+    found = rag.candidates(query, DEPTH if reader else rag.config.top_k)
+    kept = [at for at, piece in enumerate(found.evidence) if not without or not piece.document.endswith(without)]
+    found = found.select(kept)
+    if reader:
+        found = rerank(reading.read(query, found, reader, DEPTH, math.inf), calibration().rerank)
+    return compare(query, context.fit(found, rag.config.top_k, rag.config.context_tokens), rag.embedder)
 
 
-def correct(tried, row: dict) -> np.ndarray:
+def correct(tried: Comparison, row: dict) -> np.ndarray:
     answers = [" ".join(answer["text"].lower().split()) for answer in row["answers"] if answer["text"].strip()]
     own = key(row["context"])
     marks = []
@@ -118,25 +130,29 @@ def ask(rag: RagPipeline, name: str, split: str, answerable: list[dict], removed
 
 
 def few(case: Case, rng: random.Random) -> Case:
-    """The same question over one to three chunks, as when a single file was dropped: the right one kept, or all the others."""
+    """The same question over one to three chunks, as when one file was dropped: with the right one, or the others."""
     tried = case.attempt
     right = {owner for owner, mark in zip(tried.owner, case.correct, strict=True) if mark}
     others = [owner for owner in dict.fromkeys(tried.owner) if owner not in right]
     kept = sorted(list(right)[:1] + rng.sample(others, min(len(others), rng.randint(0 if right else 1, 2))))
     places = [i for i, owner in enumerate(tried.owner) if owner in kept]
-    question = sentence_features.Asked(tried.question.text, tried.question.vector, {
-        word: math.log((len(kept) + sentence_features.PRIOR) / (0.5 + sum(word in sentence_features.stems(tried.evidence[owner].text) for owner in kept)))
-        for word in tried.question.rarity
-    })
+    held = [sentence_features.stems(tried.evidence[owner].text) for owner in kept]
+    chunks = len(kept) + sentence_features.PRIOR
+    rarity = {
+        word: math.log(chunks / (0.5 + sum(word in words for words in held))) for word in tried.question.rarity
+    }
+    question = replace(tried.question, rarity=rarity)
     features = []
     for rank, owner in enumerate(kept):
         mine = [i for i in places if tried.owner[i] == owner]
-        texts = [tried.evidence[owner].text[slice(*tried.spans[i])] for i in mine]
-        made = np.array(sentence_features.chunk_features(question, tried.evidence[owner], rank, tried.openings[owner], texts, tried.vectors[mine], tried.vectors[mine]))
+        piece, opening = tried.evidence[owner], tried.context.surroundings[owner].opening
+        texts = [piece.text[slice(*tried.spans[i])] for i in mine]
+        vectors = tried.vectors[mine]
+        made = np.array(sentence_features.chunk_features(question, piece, rank, opening, texts, vectors, vectors))
         made[:, 1] = tried.features[mine, 1]  # similarity under the headings, whose embeddings are not kept
-        features.append(np.concatenate([made, tried.features[mine, made.shape[1] :]], 1))  # and what a reader found stays
+        features.append(np.concatenate([made, tried.features[mine, made.shape[1] :]], 1))  # and what a reader found
     reduced = replace(
-        tried, question=question, evidence=tuple(tried.evidence[owner] for owner in kept), openings=tuple(tried.openings[owner] for owner in kept), owner=[kept.index(tried.owner[i]) for i in places],
+        tried, question=question, context=tried.context.select(kept), owner=[kept.index(tried.owner[i]) for i in places],
         spans=[tried.spans[i] for i in places], features=np.concatenate(features), vectors=tried.vectors[places],
         findings=[tried.findings[i] for i in places] if tried.findings else [],
     )
@@ -193,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--write", action="store_true", help="write rag/quote_weights.py")
+    parser.add_argument("--write", action="store_true", help="write calibration.json")
     options = parser.parse_args()
     everything = cases(options.data, options.work)
     rng = random.Random(3)
@@ -227,17 +243,13 @@ def main() -> None:
         print(f"  {kind}: {chosen.sum()} questions, abstained on {1 - shown[chosen].mean():.3f}")
     print(f"  right among the answered: {right[shown].mean():.3f} of all, {right[shown & answerable].mean():.3f} of the answerable")
 
-    def listed(values: np.ndarray) -> str:
-        return ", ".join(f"{value:.4f}" for value in values)
-
-    text = (
-        '"""Written by rag/training/fit_quote.py; do not edit. Regressions over rag.generators.quote.sentence_features\'s features."""\n\n'
-        f"SENTENCE = ({listed(sentence)})\n"
-        f"ANSWER = ({listed(answer[0])})\nANSWER_BIAS = {answer[1]:.4f}\nTHRESHOLD = {threshold}\n"
-    )
-    print(text)
+    fitted = {
+        "sentence": np.round(sentence, 4).tolist(), "answer": np.round(answer[0], 4).tolist(),
+        "bias": round(float(answer[1]), 4), "threshold": threshold,
+    }  # fmt: skip
+    print(fitted)
     if options.write:
-        (Path(__file__).parents[1] / "quote_weights.py").write_text(text)
+        update("quote", fitted, "python -m rag.training.fit_quote DATA WORK --write")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Fits how the embedded generator chooses a sentence and how sure it is; writes a folder of shipped weights from a training run.
+"""Fits how the embedded generator chooses a sentence and how sure it is, and how sure a picture is shown.
 
-    python -m rag.training.fit_reader DATA WORK RUN/model OUT [--open L]
+    python -m rag.training.fit_reader DATA WORK [--write]
 
-Questions of DATA/qa/dev, on which the reader was not trained, are put to collections of PASSAGES passages of their set (kept in
-WORK), their own among them, and again to one to three chunks of what was found. Those whose passage has an even hash are fitted
-on; every figure that is printed is of the others. Kinds of question: answerable; marked as unanswerable (near misses); its own
-passage taken out; asked of another set's collection (off-topic).
-
---open: by how much, in log-odds, every router of tokens is opened after its training, see models/README.md.
+Questions of DATA/qa/dev, on which the reader was not trained, are put to collections of PASSAGES passages of their set
+(kept in WORK), their own among them, and again to one to three chunks of what was found. Evidence is read and reranked
+as in the pipeline. Those whose passage has an even hash are fitted on; every figure that is printed is of the others.
+Kinds of question: answerable; marked as unanswerable (near misses); its own passage taken out; asked of another set's
+collection (off-topic). --write writes the groups `embedded` and `pictures` of calibration.json.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 from tqdm import tqdm
 
 from indexing.build.run import build
@@ -27,19 +25,20 @@ from models.common.metrics import area_under_roc, calibration_error, mean
 from models.reader import shipped_weights
 from models.reader.extractive_reader import Reader
 from models.training.question_sets import QaRow, read_qa
-from rag import context
+from rag.calibration import QuoteWeights, update
 from rag.generators.quote import sentence_features
-from rag.generators.quote.generator import Attempt, Weights, read
+from rag.generators.quote.comparison import Comparison
 from rag.pipeline import RagPipeline
-from rag.training import fit_pictures
+from rag.training import fit_pictures, fit_quote
 from rag.training.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-WORTH = 0.2  # an answer that is less likely right is not shown as one: best where a wrong one, which stands beside its source, costs a quarter of what a right one is worth
+# The least confidence of an answer. 0.2 is best where a wrong answer, which stands beside its source, costs a quarter of
+# what a right one is worth.
+WORTH = 0.2
 LEAST = 40
-ROUTERS = "memory.routers."
 FOLDS = 5
 QUESTIONS = 60  # of each set and kind
 
@@ -62,12 +61,9 @@ def fitted(row: QaRow) -> bool:
     return int(key(row.context)[:2], 16) % 2 == 0
 
 
-def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) -> Attempt:
-    found = rag.search(row.question, rag.config.top_k)
-    if without_own:
-        found = tuple(piece for piece in found if not piece.document.endswith(key(row.context)))
-    tried = read(row.question, context.pack(found, rag.config.context_tokens, rag.index), rag.embedder, rag.index, reader)
-    return replace(tried, windows=[], heads=[])  # states are large, and nothing here asks a decoder
+def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) -> Comparison:
+    tried = fit_quote.attempt(rag, row.question, key(row.context) if without_own else "", reader)
+    return replace(tried, context=replace(tried.context, readings=()))  # states are large, and no decoder is asked
 
 
 def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
@@ -91,13 +87,13 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
     return made + [few(case, rng) for case in made if rng.random() < 0.4]
 
 
-def fitted_weights(chosen: list[Case]) -> Weights:
+def fitted_weights(chosen: list[Case]) -> QuoteWeights:
     """Thresholds are fitted to confidences of cases that the slopes were not fitted on, or they would promise too much."""
     folds = [[case for case in chosen if fold(case) == number] for number in range(FOLDS)]
     tried = [confidences([case for case in chosen if fold(case) != number], folds[number]) for number in range(FOLDS)]
     risks = fit_risks(*(np.concatenate(values) for values in zip(*tried, strict=True)))
     sentence, slopes, bias = slopes_of(chosen)
-    return Weights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), WORTH, risks)
+    return QuoteWeights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), WORTH, risks)
 
 
 def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:
@@ -128,7 +124,7 @@ def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float],
     return tuple((risk, at) for risk, at in found if at is not None)
 
 
-def report(held: list[Case], weights: Weights) -> None:
+def report(held: list[Case], weights: QuoteWeights) -> None:
     rows, right = answer_rows(held, np.array(weights.sentence))
     sure = sentence_features.probability(rows, weights.answer, weights.bias)
     kinds, names = (np.array([getattr(case, field) for case in held]) for field in ("kind", "name"))
@@ -155,24 +151,23 @@ def report(held: list[Case], weights: Weights) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("data", "work", "model", "out"):
-        parser.add_argument(name, type=Path)
-    parser.add_argument("--open", type=float, default=0.0)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--write", action="store_true", help="write calibration.json")
     options = parser.parse_args()
-    state = load_file(options.model / "model.safetensors")
-    state |= {name: np.asarray(state[name] + options.open) for name in state if name.startswith(ROUTERS) and name.endswith(".bias")}
-    model = json.loads((options.model / "config.json").read_text())
-    shipped_weights.save(state, model, options.out, {})  # the graph that is read with; what is fitted to it comes after
-    reader = Reader(shipped_weights.encoder(shipped_weights.describe(options.out)))
+    weights = shipped_weights.describe()
+    reader = Reader(shipped_weights.encoder(weights))
     made = cases(options.data, options.work, reader)
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
-    weights = fitted_weights(known)
-    report(held, weights)
+    quotes = fitted_weights(known)
+    report(held, quotes)
     pictured = fit_pictures.cases(options.data, options.work, reader)
-    weights = replace(weights, **dict(zip(("shown", "shown_bias"), fit_pictures.fitted(pictured), strict=True)))
-    fit_pictures.report(pictured, weights.shown, weights.shown_bias)
-    shipped_weights.save(state, model, options.out, asdict(weights))
-    print(json.dumps(asdict(weights)))
+    pictures = fit_pictures.fitted(pictured)
+    fit_pictures.report(pictured, pictures)
+    print(json.dumps([asdict(quotes), asdict(pictures)]))
+    if options.write:
+        for name, values in (("embedded", quotes), ("pictures", pictures)):
+            update(name, asdict(values), "python -m rag.training.fit_reader DATA WORK --write", reader=weights.digest)
 
 
 if __name__ == "__main__":
