@@ -141,7 +141,7 @@ def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, b
         float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
         row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
         1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
-        float(len(piece.channels) == 2), *features[best][len(SENTENCE_FEATURES) : len(SENTENCE_FEATURES) + len(READER_FEATURES)].tolist(),
+        float({"dense", "bm25"} <= piece.channels.keys()), *features[best][len(SENTENCE_FEATURES) : len(SENTENCE_FEATURES) + len(READER_FEATURES)].tolist(),
     ]
 
 
