@@ -237,7 +237,7 @@ def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
     for blocks in ([], [""], [Passage("", "title"), Passage("  ")]):
         found = answer("Why?", encode_blocks(blocks, reader))
         assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(found.evidence) == len(blocks)
-    with pytest.raises(TypeError, match="keeps no states"):
+    with pytest.raises(TypeError, match="no cache of block states"):
         encode_blocks(PASSAGES, Reader(encoder))
 
 
