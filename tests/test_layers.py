@@ -123,7 +123,7 @@ from pathlib import Path
 from indexing.build.run import build
 from rag.pipeline import RagPipeline
 build([Path({str(tmp_path / "files")!r})], Path({str(tmp_path / "index")!r}))
-answer = RagPipeline.from_index({str(tmp_path / "index")!r}).ask("How warm is the pool?")
+answer = RagPipeline.from_index({str(tmp_path / "index")!r}, generator="embedded").ask("How warm is the pool?")
 assert "27" in answer.text, answer
 assert "torch" not in sys.modules
 """

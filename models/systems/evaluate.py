@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.common import command_line
-from models.systems import attention_flags, variants  # noqa: F401 - so that open_model knows the variants
+from models.systems import attention_flags
 from models.training import evaluate
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    evaluate.main(arguments, attention_flags, "models.systems.evaluate")
+    options = evaluate.parser("models.systems.evaluate", attention_flags).parse_args(arguments)
+    from models.systems import variants  # noqa: F401 - so that open_model knows the variants
+
+    evaluate.run(options, attention_flags.given(options))
 
 
 if __name__ == "__main__":

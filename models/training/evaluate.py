@@ -133,11 +133,10 @@ def named(files: Sequence[Path]) -> dict[str, Path]:
     return {name if names.count(name) == 1 else str(file): file for name, file in zip(names, files, strict=True)}
 
 
-def main(
-    arguments: Sequence[str] | None = None, attention: ModuleType = attention_flags,
-    module: str = "models.training.evaluate",
-) -> None:  # fmt: skip
-    """The command `python -m MODULE`. attention: a module with models.training.attention_flags' functions."""
+def parser(
+    module: str = "models.training.evaluate", attention: ModuleType = attention_flags
+) -> argparse.ArgumentParser:
+    """The flags of `python -m MODULE`. attention: a module with the functions of models.training.attention_flags."""
     about = "How well a reader answers from the given passage."
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -153,8 +152,12 @@ def main(
     attention.add(qa)
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    meter, attend = None, attention.given(options)
+    return parser
+
+
+def run(options: argparse.Namespace, attend: Attend | None) -> None:
+    """Print what the flags of `parser` ask for. Raises AttentionError, DataError, WeightsError."""
+    meter = None
     if options.block is not None and options.block < WINDOW:
         raise AttentionError(f"blocks of {options.block} tokens: give at least {WINDOW}")
     folder = options.model or shipped_weights.FOLDER
@@ -182,6 +185,11 @@ def main(
         print(f"{name:<18} {shown}  ECE {one.calibration_error}  {one.ms} ms")
     if meter:
         print("  ".join(f"{name} {value}" for name, value in meter.figures().items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    run(options, attention_flags.given(options))
 
 
 if __name__ == "__main__":

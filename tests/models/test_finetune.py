@@ -49,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     config = json.loads((shipped_weights.FOLDER / shipped_weights.CONFIG).read_text())
     del config[shipped_weights.OWN]
-    shipped_weights.save(state, config, folder, own.calibration)
+    shipped_weights.save(state, config, folder)
     return folder
 
 

@@ -17,7 +17,7 @@ from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Memory
 from models.reader.sequences import CLS, SEP
 from models.reader.windows import open_tokenizer
-from models.systems import train
+from models.systems import presets, train
 from models.systems.state_space import (
     StateSpaceConfig,
     StateSpaceForCausalLM,
@@ -214,15 +214,15 @@ def test_the_preset_trains_what_writes_alone(transformer: GroundedForCausalLM, t
         "copy",
     }
     assert not any(name.startswith("memory.") for name in moved if "word_embeddings" not in name)
-    again = train.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
+    again = presets.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
     assert all(torch.equal(again[name], weight) for name, weight in made.state_dict().items())
 
 
 def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="give --start"):
-        train.mamba(tmp_path, None)
+        presets.mamba(tmp_path, None)
     with pytest.raises(TrainError, match="no teacher"):
-        train.mamba(tmp_path, tmp_path, tmp_path)
+        presets.mamba(tmp_path, tmp_path, tmp_path)
     with pytest.raises(WeightsError, match="of one layer"):
         with_state_space(GroundedForCausalLM(replace(tiny(), num_hidden_layers=1, cross_attention_layers=[0])))
     with pytest.raises(Exception, match="state_space_layers"):

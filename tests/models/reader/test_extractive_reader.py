@@ -220,7 +220,7 @@ def test_a_budget_is_spent_on_the_first_passages_and_changes_nothing_of_them(sha
     around = len(votes.rows[0]) - 1  # the shortest passage is one word
     costs = [flops.layers(flops.LAYERS, around + len(one.ids)) for one in windows]
     found, read = Reader(votes).study("Why?", passages, units, share * costs[0])
-    live = [one.live for one in read]
+    live = [one.was_read for one in read]
     assert live[0] and live == sorted(live, reverse=True)
     assert found == [mine if on else [NOTHING] for mine, on in zip(whole, live, strict=True)]
     spent = sum(cost for cost, on in zip(costs, live, strict=True) if on)

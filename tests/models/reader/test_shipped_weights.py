@@ -34,7 +34,6 @@ from models.reader.types import NOTHING
 from models.reader.windows import Passage
 
 ROOT = Path(__file__).parents[3]
-CALIBRATION = {"threshold": 0.5}
 CACHED = 2
 PASSAGES = [
     Passage("The wheel turns at six revolutions a minute.", "Mill"),
@@ -79,7 +78,7 @@ def folder(
     trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     made = tmp_path_factory.mktemp("shipped") / "reader"
-    shipped_weights.save(state, trained.config.to_dict(), made, CALIBRATION)
+    shipped_weights.save(state, trained.config.to_dict(), made)
     return made
 
 
@@ -137,9 +136,7 @@ def test_int8_stays_close_to_torch(
         shipped_weights.save(
             {name: values.numpy() for name, values in model.state_dict().items()},
             model.config.to_dict(),
-            tmp_path / "open",
-            CALIBRATION,
-        )
+            tmp_path / "open")
         encoder = shipped_weights.encoder(shipped_weights.describe(tmp_path / "open"))
     spans, judged, *_ = encoder(collate(parts()))
     theirs = [by_torch(model, part) for part in parts()]
@@ -179,14 +176,14 @@ def test_a_picture_is_seen_and_is_no_answer(encoder: Encoder) -> None:
 def test_states_that_are_kept_are_those_of_the_picture(encoder: Encoder) -> None:
     *_, part = parts()
     other = replace(part, picture=replace(part.picture, features=part.picture.features[::-1].copy()))
-    keeping = replace(encoder, kept={})
+    keeping = replace(encoder, cache={})
     keeping(collate([part]))
     assert np.array_equal(keeping(collate([other])).judged, encoder(collate([other])).judged)
 
 
 def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = replace(encoder, kept=kept)
+    keeping = replace(encoder, cache=kept)
     first = keeping(collate(parts()))
     assert len(kept) == 8  # blocks alone, no questions
     again = keeping(collate([replace(part, question=part.question[:5]) for part in parts()]))
@@ -198,14 +195,14 @@ def test_states_that_are_kept_change_nothing(encoder: Encoder) -> None:
         np.array_equal(mine, theirs) for mine, theirs in zip(first[:3], encoder(collate(parts()))[:3], strict=True)
     )
     lengths = [len(part) - part.block for part in parts()]
-    assert [theirs.flops - mine.flops for mine, theirs in zip(again.spent, fresh.spent, strict=True)] == [
+    assert [theirs.flops - mine.flops for mine, theirs in zip(again.costs, fresh.costs, strict=True)] == [
         flops.layers(CACHED, length) for length in lengths
     ]
 
 
 def test_what_is_kept_is_what_is_used(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    keeping = replace(encoder, kept=kept)
+    keeping = replace(encoder, cache=kept)
     before = keeping(collate(parts()))[0]
     kept |= dict(zip(kept, [bytes(len(states)) for states in kept.values()], strict=True))
     assert np.abs(keeping(collate(parts()))[0] - before).max() > 0.3
@@ -228,7 +225,7 @@ def test_a_null_expert_costs_nothing_and_is_taken_as_in_torch(
     encoder: Encoder, trained: GroundedForCausalLM, folder: Path, tmp_path: Path
 ) -> None:
     made = encoder(collate(parts()))
-    for part, spent in zip(parts(), made.spent, strict=True):
+    for part, spent in zip(parts(), made.costs, strict=True):
         theirs = int((by_torch(trained, part)[2] == 0).sum())
         assert spent.routed == 4 * len(part) and 0.2 < spent.null / spent.routed < 0.8
         assert abs(spent.null - theirs) <= 0.03 * spent.routed  # int8 moves a few over the edge
@@ -248,7 +245,7 @@ def test_experts_are_of_their_kind(
         name: np.concatenate([values[:1], 0 * values[1:]]) if name.startswith("memory.experts") else values
         for name, values in state.items()
     }
-    shipped_weights.save(poor, trained.config.to_dict(), tmp_path / "poor", CALIBRATION)
+    shipped_weights.save(poor, trained.config.to_dict(), tmp_path / "poor")
     mine, theirs = (
         encoder(collate(parts())),
         shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts())),
@@ -259,7 +256,7 @@ def test_experts_are_of_their_kind(
 
 def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
     kept: dict[str, bytes] = {}
-    reader = Reader(replace(encoder, kept=kept))
+    reader = Reader(replace(encoder, cache=kept))
     boxes = tuple((at, at + 3, at / 20, 0.1, (at + 3) / 20, 0.2) for at in range(0, 12, 4))
     blocks = [*PASSAGES, Passage("one two six", boxes=boxes)]
     memory = encode_blocks(blocks, reader)
@@ -274,13 +271,12 @@ def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
 
 
 def test_nothing_is_found_in_no_blocks(encoder: Encoder) -> None:
-    reader = Reader(replace(encoder, kept={}))
+    reader = Reader(replace(encoder, cache={}))
     for blocks in ([], [""], [Passage("", "title"), Passage("  ")]):
         found = answer("Why?", encode_blocks(blocks, reader))
-        assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0) and len(
-            found.evidence
-        ) == len(blocks)
-    with pytest.raises(TypeError, match="keeps no states"):
+        assert (found.text, found.tokens, found.spans, found.boxes, found.confidence) == ("", (), (), (), 0.0)
+        assert len(found.evidence) == len(blocks)
+    with pytest.raises(TypeError, match="no cache of block states"):
         encode_blocks(PASSAGES, Reader(encoder))
 
 
@@ -307,7 +303,6 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
         "memory.grid.rows.weight",
     } < names
     assert not any("embeddings" in name for name in names)
-    assert shipped_weights.describe(folder).calibration == CALIBRATION
 
 
 @pytest.mark.parametrize("name", [
@@ -316,7 +311,7 @@ def test_what_is_shipped_has_no_word_vectors(folder: Path) -> None:
 ])
 def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="word vectors frozen"):
-        shipped_weights.save({**state, name: state[name] + 1e-3}, {}, tmp_path, CALIBRATION)
+        shipped_weights.save({**state, name: state[name] + 1e-3}, {}, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -328,7 +323,7 @@ def test_what_the_graphs_do_not_compute_is_refused(
     trained: GroundedForCausalLM, state: dict[str, np.ndarray], tmp_path: Path, more: dict
 ) -> None:
     with pytest.raises(WeightsError, match=f"a model with {next(iter(more))} of its own has no int8 graphs"):
-        shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out", CALIBRATION)
+        shipped_weights.save(state, trained.config.to_dict() | more, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
