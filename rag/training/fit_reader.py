@@ -1,13 +1,14 @@
-"""Fits how the embedded generator chooses a sentence and how sure it is; writes a folder of shipped weights from a training run.
+"""Fits the choice of a sentence and its confidence, and ships a trained reader with both.
 
     python -m rag.training.fit_reader DATA WORK RUN/model OUT [--open L]
 
-Questions of DATA/qa/dev, on which the reader was not trained, are put to collections of PASSAGES passages of their set (kept in
-WORK), their own among them, and again to one to three chunks of what was found. Those whose passage has an even hash are fitted
-on; every figure that is printed is of the others. Kinds of question: answerable; marked as unanswerable (near misses); its own
-passage taken out; asked of another set's collection (off-topic).
+In: a data folder and a model of models.training.train. Out: a folder of shipped weights. Questions of DATA/qa/dev, on
+which the reader was not trained, are put to collections of PASSAGES passages of their set (indexed in WORK), their own
+among them, and again to one to three chunks of what was found. Those whose passage has an even hash are fitted on;
+every figure that is printed is of the others. Kinds of question: answerable; marked as unanswerable (near misses); with
+its own passage removed; asked of the collection of another set (off-topic).
 
---open: by how much, in log-odds, every router of tokens is opened after its training, see models/README.md.
+--open: by how much, in log-odds, every token router is opened after its training, see models/README.md.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ from rag.training.fit_quote import Case, answer_rows, correct, few, fit, fit_ran
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-WORTH = 0.2  # an answer that is less likely right is not shown as one: best where a wrong one, which stands beside its source, costs a quarter of what a right one is worth
-LEAST = 40
+# least confidence of an answer that is shown: the best one where a wrong answer, shown beside its source, costs a
+# quarter of what a right one is worth
+WORTH = 0.2
+LEAST = 40  # answers above a threshold, for it to be fitted
 ROUTERS = "memory.routers."
 FOLDS = 5
 QUESTIONS = 60  # of each set and kind
@@ -49,11 +52,12 @@ def collection(data: Path, work: Path, name: str) -> Path:
     rows = {split: read_qa(data / "qa" / split / f"{name}.jsonl.gz") for split in ("dev", "train")}
     texts = {key(row.context): row for row in rows["dev"]}
     others = {key(row.context): row for row in rows["train"] if key(row.context) not in texts}
-    texts |= {id: others[id] for id in random.Random(0).sample(sorted(others), min(len(others), max(0, PASSAGES - len(texts))))}
+    missing = min(len(others), max(0, PASSAGES - len(texts)))
+    texts |= {id: others[id] for id in random.Random(0).sample(sorted(others), missing)}
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"_id": id, "title": row.title, "text": row.context}) + "\n" for id, row in sorted(texts.items())]
-    (folder / "corpus.jsonl").write_text("".join(lines))
+    records = ({"_id": id, "title": row.title, "text": row.context} for id, row in sorted(texts.items()))
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     build([folder / "corpus.jsonl"], folder / "index")
     return folder / "index"
 
@@ -66,7 +70,8 @@ def attempt(rag: RagPipeline, row: QaRow, reader: Reader, *, without_own: bool) 
     found = rag.search(row.question, rag.config.top_k)
     if without_own:
         found = tuple(piece for piece in found if not piece.document.endswith(key(row.context)))
-    tried = read(row.question, context.pack(found, rag.config.context_tokens, rag.reader), rag.embedder, rag.reader, reader)
+    packed = context.pack(found, rag.config.context_tokens, rag.reader)
+    tried = read(row.question, packed, rag.embedder, rag.reader, reader)
     return replace(tried, windows=[], heads=[])  # states are large, and nothing here asks a decoder
 
 
@@ -80,7 +85,12 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
         plain = [row for row in rows if row.span and row.kind in ("extractive", "table")][:QUESTIONS]
         marked = [row for row in rows if row.unanswerable][:QUESTIONS]
         other = SETS[(at + 3) % len(SETS)]
-        kinds = {"answerable": (plain, name), "removed": (plain[: QUESTIONS // 2], name), "marked": (marked, name), "elsewhere": (plain[: QUESTIONS // 3], other)}
+        kinds = {
+            "answerable": (plain, name),
+            "removed": (plain[: QUESTIONS // 2], name),
+            "marked": (marked, name),
+            "elsewhere": (plain[: QUESTIONS // 3], other),
+        }
         for kind, (chosen, asked) in kinds.items():
             for row in tqdm(chosen, desc=f"{name} {kind}", mininterval=20):
                 tried = attempt(indexes[asked], row, reader, without_own=kind == "removed")
@@ -92,7 +102,7 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
 
 
 def fitted_weights(chosen: list[Case]) -> Weights:
-    """Thresholds are fitted to confidences of cases that the slopes were not fitted on, or they would promise too much."""
+    """Weights of all cases, and thresholds by cross-validation: on their own cases confidences are too high."""
     folds = [[case for case in chosen if fold(case) == number] for number in range(FOLDS)]
     tried = [confidences([case for case in chosen if fold(case) != number], folds[number]) for number in range(FOLDS)]
     risks = fit_risks(*(np.concatenate(values) for values in zip(*tried, strict=True)))
@@ -106,21 +116,21 @@ def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def confidences(fitted_on: list[Case], asked: list[Case]) -> tuple[np.ndarray, np.ndarray]:
-    """(whether the quote is right, how sure it is) of each case asked."""
+    """(whether the quote is right, its confidence) of each case asked."""
     sentence, slopes, bias = slopes_of(fitted_on)
     rows, right = answer_rows(asked, sentence)
     return right, sentence_features.probability(rows, slopes, bias)
 
 
 def fold(case: Case) -> int:
-    """A question stands in one fold, whatever it is asked of."""
+    """The fold of a question, the same for each collection that it is asked of."""
     return int(key(case.attempt.question.text)[:4], 16) % FOLDS
 
 
 def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """(risk, threshold), risks ascending: the least threshold from which on so small a share of the answers was wrong.
+    """(risk, threshold), risks ascending: the least threshold above which at most that share of the answers was wrong.
 
-    A threshold counts with at least LEAST answers above it.
+    Thresholds with fewer than LEAST answers above them do not count.
     """
     grid = np.round(np.arange(0.0, 1.0, 0.01), 2)
     wrong = {float(at): float(1 - right[sure >= at].mean()) for at in grid if (sure >= at).sum() >= LEAST}
@@ -147,10 +157,13 @@ def report(held: list[Case], weights: Weights) -> None:
     print("right among the answered", mean(right[shown]), " of the answerable", mean(right[shown & asked]))
     for risk, at in weights.risks:
         if (sure >= at).any():
-            print(f"risk {risk}: threshold {at}, wrong among the answered", mean(~right[sure >= at]), f"answered of the answerable {(sure >= at)[asked].mean():.3f}")
+            wrong, answered = mean(~right[sure >= at]), (sure >= at)[asked].mean()
+            shares = f"answered of the answerable {answered:.3f}"
+            print(f"risk {risk}: threshold {at}, wrong among the answered", wrong, shares)
     for name in SETS:
         mine = (names == name) & asked
-        print(f"  {name}: there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f} (n={mine.sum()})")
+        shares = f"there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f}"
+        print(f"  {name}: {shares} (n={mine.sum()})")
 
 
 def main() -> None:
@@ -160,7 +173,8 @@ def main() -> None:
     parser.add_argument("--open", type=float, default=0.0)
     options = parser.parse_args()
     state = load_file(options.model / "model.safetensors")
-    state |= {name: np.asarray(state[name] + options.open) for name in state if name.startswith(ROUTERS) and name.endswith(".bias")}
+    biases = [name for name in state if name.startswith(ROUTERS) and name.endswith(".bias")]
+    state |= {name: np.asarray(state[name] + options.open) for name in biases}
     model = json.loads((options.model / "config.json").read_text())
     shipped_weights.save(state, model, options.out, {})  # the graph that is read with; what is fitted to it comes after
     reader = Reader(shipped_weights.encoder(shipped_weights.describe(options.out)))
