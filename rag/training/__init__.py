@@ -1,1 +1,4 @@
-"""Fits what retrieval and answering compute with, and makes the data for it. Writes shipped artefacts; answering imports none of it."""
+"""Fits the weights of retrieval and answering, and makes the data for it. Answering imports none of it.
+
+Each module is a command: `python -m rag.training.MODULE`.
+"""

@@ -1,7 +1,10 @@
-"""Fits how sure it is that a picture shows what is asked for (rag.lookups.picture_lookup), on pictures that neither the tower nor the reader was trained on; a part of rag/training/fit_reader.py.
+"""Fits the confidence that a picture shows what is asked for; a part of rag.training.fit_reader.
 
-Pictures of the development split of vision.training.image_text_pairs are indexed, some figures with their caption, and each is asked for as in
-rag/training/make_pictures.py, once with itself among what is found and once without; of what is found without a word, or asks for a picture, one is shown. Those whose name has an even hash are fitted on, figures are of the others.
+Out: weights of rag.lookups.picture_lookup. Pictures of the development split of vision.training.image_text_pairs, which
+neither the image encoder nor the reader was trained on, are indexed, some figures with their caption. Each is asked for
+as in rag.training.make_pictures, once with the picture among the evidence and once without. A picture is chosen where
+the question asks for one or the evidence has no sentence. Pictures whose name has an even hash are fitted on; printed
+figures are of the others.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ from rag.understand import understand
 from vision.training.image_text_pairs import Pair, pairs
 
 MOST = 120  # pictures of a kind
-FOUND = 8  # of which one is to be chosen
+FOUND = 8  # chunks of evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question with what was found for it; right: of each candidate whether it shows what is asked for."""
+    """A question with its candidate pictures.
+
+    held: it is measured, not fitted on. there: the picture asked for is among the evidence. right: of each candidate,
+    whether it shows what is asked for.
+    """
 
     held: bool
     there: bool
@@ -44,7 +51,7 @@ class Case:
 
 
 def collection(data: Path, work: Path) -> tuple[Path, list[tuple[Pair, str, str]]]:
-    """An index, and of each picture in it the pair, its question and the words that stand with it."""
+    """An index of pictures, and for each of them the pair, its question, and its file."""
     rng, count, chosen = random.Random(0), Counter(), []
     folder = work / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,14 +89,19 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
 
 def fitted(made: list[Case]) -> PictureWeights:
     """Weights and bias of rag.lookups.picture_lookup."""
-    known = [(one.features, right) for case in made if not case.held for one, right in zip(case.found, case.right, strict=True) if one.words < SHOWN]
+    known = [
+        (one.features, right)
+        for case in made if not case.held
+        for one, right in zip(case.found, case.right, strict=True) if one.words < SHOWN
+    ]  # fmt: skip
     weights, bias = fit(*map(np.array, zip(*known, strict=True)))
     return PictureWeights(tuple(np.round(weights, 4).tolist()), round(float(bias), 4))
 
 
 def report(made: list[Case], weights: PictureWeights) -> None:
     asked = [case for case in made if case.held]
-    print("picture: the right one among the evidence", mean(np.array([any(case.right) for case in asked if case.there])))
+    reachable = np.array([any(case.right) for case in asked if case.there])
+    print("picture: the right one among the evidence", mean(reachable))
     held = [case for case in asked if case.found]
     chosen = [best(case.found, weights) for case in held]
     first = np.array([case.right[[one.at for one in case.found].index(at)] for case, (at, _) in zip(held, chosen, strict=True)])
@@ -103,4 +115,5 @@ def report(made: list[Case], weights: PictureWeights) -> None:
     print("picture: AUROC, there against taken out", area_under_roc(most, there & among))
     for least in (0.2, 0.5):
         shown = most >= least
-        print(f"picture: from {least} on shown {shown[there].mean():.3f} of those there, {shown[~there].mean():.3f} of those taken out, right {first[shown].mean():.3f}")
+        shares = f"{shown[there].mean():.3f} of those there, {shown[~there].mean():.3f} of those taken out"
+        print(f"picture: from {least} on shown {shares}, right {first[shown].mean():.3f}")

@@ -2,11 +2,11 @@
 
     python -m rag.training.fit_quote DATA COLLECTIONS_WORK [--write]
 
-COLLECTIONS_WORK holds the indexes that rag/training/fit_fusion.py made, one per set. The sentences' ranking is fitted on DATA/qa/train,
-where each question is asked of its own collection, whole and cut down to SMALL passages, and to a few. The regression of confidence is
-fitted there too: whether the evidence holds an answer, over questions that are answerable, unanswerable as marked, asked
-of another collection, or asked with their own passage taken out. The threshold is the lowest within one standard error of
-the best balanced accuracy of abstaining on DATA/qa/dev, put together in the same way.
+COLLECTIONS_WORK holds the indexes that rag.training.fit_fusion made, one per set. The ranking of sentences is fitted on
+DATA/qa/train, where each question is asked of its own collection, whole and cut down to SMALL passages, and of one to
+three chunks. The regression of confidence is fitted there too, to whether the evidence has an answer: over questions
+that are answerable, marked as unanswerable, asked of another collection, or asked with their own passage removed. The
+threshold is the lowest within one standard error of the best balanced accuracy of abstaining on DATA/qa/dev.
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ from rag.pipeline import RagPipeline
 from rag.rerank import DEPTH, rerank
 from rag.understand import understand
 
-SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa", "medquad")
+SETS = (
+    "squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa",
+    "medquad",
+)  # fmt: skip
 SMALL = 100  # passages of a small collection
 QUESTIONS = {"train": 120, "dev": 80}  # of each set and kind
 
 
 @dataclass
 class Case:
-    """A question with what its evidence shows. kind: answerable, marked, elsewhere, removed."""
+    """A question with its evidence. kind: answerable, marked (as unanswerable), elsewhere, removed (its passage)."""
 
     name: str
     split: str
@@ -84,12 +87,13 @@ def correct(tried: Comparison, row: dict) -> np.ndarray:
     for owner, (start, end) in zip(tried.owner, tried.spans, strict=True):
         piece = tried.evidence[owner]
         text = " ".join(piece.text[start:end].lower().split())
-        marks.append(piece.document.endswith(own) and any(answer in text or (len(text) > 20 and text in answer) for answer in answers))
+        holds = any(answer in text or (len(text) > 20 and text in answer) for answer in answers)
+        marks.append(piece.document.endswith(own) and holds)
     return np.array(marks, bool)
 
 
 def small_index(data: Path, work: Path, name: str) -> tuple[Path, set[str]]:
-    """An index of SMALL passages of a set, as a family's or a project's folder is small; and the keys of these passages."""
+    """An index of SMALL passages of a set, the size of a personal folder, and the keys of these passages."""
     passages = sorted({row["context"] for split in QUESTIONS for row in rows(data, name, split)})
     chosen = random.Random(2).sample(passages, min(SMALL, len(passages)))
     folder = work / f"{name}-small"
@@ -106,24 +110,38 @@ def cases(data: Path, work: Path) -> list[Case]:
         small, kept = small_index(data, work, name)
         for split, count in QUESTIONS.items():
             found = [row for row in rows(data, name, split) if len(row["question"]) < 400]
-            plain = [row for row in found if not row["unanswerable"] and row["kind"] in ("extractive", "table", "freeform")]
+            plain = [row for row in found if not row["unanswerable"]]
+            plain = [row for row in plain if row["kind"] in ("extractive", "table", "freeform")]
             marked = [row for row in found if row["unanswerable"]]
             other = rows(data, SETS[(at + 3) % len(SETS)], split)
             inside = [row for row in plain if key(row["context"]) in kept]
             outside = [row for row in plain if key(row["context"]) not in kept]
             whole = RagPipeline.from_index(work / name)
-            made += ask(whole, name, split, plain[:count], plain[: count // 2], marked[: count // 2], other[: count // 3])
+            made += ask(
+                whole, name, split, plain[:count], plain[: count // 2], marked[: count // 2], other[: count // 3],
+            )
             half = count // 2
-            made += ask(RagPipeline.from_index(small), name, split, inside[:half], outside[: half // 2], [], other[half : half + half // 3])
+            part, elsewhere = RagPipeline.from_index(small), other[half : half + half // 3]
+            made += ask(part, name, split, inside[:half], outside[: half // 2], [], elsewhere)
         print(name, len(made), flush=True)
     return [case for case in made if case.attempt.spans]
 
 
-def ask(rag: RagPipeline, name: str, split: str, answerable: list[dict], removed: list[dict], marked: list[dict], elsewhere: list[dict]) -> list[Case]:
+def ask(
+    rag: RagPipeline,
+    name: str,
+    split: str,
+    answerable: list[dict],
+    removed: list[dict],
+    marked: list[dict],
+    elsewhere: list[dict],
+) -> list[Case]:
     made = []
-    for kind, chosen in (("answerable", answerable), ("removed", removed), ("marked", marked), ("elsewhere", elsewhere)):
+    kinds = {"answerable": answerable, "removed": removed, "marked": marked, "elsewhere": elsewhere}
+    for kind, chosen in kinds.items():
         for row in chosen:
-            tried = attempt(rag, row["question"].split("user:")[-1], without=key(row["context"]) if kind == "removed" else "")
+            without = key(row["context"]) if kind == "removed" else ""
+            tried = attempt(rag, row["question"].split("user:")[-1], without=without)
             right = correct(tried, row) if kind == "answerable" else np.zeros(len(tried.spans), bool)
             made.append(Case(name, split, kind, tried, right))
     return made
@@ -200,7 +218,11 @@ def answer_rows(chosen: list[Case], sentence: np.ndarray) -> tuple[np.ndarray, n
         tried = case.attempt
         scores = tried.features @ sentence
         best = int(np.argmax(scores))
-        features.append(sentence_features.answer_features(tried.question, scores, tried.features, best, tried.evidence, tried.owner))
+        features.append(
+            sentence_features.answer_features(
+                tried.question, scores, tried.features, best, tried.evidence, tried.owner
+            )
+        )
         right.append(bool(case.correct[best]))
     return np.array(features), np.array(right)
 
@@ -225,23 +247,28 @@ def main() -> None:
     confidence = sentence_features.probability(x, *answer)
     answerable = np.array([case.kind == "answerable" for case in dev])
     reachable = np.array([case.correct.any() for case in dev])
-    print(f"dev: {len(dev)} questions; right sentence among the evidence for {reachable[answerable].mean():.3f} of the answerable")
-    print(f"best sentence right: {right[answerable].mean():.3f} of answerable, {right[reachable].mean():.3f} where it was there")
-    print(f"AUROC of confidence: right quote {roc_auc_score(right, confidence):.3f}, answerable {roc_auc_score(answerable, confidence):.3f}, "
-          f"answer among the evidence {roc_auc_score(reachable, confidence):.3f}")
+    there = f"{reachable[answerable].mean():.3f} of the answerable"
+    print(f"dev: {len(dev)} questions; right sentence among the evidence for {there}")
+    shares = f"{right[answerable].mean():.3f} of answerable, {right[reachable].mean():.3f} where it was there"
+    print(f"best sentence right: {shares}")
+    labels = {"right quote": right, "answerable": answerable, "answer among the evidence": reachable}
+    areas = (f"{name} {roc_auc_score(truth, confidence):.3f}" for name, truth in labels.items())
+    print(f"AUROC of confidence: {', '.join(areas)}")
     for kind in ("marked", "elsewhere", "removed"):
         chosen = np.array([case.kind in ("answerable", kind) for case in dev])
         print(f"  answerable against {kind}: {roc_auc_score(answerable[chosen], confidence[chosen]):.3f}")
     grid = np.round(np.arange(0.05, 0.8, 0.01), 2)
     accuracies = np.array([balanced_accuracy_score(answerable, confidence >= t) for t in grid])
     error = math.sqrt(accuracies.max() * (1 - accuracies.max()) / len(dev))
-    threshold = float(grid[accuracies >= accuracies.max() - error].min())  # of thresholds that are as good, the one that refuses least
+    # of thresholds that are as good, the one that abstains least
+    threshold = float(grid[accuracies >= accuracies.max() - error].min())
     shown = confidence >= threshold
     print(f"threshold {threshold}: balanced accuracy {balanced_accuracy_score(answerable, shown):.3f}")
     for kind in ("answerable", "marked", "elsewhere", "removed"):
         chosen = np.array([case.kind == kind for case in dev])
         print(f"  {kind}: {chosen.sum()} questions, abstained on {1 - shown[chosen].mean():.3f}")
-    print(f"  right among the answered: {right[shown].mean():.3f} of all, {right[shown & answerable].mean():.3f} of the answerable")
+    shares = f"{right[shown].mean():.3f} of all, {right[shown & answerable].mean():.3f} of the answerable"
+    print(f"  right among the answered: {shares}")
 
     fitted = {
         "sentence": np.round(sentence, 4).tolist(), "answer": np.round(answer[0], 4).tolist(),

@@ -48,11 +48,12 @@ def collection(data: Path, work: Path, name: str) -> Path:
     rows = {split: read_qa(data / "qa" / split / f"{name}.jsonl.gz") for split in ("dev", "train")}
     texts = {key(row.context): row for row in rows["dev"]}
     others = {key(row.context): row for row in rows["train"] if key(row.context) not in texts}
-    texts |= {id: others[id] for id in random.Random(0).sample(sorted(others), min(len(others), max(0, PASSAGES - len(texts))))}
+    missing = min(len(others), max(0, PASSAGES - len(texts)))
+    texts |= {id: others[id] for id in random.Random(0).sample(sorted(others), missing)}
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"_id": id, "title": row.title, "text": row.context}) + "\n" for id, row in sorted(texts.items())]
-    (folder / "corpus.jsonl").write_text("".join(lines))
+    records = ({"_id": id, "title": row.title, "text": row.context} for id, row in sorted(texts.items()))
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     build([folder / "corpus.jsonl"], folder / "index")
     return folder / "index"
 
@@ -76,7 +77,12 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
         plain = [row for row in rows if row.span and row.kind in ("extractive", "table")][:QUESTIONS]
         marked = [row for row in rows if row.unanswerable][:QUESTIONS]
         other = SETS[(at + 3) % len(SETS)]
-        kinds = {"answerable": (plain, name), "removed": (plain[: QUESTIONS // 2], name), "marked": (marked, name), "elsewhere": (plain[: QUESTIONS // 3], other)}
+        kinds = {
+            "answerable": (plain, name),
+            "removed": (plain[: QUESTIONS // 2], name),
+            "marked": (marked, name),
+            "elsewhere": (plain[: QUESTIONS // 3], other),
+        }
         for kind, (chosen, asked) in kinds.items():
             for row in tqdm(chosen, desc=f"{name} {kind}", mininterval=20):
                 tried = attempt(indexes[asked], row, reader, without_own=kind == "removed")
@@ -102,21 +108,21 @@ def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def confidences(fitted_on: list[Case], asked: list[Case]) -> tuple[np.ndarray, np.ndarray]:
-    """(whether the quote is right, how sure it is) of each case asked."""
+    """(whether the quote is right, its confidence) of each case asked."""
     sentence, slopes, bias = slopes_of(fitted_on)
     rows, right = answer_rows(asked, sentence)
     return right, sentence_features.probability(rows, slopes, bias)
 
 
 def fold(case: Case) -> int:
-    """A question stands in one fold, whatever it is asked of."""
+    """The fold of a question, the same for each collection that it is asked of."""
     return int(key(case.attempt.question.text)[:4], 16) % FOLDS
 
 
 def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """(risk, threshold), risks ascending: the least threshold from which on so small a share of the answers was wrong.
+    """(risk, threshold), risks ascending: the least threshold above which at most that share of the answers was wrong.
 
-    A threshold counts with at least LEAST answers above it.
+    Thresholds with fewer than LEAST answers above them do not count.
     """
     grid = np.round(np.arange(0.0, 1.0, 0.01), 2)
     wrong = {float(at): float(1 - right[sure >= at].mean()) for at in grid if (sure >= at).sum() >= LEAST}
@@ -143,10 +149,13 @@ def report(held: list[Case], weights: QuoteWeights) -> None:
     print("right among the answered", mean(right[shown]), " of the answerable", mean(right[shown & asked]))
     for risk, at in weights.risks:
         if (sure >= at).any():
-            print(f"risk {risk}: threshold {at}, wrong among the answered", mean(~right[sure >= at]), f"answered of the answerable {(sure >= at)[asked].mean():.3f}")
+            wrong, answered = mean(~right[sure >= at]), (sure >= at)[asked].mean()
+            shares = f"answered of the answerable {answered:.3f}"
+            print(f"risk {risk}: threshold {at}, wrong among the answered", wrong, shares)
     for name in SETS:
         mine = (names == name) & asked
-        print(f"  {name}: there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f} (n={mine.sum()})")
+        shares = f"there {there[mine].mean():.3f}, quoted {right[mine].mean():.3f}, answered {shown[mine].mean():.3f}"
+        print(f"  {name}: {shares} (n={mine.sum()})")
 
 
 def main() -> None:

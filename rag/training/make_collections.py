@@ -1,8 +1,7 @@
-"""Retrieval collections in BEIR's folder form, made from the question sets and the prose of a data folder.
+"""Makes retrieval collections in BEIR's form: `python -m rag.training.make_collections DATA OUT`.
 
-    python -m rag.training.make_collections DATA OUT
-
-Each folder gets corpus.jsonl, queries.jsonl, qrels/train.tsv (to fit on) and qrels/test.tsv (held out, by document).
+In: the question sets and the prose of a data folder. Out: a folder for each collection. Each folder gets corpus.jsonl,
+queries.jsonl, qrels/train.tsv (to fit on) and qrels/test.tsv (held out, by document).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ QUESTION_SETS = (
 
 @dataclass
 class Collection:
-    """Documents by id, and for each split its queries with the ids that answer them."""
+    """Documents by id, and for each split its queries with the ids of their relevant documents."""
 
     documents: dict[str, str] = field(default_factory=dict)
     queries: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {"train": {}, "test": {}})
@@ -68,7 +67,7 @@ def question_set(data: Path, name: str) -> Collection:
 
 
 def term_lookups(data: Path) -> Collection:
-    """A glossary's term -> the paragraphs of its own module that use it."""
+    """Query: a term of a glossary. Relevant: the paragraphs of its module that use the term."""
     made = Collection()
     modules = {
         row["module"]: [p for section in row["sections"] for p in section["paragraphs"]]
@@ -85,7 +84,7 @@ def term_lookups(data: Path) -> Collection:
 
 
 def titles(data: Path) -> Collection:
-    """A page's title -> its paragraphs."""
+    """Query: the title of a page. Relevant: its long paragraphs."""
     made = Collection()
     for number, row in enumerate(lines(data / "text" / "wikipedia.jsonl.gz")):
         paragraphs = [p for p in row["paragraphs"] if len(p) > 200][:8]
@@ -95,7 +94,7 @@ def titles(data: Path) -> Collection:
 
 
 def meanings(data: Path) -> Collection:
-    """A definition in words -> the first paragraph of its module that uses the term."""
+    """Query: the definition of a term, which need not name it. Relevant: the first paragraph that uses the term."""
     made = Collection()
     modules = {
         row["module"]: [p for section in row["sections"] for p in section["paragraphs"]]

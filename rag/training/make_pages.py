@@ -1,8 +1,9 @@
-"""Questions about pages made by script, to train on: `python -m rag.training.make_pages DATA OUT.jsonl.gz [--count N] [--seed N]`.
+"""Makes questions about generated pages, to train on: `python -m rag.training.make_pages DATA OUT.jsonl.gz`.
 
-Receipts, forms, charts and tables (vision.training.rendered), their words in the order and the blocks in which Folio indexes a picture, with some of
-the mistakes of OCR. Rows are as in models.training.question_sets, `boxes` among them. Half of the questions lose their fact. Tables of the question sets that training
-holds out, and those of development files, are not drawn.
+Pages are receipts, forms, charts and tables (vision.training.rendered). Their words are in the order and the blocks in
+which Folio indexes a picture, with some of the mistakes of OCR. Out: rows as in models.training.question_sets, with
+`boxes`. Half of the questions are unanswerable. Tables that training holds out, and those of development files, are not
+drawn.
 """
 
 from __future__ import annotations
@@ -32,21 +33,23 @@ from vision.training.rendered.pages import KINDS, Material, material, random_pag
 from vision.training.rendered.sheet import Sheet
 
 CONFUSED = str.maketrans("O0l1S5B8", "0O1l5S8B")  # letters and figures that OCR takes for each other
-ALIKE = str.maketrans("olsb", "0158")  # of lower case
+ALIKE = str.maketrans("olsb", "0158")  # the same in lower case
+MISREAD, JOINED = 0.01, 0.04  # shares of words with such letters, and of words joined to the one before
 LONGEST = 1500  # characters of a page
 PER_PAGE = 3  # questions of one page
-STRANGER = 0.12  # share of the questions that name their page's shop and are put to another page
+OTHER_PAGE = 0.12  # share of the questions naming their page's shop that are put to the page of another shop
+EDGE = 1e-3  # slack at the sides of a text run, in page widths
 
 
 def misread(lines: list[list[Word]], rng: random.Random) -> list[list[Word]]:
-    """Words as OCR might give them: some joined to the next, some letters taken for others."""
+    """Words as OCR might give them: some joined to the one before, some with letters taken for others."""
     read = []
     for line in lines:
         words: list[Word] = []
         for text, box, confidence in line:
-            if rng.random() < 0.01:
+            if rng.random() < MISREAD:
                 text = text.translate(CONFUSED)
-            if words and rng.random() < 0.04:
+            if words and rng.random() < JOINED:
                 before, at, _ = words.pop()
                 text, box = before + text, (at[0], min(at[1], box[1]), box[2], max(at[3], box[3]))
             words.append((text, box, confidence))
@@ -55,7 +58,7 @@ def misread(lines: list[list[Word]], rng: random.Random) -> list[list[Word]]:
 
 
 def document(page: Rendered, sheet: Sheet, rng: random.Random) -> Document:
-    """The sheet as Folio's loader of pictures reads it."""
+    """The document that Folio's loader of pictures would make of the sheet."""
     builder = DocumentBuilder()
     builder.page(1, sheet.width, sheet.height)
     lines = laid_out(misread(sheet.lines(), rng), sheet.width, sheet.height)
@@ -64,19 +67,22 @@ def document(page: Rendered, sheet: Sheet, rng: random.Random) -> Document:
 
 
 def answer(read: Document, sheet: Sheet, number: int) -> Span | None:
-    """Where a run stands in the text; None where it was torn apart."""
+    """The span of a text run in the document; None where its words do not follow each other there, or differ."""
     words = read.pages[0].words
     left, top, right, bottom = sheet.box(number)
-    held = [at for at, (x0, y0, x1, y1) in enumerate(words.boxes.tolist()) if left - 1e-3 <= (x0 + x1) / 2 <= right + 1e-3 and top <= (y0 + y1) / 2 <= bottom] if words else []
-    if not held or held != list(range(held[0], held[-1] + 1)):
+    if not words:
         return None
-    start, end = int(words.starts[held[0]]), int(words.ends[held[-1]])
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in words.boxes.tolist()]
+    inside = [at for at, (x, y) in enumerate(middles) if left - EDGE <= x <= right + EDGE and top <= y <= bottom]
+    if not inside or inside != list(range(inside[0], inside[-1] + 1)):
+        return None
+    start, end = int(words.starts[inside[0]]), int(words.ends[inside[-1]])
     text = read.text[start:end]
     return Span(text, start) if alike(text) == alike(sheet.runs[number].text) else None
 
 
 def alike(text: str) -> str:
-    """The same for texts that differ by OCR's mistakes alone."""
+    """A form that is equal for texts that differ only in OCR's mistakes."""
     return "".join(text.split()).casefold().translate(ALIKE)
 
 
@@ -86,10 +92,16 @@ def asked(page: Rendered, fact: Fact, rng: random.Random) -> str:
     return question(Lookup(fact.asked, fact.keys, named=False, sole=False), page.sheet.runs[fact.value].text, rng)
 
 
-def put(page: Rendered, fact: Fact, sentence: str, others: list[Rendered], rng: random.Random) -> tuple[Document, Span | None] | None:
-    """What a question about a fact is put to, and its answer there: its page, that page without the fact, another shop's; None where that fails."""
+def put(
+    page: Rendered, fact: Fact, sentence: str, others: list[Rendered], rng: random.Random
+) -> tuple[Document, Span | None] | None:
+    """The document that a question about a fact is put to, and its answer there.
+
+    The document is its page, half of the time without the fact, or the page of another shop. None where the answer
+    cannot be found, or the page says it all the same.
+    """
     shop = next((page.sheet.runs[one.value].text for one in page.facts if one.asked == "shop"), "")
-    if others and shop and shop in sentence and rng.random() < STRANGER:
+    if others and shop and shop in sentence and rng.random() < OTHER_PAGE:
         other = rng.choice(others)
         elsewhere = has_words("\n".join(run.text for run in other.sheet.runs.values()), shop)
         return None if elsewhere else (document(other, other.sheet, rng), None)
@@ -122,8 +134,12 @@ def rows(given: Material, count: int, seed: int) -> list[QaRow]:
 
 def row(name: str, sentence: str, read: Document, span: Span | None) -> QaRow:
     words = read.pages[0].words
-    boxes = tuple((int(a), int(b), *(round(v, 3) for v in box)) for a, b, box in zip(words.starts, words.ends, words.boxes.tolist(), strict=True))
-    return QaRow(name, "rendered", sentence, read.text, read.title, (span,) if span else (), span is None, "extractive", boxes)
+    boxes = tuple(
+        (int(start), int(end), *(round(side, 3) for side in box))
+        for start, end, box in zip(words.starts, words.ends, words.boxes.tolist(), strict=True)
+    )
+    answers = (span,) if span else ()
+    return QaRow(name, "rendered", sentence, read.text, read.title, answers, span is None, "extractive", boxes)
 
 
 def main() -> None:

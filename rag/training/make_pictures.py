@@ -1,8 +1,9 @@
-"""Questions for pictures, to train on and to measure: `python -m rag.training.make_pictures DATA OUT [--count N] [--seed N]`.
+"""Makes questions for pictures, to train on and to measure: `python -m rag.training.make_pictures DATA OUT`.
 
-Pictures with the texts that name them (vision.training.image_text_pairs), each asked for by one of these and put beside another picture, half of the time one that looks like
-it. A figure stands with its caption now and then, where it is asked for by what is seen on it. The test pictures of vision.training.image_text_pairs are left out.
-OUT gets what models.training.image_questions reads.
+In: pictures with the texts that name them (vision.training.image_text_pairs), but for its test pictures. Each is asked
+for by one of its texts and put beside another picture, half of the time one that looks like it. Some figures have their
+caption beside them, where they are asked for by another text. Out: the files that models.training.image_questions
+reads.
 """
 
 from __future__ import annotations
@@ -21,25 +22,35 @@ from models.training.image_questions import PATCH_FILE, QUESTION_FILE
 from vision.encoder import BATCH, EmbeddedTower
 from vision.training.image_text_pairs import Pair, pairs
 
-KINDS = {"figure": ("figure", "picture", "diagram", "image"), "photo": ("photo", "picture", "image"), "emoji": ("emoji", "picture", "symbol"), "icon": ("icon", "picture", "symbol"), "page": ("picture", "scan", "image")}
-FORMS = ("Which {kind} shows {text}?", "Show me the {kind} of {text}.", "{kind} of {text}", "Do you have a picture of {text}?", "{text}", "Where is the {kind} with {text}?", "find {text}")
-WORDS = 24  # of a text that is asked by
-LETTERS = 3  # in it, at least
-LIKE = 30  # pictures that look most like one
-CAPTIONED = 0.4
+KINDS = {
+    "figure": ("figure", "picture", "diagram", "image"),
+    "photo": ("photo", "picture", "image"),
+    "emoji": ("emoji", "picture", "symbol"),
+    "icon": ("icon", "picture", "symbol"),
+    "page": ("picture", "scan", "image"),
+}
+FORMS = (
+    "Which {kind} shows {text}?", "Show me the {kind} of {text}.", "{kind} of {text}",
+    "Do you have a picture of {text}?", "{text}", "Where is the {kind} with {text}?", "find {text}",
+)  # fmt: skip
+WORDS = 24  # of the text in a question, at most
+LETTERS = 3  # of the text, at least
+LIKE = 30  # most similar pictures, of which the other one is drawn
+CAPTIONED = 0.4  # share of figures with their other texts beside them
 
 
 def asked(pair: Pair, rng: random.Random) -> tuple[str, str]:
-    """A question, and the words that stand with its picture: those that it does not ask by."""
+    """A question, and the words beside its picture: its texts but for the one in the question."""
     text = rng.choice([one for one in pair.texts if sum(map(str.isalpha, one)) >= LETTERS] or pair.texts)
-    beside = [other for other in pair.texts if other != text] if pair.kind == "figure" and rng.random() < CAPTIONED else []
+    captioned = pair.kind == "figure" and rng.random() < CAPTIONED
+    beside = [other for other in pair.texts if other != text] if captioned else []
     plain = " ".join(text.split()[:WORDS]).rstrip(".")
     lowered = plain[:1].lower() + plain[1:] if plain[1:2].islower() else plain
     return rng.choice(FORMS).format(kind=rng.choice(KINDS[pair.kind]), text=lowered), " ".join(beside)
 
 
 def neighbours(vectors: np.ndarray, at: int) -> list[int]:
-    """(n, d) -> the LIKE rows that are most like row `at`, without it."""
+    """The LIKE rows of normalised vectors (n, d) most similar to row `at`, without it."""
     return [int(one) for one in np.argsort(-(vectors @ vectors[at]))[: LIKE + 1] if one != at]
 
 
@@ -75,8 +86,11 @@ def main() -> None:
     with gzip.open(options.out / QUESTION_FILE, "wt", encoding="utf-8") as file:
         for at, pair in enumerate(tqdm(chosen, desc="questions", mininterval=10)):
             question, text = asked(pair, rng)
-            like = neighbours(seen, at) if rng.random() < 0.5 else rng.sample(range(len(chosen)), min(LIKE, len(chosen)))
-            others = [one for one in like if chosen[one].split == pair.split and one != at and not named[one] & named[at]]
+            like = neighbours(
+                seen, at,
+            ) if rng.random() < 0.5 else rng.sample(range(len(chosen)), min(LIKE, len(chosen)))
+            others = [one for one in like if chosen[one].split == pair.split and not named[one] & named[at]]
+            others = [one for one in others if one != at]
             shown = [{"picture": at, "text": text, "title": "", "shows": True}]
             if others:
                 other = rng.choice(others)

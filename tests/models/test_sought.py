@@ -118,14 +118,18 @@ def test_damage_is_one_line(pictures: Path, tmp_path: Path, harm: str) -> None:
         read_picture_questions(tmp_path)
 
 
-def test_a_patch_begins_as_the_word_that_it_is_like() -> None:
+def test_a_patch_begins_as_the_word_that_it_is_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitted on a part of the vocabulary, which has the words that are asked for: encoding all of it takes a minute."""
     own = torch.from_numpy(load_file(base_encoder.folder() / "model.safetensors")["embeddings.word_embeddings.weight"])
-    vocabulary, patches = (base_encoder.folder() / "vocab.txt").read_text().splitlines(), torch.nn.Linear(WIDTH, WIDTH)
-    initialise_from_words(patches, own, MiniLM().encode_documents)
-    for text, word in (("apple", "apple"), ("a bar chart", "chart"), ("the bridge", "bridge")):
-        near = (
-            torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(MiniLM().encode_documents([text])))[0]
-        )
+    vocabulary = (base_encoder.folder() / "vocab.txt").read_text().splitlines()
+    asked = {"apple": "apple", "a bar chart": "chart", "the bridge": "bridge"}
+    part = [word if at % 8 == 0 or word in asked.values() else "-" for at, word in enumerate(vocabulary)]
+    (tmp_path / "vocab.txt").write_text("\n".join(part))
+    monkeypatch.setattr(base_encoder, "folder", lambda: tmp_path)
+    patches, encode = torch.nn.Linear(WIDTH, WIDTH), MiniLM().encode_documents
+    initialise_from_words(patches, own, encode)
+    for text, word in asked.items():
+        near = torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(encode([text])))[0]
         assert vocabulary[int(near.argmax())] == word
 
 
