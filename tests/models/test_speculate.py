@@ -44,7 +44,7 @@ def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bia
     inputs["memory_bias"][0, 1] = bias
     candidates = speculative_decoding.MemoryCandidates(torch.tensor(words), first)
     with speculative_decoding.counted(model) as passes:
-        written = model.generate(PROMPT, custom_generate=speculative_decoding.guided(candidates), max_new_tokens=12, do_sample=False, **inputs)
+        written = model.generate(PROMPT, custom_generate=speculative_decoding.verifying(candidates), max_new_tokens=12, do_sample=False, **inputs)
     assert written[0, 3:].tolist() == [21, 22, 23, 24, 102] and passes.count == 2
 
 
