@@ -1,21 +1,20 @@
-"""How the time to read grows with the number of retrieved blocks, their lower states kept on disk and not.
+"""How the time to read grows with the number of retrieved blocks, with and without a cache of encoder states.
 
-    python bench/blocks.py DATA [--model DIR...] [--json]
+    python -m bench.blocks DATA [--model DIR...] [--json]
 
-Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and ablating the best one. Several folders of weights
-take turns.
+Blocks are passages of DATA/qa/dev/squad2_dev; a time is the median over questions of reading all blocks and ablating
+the best one. Several folders of weights take turns.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench.common import parser_of, report
 from models.reader import shipped_weights
 from models.reader.ablation import Decoder
 from models.reader.extractive_reader import Reader
@@ -29,7 +28,7 @@ QUESTIONS = 9
 
 
 def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: list[Passage]) -> dict[str, float]:
-    """Seconds; and operations of the encoder, in thousand millions, which do not count the decoder's."""
+    """Medians of seconds, and of the encoder's operations in thousand millions (the decoder's are not counted)."""
     reader, times, operations = Reader(encoder, decoder), [], []
     units = [[(0, len(passage.text))] for passage in passages]
     for question in questions:
@@ -38,35 +37,36 @@ def measure(encoder: Encoder, decoder: Decoder, questions: list[str], passages: 
         best = max(range(len(findings)), key=lambda i: findings[i][0].span)
         reader.ablation(question, windows, best, (findings[best][0].start, findings[best][0].end))
         times.append(time.perf_counter() - started)
-        operations.append(sum(window.spent.flops for window in windows))
+        operations.append(sum(window.cost.flops for window in windows))
     return {"seconds": statistics.median(times), "gflop": statistics.median(operations) / 1e9}
 
 
+def opened(model: Path) -> tuple[Encoder, Decoder]:
+    weights = shipped_weights.describe(model)
+    return shipped_weights.encoder(weights), shipped_weights.decoder(weights)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("blocks", __doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", type=Path, nargs="+", default=[shipped_weights.FOLDER], help="folders of shipped weights")
-    parser.add_argument("--json", action="store_true")
+    models = [shipped_weights.FOLDER]
+    parser.add_argument("--model", type=Path, nargs="+", default=models, help="folders of shipped weights")
     options = parser.parse_args()
     rows = read_qa(options.data / "qa" / "dev" / "squad2_dev.jsonl.gz")
     passages = [Passage(text, title) for text, title in {row.context: row.title for row in rows}.items()]
     questions = [row.question for row in rows[:: len(rows) // QUESTIONS][:QUESTIONS]]
-    opened = {str(model): (shipped_weights.encoder(shipped_weights.describe(model)), shipped_weights.decoder(shipped_weights.describe(model))) for model in options.model}
-    measured: dict[str, dict[int, dict[str, dict[str, float]]]] = {name: {} for name in opened}
+    models = {"/".join(model.parts[-2:]): opened(model) for model in options.model}
+    figures: dict[str, dict[str, dict[str, float]]] = {}
     for count in BLOCKS:
-        for name, (encoder, decoder) in opened.items():
+        for name, (encoder, decoder) in models.items():
             with tempfile.TemporaryDirectory() as folder:
-                keeping = replace(encoder, kept=StateCache(Path(folder)))
-                measure(keeping, decoder, questions[:1], passages[:count])
-                ways = {"kept": keeping, "not kept": encoder}
-                measured[name][count] = {way: measure(reads, decoder, questions, passages[:count]) for way, reads in ways.items()}
-    if options.json:
-        print(json.dumps(measured))
-        return
-    for name, counts in measured.items():
-        print(name)
-        for count, times in counts.items():
-            print(f"{count:>3} blocks: " + ", ".join(f"{way} {1000 * one['seconds']:.0f} ms, {one['gflop']:.1f} GFLOP" for way, one in times.items()))
+                caching = replace(encoder, cache=StateCache(Path(folder)))
+                measure(caching, decoder, questions[:1], passages[:count])  # fills the cache
+                for way, reads in (("cached", caching), ("not cached", encoder)):
+                    figures.setdefault(f"{name}, {count} blocks", {})[way] = measure(
+                        reads, decoder, questions, passages[:count]
+                    )
+    report(parser, options, figures)
 
 
 if __name__ == "__main__":

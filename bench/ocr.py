@@ -1,12 +1,13 @@
-"""How fast and how right clean pages are read: `python bench/ocr.py DATA [--count N] [--json]`.
+"""Speed and character error rate of OCR on clean pages.
 
-Prose of DATA/text is set as pages of A4 at DPI, in faces and sizes that are drawn; the character error rate is the edits from what OCR read to what was set, white space apart, per character.
+    python -m bench.ocr DATA [--count N] [--json]
+
+Prose of DATA/text is set as A4 pages at DPI, in random fonts and sizes. The error rate is the Levenshtein distance
+between the text that was read and the text that was set, without white space, per character set.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
 import textwrap
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.common import parser_of, report
 from models.common.metrics import mean
 from models.training.prose import read_prose
 from vision.ocr import read_lines
@@ -26,7 +28,7 @@ SIZES = (10, 11, 12)  # points
 
 
 def page(text: str, face: str, size: int) -> tuple[Sheet, str]:
-    """A page full of the text, and what stands on it; size in pixels."""
+    """A page full of the text, and the letters on it; size in pixels."""
     sheet = Sheet(WIDTH, HEIGHT, face)
     letters = int((WIDTH - 2 * MARGIN) / (size * (0.62 if face == "mono" else 0.56)))
     lines = textwrap.wrap(text, letters, break_on_hyphens=False)[: int((HEIGHT - 2 * MARGIN) / (1.5 * size))]
@@ -46,16 +48,17 @@ def edits(one: str, other: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("ocr", __doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--count", type=int, default=12, help="pages")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--count", type=int, default=12, help="pages (12)")
     options = parser.parse_args()
     rng, rates, times = random.Random(0), [], []
-    texts = ["\n".join(paragraphs) for document in read_prose(options.data / "text") for _, paragraphs in document.sections]
+    sections = (section for document in read_prose(options.data / "text") for section in document.sections)
+    texts = ["\n".join(paragraphs) for _, paragraphs in sections]
     texts = [text for text in texts if text.isascii()]  # letters that the models were made for
     for number in range(options.count):
-        sheet, wanted = page(" ".join(rng.sample(texts, 12)), list(FACES)[number % len(FACES)], round(rng.choice(SIZES) / 72 * DPI))
+        text, face = " ".join(rng.sample(texts, 12)), list(FACES)[number % len(FACES)]
+        sheet, wanted = page(text, face, round(rng.choice(SIZES) / 72 * DPI))
         picture = sheet.picture()
         if not number:
             read_lines(picture)  # opens the models
@@ -63,8 +66,8 @@ def main() -> None:
         lines = read_lines(picture)
         times.append(time.perf_counter() - began)
         rates.append(edits("".join(word for line in lines for word, _, _ in line), wanted) / len(wanted))
-    made = {"seconds": statistics.median(times), "error rate": float(np.mean(rates)), "worst page": max(rates)}
-    print(json.dumps(made) if options.json else f"{made['seconds']:.2f} s a page in the median, character error rate {mean(rates)}, of the worst page {made['worst page']:.4f}")
+    figures = {"seconds a page": statistics.median(times), "error rate": mean(rates), "worst page": max(rates)}
+    report(parser, options, figures)
 
 
 if __name__ == "__main__":

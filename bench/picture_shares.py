@@ -1,32 +1,43 @@
-"""What the share of the image channel costs questions about texts, and what it gives those about pictures: `python bench/picture_shares.py DATA WORK`.
+"""What the image channel's share in the fusion costs queries about texts, and brings queries about images.
 
-Held-out pictures without a telling name among passages of development questions: recall@10 and mean reciprocal rank, fused, by share. WORK keeps the index.
+    python -m bench.picture_shares DATA WORK [--json]
+
+Held-out images without a telling name are indexed among passages of development questions. Figures: recall@10 and mean
+reciprocal rank by share. WORK keeps the index. The image_shares of data/weights/calibration.json were chosen by it.
 """
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from bench.common import note, parser_of, report
 from indexing.build.run import build
+from indexing.embedder import open_embedder
+from indexing.index import Index
 from models.training.question_sets import read_qa
-from rag import RagPipeline
-from rag.retrieve import retriever
+from rag.calibration import ImageShares, calibration
+from rag.config import RagConfig
+from rag.image_features import ImageFeatures
+from rag.retrieve.retriever import Retriever
+from rag.understand import understand
 from vision.images import to_rgb
 from vision.training.image_text_pairs import pairs
 
-MOST = {"icon": 120, "emoji": 40, "figure": 60, "photo": 90}
+MOST = {"icon": 120, "emoji": 40, "figure": 60, "photo": 90}  # images of a kind
 SETS, PASSAGES = ("squad2_dev", "policyqa", "covidqa"), 350
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
+TOP = 10
 
-Asked = list[tuple[str, str, str]]  # question, file, kind
+Queries = list[tuple[str, str, str]]  # query, file, kind
 
 
-def pictures(data: Path, folder: Path) -> Asked:
+def pictures(data: Path, folder: Path) -> Queries:
+    """Write images to the folder; the queries for them."""
     counts: dict[str, int] = {}
-    asked: Asked = []
+    queries: Queries = []
     for pair in pairs(data, made=False):
         number = counts.get(pair.kind, 0)
         if pair.split == "dev" and number < MOST[pair.kind]:
@@ -34,11 +45,12 @@ def pictures(data: Path, folder: Path) -> Asked:
             name = f"{pair.kind}{number:03d}.png"
             to_rgb(pair.image).save(folder / name)
             if pair.kind != "figure" or len(pair.texts) > 1:
-                asked.append((pair.texts[pair.kind == "figure"], name, pair.kind))
-    return asked
+                queries.append((pair.texts[pair.kind == "figure"], name, pair.kind))
+    return queries
 
 
-def passages(data: Path, folder: Path) -> Asked:
+def passages(data: Path, folder: Path) -> Queries:
+    """Write passages to the folder; a question for each."""
     first: dict[str, str] = {}
     for name in SETS:
         for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz"):
@@ -49,23 +61,36 @@ def passages(data: Path, folder: Path) -> Asked:
     return [(question, f"p{number:03d}.txt", "text") for number, question in enumerate(first.values())]
 
 
+def measure(retriever: Retriever, queries: Queries) -> dict[str, dict[str, float]]:
+    """Kind -> recall@10 and mean reciprocal rank."""
+    ranks: dict[str, list[float]] = {}
+    for query, file, kind in queries:
+        evidence = retriever.retrieve(understand(query), TOP).evidence
+        names = [Path(piece.document).name for piece in evidence]
+        ranks.setdefault(kind, []).append(1 / (1 + names.index(file)) if file in names else 0.0)
+    return {
+        kind: {"recall@10": float(np.mean(np.array(found) > 0)), "MRR": float(np.mean(found)), "queries": len(found)}
+        for kind, found in ranks.items()
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("picture_shares", __doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     options = parser.parse_args()
     folder = options.work / "files"
     folder.mkdir(parents=True, exist_ok=True)
-    asked = [*passages(options.data, folder), *pictures(options.data, folder)]
+    queries = [*passages(options.data, folder), *pictures(options.data, folder)]
     build([folder], options.work / "index")
-    rag = RagPipeline.from_index(options.work / "index", generator="quote")
+    index, embedder, images = Index(options.work / "index"), open_embedder(), ImageFeatures()
+    figures = {}
     for share in SHARES:
-        retriever.picture_share = lambda question, *, given, share=share: share
-        found: dict[str, list[float]] = {}
-        for question, file, kind in asked:
-            names = [Path(hit.document).name for hit in rag.search(question, 10)]
-            found.setdefault(kind, []).append(1 / (1 + names.index(file)) if file in names else 0.0)
-        print(share, *(f"{kind} {np.mean(np.array(ranks) > 0):.3f} ({np.mean(ranks):.3f}) of {len(ranks)}" for kind, ranks in found.items()), sep="  ", flush=True)
+        fitted = replace(calibration(), image_shares=ImageShares(share, share, share))
+        retriever = Retriever(index, embedder, RagConfig().depth, fitted, images)
+        figures[f"share {share}"] = measure(retriever, queries)
+        note(f"share {share}: {figures[f'share {share}']}")
+    report(parser, options, figures)
 
 
 if __name__ == "__main__":

@@ -1,61 +1,78 @@
-"""How often a figure of an unseen book is among the ten nearest to its caption, and to its description: `python bench/pictures.py DATA [--limit N] [--dev]`.
+"""Recall@10 of figures of an unseen book by their captions and by their descriptions.
 
-Each figure is indexed as a web page with its heading, once with nothing said of it and once with what the other of the two texts says, as Folio's loader reads it:
-from its pixels alone, from the words on it, from both, and from all with the text around it.
+    python -m bench.pictures DATA [--limit N] [--dev] [--json]
+
+Each figure is indexed as a web page, once without a text and once with the other one of its two texts. It is searched
+by its pixels alone, by the words on it, by both, and by all with the text around it.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
+from bench.common import note, parser_of, report
 from indexing.build.run import build
+from models.common.metrics import Score, mean
 from rag import RagPipeline
 from vision.training.image_text_pairs import Pair, pairs
 
 TOP = 10
-ROWS = (("pixels", False, ("image",)), ("words on it", False, ("dense", "bm25")), ("pixels + words", False, ("dense", "bm25", "image")),
-        ("words + text around", True, ("dense", "bm25")), ("pixels + words + text around", True, ("dense", "bm25", "image")))  # fmt: skip
+WORDS, PIXELS = ("dense", "bm25"), ("image",)
+ROWS = {  # what is searched -> whether the page has a text, channels
+    "pixels": (False, PIXELS), "words on it": (False, WORDS), "pixels + words": (False, WORDS + PIXELS),
+    "words + text around": (True, WORDS), "pixels + words + text around": (True, WORDS + PIXELS),
+}  # fmt: skip
+QUERIES = {"caption": 1, "description": 0}  # number of the text in Pair.texts
 
 
-def page(figure: Pair, folder: Path, said: str) -> None:
+def page(figure: Pair, folder: Path, text: str) -> None:
     figure.image.convert("RGB").save(folder / f"{figure.name}.png")
-    (folder / f"{figure.name}.html").write_text(f'<p></p><img src="{figure.name}.png" alt="{escape(said)}">')
+    (folder / f"{figure.name}.html").write_text(f'<p></p><img src="{figure.name}.png" alt="{escape(text)}">')
 
 
-def found(rag: RagPipeline, figures: list[Pair], asked: int, channels: tuple[str, ...]) -> np.ndarray:
-    """Whether each figure is among the first ones for its text number `asked`."""
-    hits = ({Path(hit.document).stem for hit in rag.search(figure.texts[asked], TOP, channels=channels)} for figure in figures)
-    return np.array([figure.name in names for figure, names in zip(figures, tqdm(hits, total=len(figures), disable=None), strict=True)])
+def found(rag: RagPipeline, figures: list[Pair], query: int, channels: tuple[str, ...]) -> Score:
+    """Recall@10. query: the number of the text that is searched for."""
+    right = []
+    for figure in tqdm(figures, disable=None):
+        hits = rag.search(figure.texts[query], TOP, channels=channels)
+        right.append(figure.name in {Path(hit.document).stem for hit in hits})
+    return mean(right)
+
+
+def measure(figures: list[Pair], query: int) -> Iterator[tuple[str, Score]]:
+    with tempfile.TemporaryDirectory() as work:
+        for with_text in (False, True):
+            folder = Path(work) / str(with_text)
+            folder.mkdir()
+            for figure in figures:
+                page(figure, folder, figure.texts[1 - query] if with_text else "")
+            build(sorted(folder.glob("*.html")), folder / "index")
+            rag = RagPipeline.from_index(folder / "index", generator="quote")
+            for row, (needs_text, channels) in ROWS.items():
+                if needs_text == with_text:
+                    yield row, found(rag, figures, query, channels)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("pictures", __doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--dev", action="store_true", help="the figures of the other books that are held out of training")
+    parser.add_argument("--limit", type=int, default=1000, help="figures (1000)")
+    parser.add_argument("--dev", action="store_true", help="the held-out figures of the other books instead")
     options = parser.parse_args()
     split = "dev" if options.dev else "test"
-    figures = [one for one in pairs(options.data, made=False) if one.kind == "figure" and one.split == split and len(one.texts) == 2][: options.limit]
-    for asked, name in ((1, "caption"), (0, "description")):
-        with tempfile.TemporaryDirectory() as folder:
-            for around in (False, True):
-                place = Path(folder) / str(around)
-                place.mkdir()
-                for figure in figures:
-                    page(figure, place, figure.texts[1 - asked] if around else "")
-                build(sorted(place.glob("*.html")), place / "index")
-                rag = RagPipeline.from_index(place / "index", generator="quote")
-                for row, needs, channels in ROWS:
-                    if needs == around:
-                        right = found(rag, figures, asked, channels)
-                        low, high = np.quantile(np.random.default_rng(0).choice(right, (1000, len(right))).mean(1), (0.025, 0.975))
-                        print(f"{name}, {row}: recall@{TOP} {right.mean():.3f} ({low:.3f} to {high:.3f}) among {len(figures)}", flush=True)
+    of_split = [one for one in pairs(options.data, made=False) if one.kind == "figure" and one.split == split]
+    figures = [one for one in of_split if len(one.texts) == 2][: options.limit]
+    recalls: dict[str, dict[str, Score]] = {}
+    for name, query in QUERIES.items():
+        for row, recall in measure(figures, query):
+            recalls.setdefault(name, {})[row] = recall
+            note(f"{name}, {row}: {recall}")
+    report(parser, options, {f"recall@{TOP} by {name}": rows for name, rows in recalls.items()})
 
 
 if __name__ == "__main__":

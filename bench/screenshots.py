@@ -1,10 +1,10 @@
-"""Pictures of the web app in a real browser, for a maintainer to look at.
+"""Screenshots of the web app in a real browser, for a maintainer to look at, and the hosts that the page asks.
 
-    python bench/screenshots.py OUT [--browser /usr/bin/chromium] [--only NAME]
+    python -m bench.screenshots OUT [--browser /usr/bin/chromium] [--only NAMES]
 
-Indexes data/sample, and a damaged file beside it, into a temporary folder, serves the app and walks through it on a desk
-and on a phone, light and dark. Fails when the page asks another host for anything. Needs Playwright for Python, which is
-not in requirements.txt (`pip install playwright`), and a Chromium.
+Indexes data/sample and a damaged file into a temporary folder, serves the app and walks through it, on a desktop and on
+a phone, light and dark. Fails if the page asks another host for anything. Needs a Chromium, and Playwright for Python,
+which is not in requirements.txt (`pip install playwright`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+QUIET = [  # Chromium itself asks no host
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-quic",
+]  # fmt: skip
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 QUESTIONS = {
     "pdf": "What did the thieves steal from the roof, and how much of it?",
@@ -35,7 +37,10 @@ QUESTIONS = {
     "slide": "How many elvers were counted going up in 2023?",
     "abstention": "What is the capital of Mongolia?",
 }
-DROPPED = "Minutes of the rowing club\n\nThe new boat is called Kittiwake. It cost 7,450 pounds and was paid for by a raffle.\n"
+DROPPED = """Minutes of the rowing club
+
+The new boat is called Kittiwake. It cost 7,450 pounds and was paid for by a raffle.
+"""
 
 
 def ask(page: Page, question: str) -> None:
@@ -46,13 +51,15 @@ def ask(page: Page, question: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until the last answer is there and its pictures are drawn."""
-    page.wait_for_function("document.querySelectorAll('.told').length && !document.querySelector('.waiting, .told .progress')")
+    """Wait until the last answer is complete and its pictures are drawn."""
+    answered, busy = "document.querySelectorAll('.told').length", "document.querySelector('.waiting, .told .progress')"
+    page.wait_for_function(f"{answered} && !{busy}")
     page.wait_for_timeout(1200)
 
 
 def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
-    """name -> what to do before its picture is taken."""
+    """name -> what to do before its screenshot is taken."""
+
     def drop() -> None:
         path = folder / "rowing-club.txt"
         path.write_text(DROPPED)
@@ -61,7 +68,8 @@ def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
         ask(page, "What is the new boat called?")
 
     def similar() -> None:
-        page.locator(".ask input[type=file]").set_input_files([ROOT / "data" / "sample" / "visitors-by-year.png"])
+        picture = ROOT / "data" / "sample" / "visitors-by-year.png"
+        page.locator(".ask input[type=file]").set_input_files([picture])
         page.wait_for_timeout(800)
         page.locator(".ask textarea").press("Enter")
         page.wait_for_selector(".evidence .thumbnail", timeout=60_000)
@@ -78,11 +86,12 @@ def shots(page: Page, folder: Path) -> dict[str, Callable[[], None]]:
 
 
 def walk(browser: Browser, address: str, out: Path, only: str | None) -> set[str]:
-    """Take all pictures; the hosts that the pages asked."""
+    """Take all screenshots; the hosts that the pages asked."""
     hosts: set[str] = set()
     for device, (width, height) in SIZES.items():
+        size = {"width": width, "height": height}
         for scheme in ("light", "dark"):
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1)
+            context = browser.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1)
             context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
             page = context.new_page()
             page.on("pageerror", lambda error: print(f"page error: {error}"))
@@ -100,10 +109,10 @@ def walk(browser: Browser, address: str, out: Path, only: str | None) -> set[str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Pictures of the web app.")
+    parser = argparse.ArgumentParser(prog="python -m bench.screenshots", description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--browser", default="/usr/bin/chromium")
-    parser.add_argument("--only", metavar="NAMES", help="of these steps alone, with commas between")
+    parser.add_argument("--only", metavar="NAMES", help="only these steps, separated by commas")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 

@@ -19,11 +19,11 @@ from tqdm import tqdm
 from bench.pages import judged
 from indexing.build.run import build
 from models.common.metrics import mean
-from models.training.prepare_data import TABLES
 from models.training.table_contexts import read_tables
+from models.training.training_sets import TABLE_SETS
 from rag.pipeline import RagPipeline
-from vision.training.rendered.drawn import Material, drawn
 from vision.training.rendered.fact import Rendered
+from vision.training.rendered.pages import Material, random_page
 from vision.training.rendered.sheet import Sheet, font
 
 ASKED = 2  # cells of a page
@@ -72,11 +72,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30, help="tables")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLES]
+    files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLE_SETS]
     given = Material([], read_tables([file for file in files if file.exists()]))
     rng, pages = random.Random(0), []
     while len(pages) < options.count:
-        page = drawn("table", given, rng)
+        page = random_page("table", given, rng)
         pages += [page] if page and page.facts else []
     made = {}
     for name, save in WAYS.items():

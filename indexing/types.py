@@ -1,4 +1,4 @@
-"""The types of indexing: Document, Page, Block, Picture (made by loaders), Chunk and Locator (kept by the store).
+"""The types of indexing: Document, Page, Block, Picture (made by loaders), Chunk and Locator (stored).
 
 All offsets are character offsets (Python `str` indices) into `Document.text`; an end is exclusive.
 All boxes are (x0, y0, x1, y1) in page units: 0..1, origin top left.
@@ -32,7 +32,7 @@ class BlockKind(StrEnum):
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     CODE = "code"
-    HEADER = "header"  # the header row of a table; every following ROW stands under it
+    HEADER = "header"  # the header row of a table; the ROWs after it belong to it
     ROW = "row"  # one table row: its cells joined by " | "
     FIGURE = "figure"  # a figure's caption and the words in it; of no length where it has neither
 

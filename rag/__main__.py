@@ -13,6 +13,8 @@ from indexing.command import positive, run
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Evidence
 
+SETTINGS = ("embedder", "generator", "rerank", "threshold", "risk", "budget", "adapter", "reader")  # flags of ask
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
@@ -24,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="search | ask | replay")
     search = commands.add_parser("search", help="the chunks that fit a question")
     search.add_argument("-k", type=positive, default=10, metavar="N", help="how many (default 10)")
-    search.add_argument("--image", type=Path, metavar="FILE", help="a picture: what looks like it, and is about its words")
+    search.add_argument("--image", type=Path, metavar="FILE", help="a picture: find what looks like it")
     search.add_argument("--rerank", action="store_true", help="let the reader order the first results anew")
     search.set_defaults(run=_search)
     ask = commands.add_parser("ask", help="an answer with its sources")
@@ -32,12 +34,13 @@ def _parser() -> argparse.ArgumentParser:
         "--file", action="append", default=[], type=Path, metavar="FILE",
         help="a picture or document to ask about, beside the index and for this question alone; repeat for more",
     )
-    ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
-    ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1 (default: fitted)")
-    ask.add_argument("--risk", type=float, metavar="R", help="instead: share of answers that may be wrong (embedded only)")
-    ask.add_argument("--no-rerank", dest="rerank", action="store_false", default=None, help="keep the order of retrieval")
+    ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL], hf:PATH_OR_ID")
+    ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1")
+    ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong")
+    no_rerank = {"dest": "rerank", "action": "store_false", "default": None}
+    ask.add_argument("--no-rerank", **no_rerank, help="keep the order of retrieval")
     ask.add_argument("--budget", type=float, metavar="N", help="thousand million operations that reading may cost")
-    ask.add_argument("--adapter", metavar="DIR", help="an adapter of the reader, from python -m models.training.finetune")
+    ask.add_argument("--adapter", metavar="DIR", help="an adapter that python -m models.training.finetune wrote")
     ask.add_argument("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped reader")
     ask.set_defaults(run=_ask)
     search.add_argument("question", nargs="?", default="")
@@ -79,7 +82,7 @@ def _ask(options: argparse.Namespace) -> int:
     from rag.conversation import ask_about
     from rag.pipeline import RagPipeline
 
-    settings = {name: getattr(options, name) for name in ("embedder", "generator", "rerank", "threshold", "risk", "budget", "adapter", "reader")}
+    settings = {name: getattr(options, name) for name in SETTINGS}
     rag = RagPipeline.from_index(options.index, **settings)
     only = Filter.parse(options.filter)
     asked = {"question": options.question, "only": only}

@@ -54,7 +54,7 @@ def read_beir(folder: Path, split: str = "test") -> Benchmark:
         try:
             query, document, grade = row[0], row[1], int(row[2])
         except (IndexError, ValueError):
-            raise EvaluationError(f"{path}, line {number}: expected query, document and a whole number, by tabs") from None
+            raise EvaluationError(f"{path}, line {number}: expected query, document, whole number, by tabs") from None
         if query not in texts:
             raise EvaluationError(f"{path}, line {number}: query {query!r} is not in queries.jsonl")
         relevant.setdefault(query, {})[document] = grade
@@ -64,7 +64,7 @@ def read_beir(folder: Path, split: str = "test") -> Benchmark:
 def read_questions(path: Path) -> tuple[Question, ...]:
     """A JSON object per line: question, and perhaps answers, documents, unanswerable, quote. Raises EvaluationError.
 
-    `document` may name one document instead; null and an empty quote are as if they were not there. Other keys are free.
+    `document` may name one document instead. null and an empty quote count as missing. Other keys are free.
     """
     return tuple(
         Question(

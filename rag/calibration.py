@@ -1,7 +1,7 @@
 """The numbers that were fitted on development data, from data/weights/calibration.json. None of them stands in Python.
 
-Each group is written by a command of rag.training, which its entry `command` names. Comes in: the file. Goes out: frozen
-dataclasses. What was fitted to a reader names the digest of its weights, and is refused with another.
+Each group is written by a command of rag.training, which its entry `command` names. Comes in: the file. Goes out:
+frozen dataclasses. What was fitted to a reader names the digest of its weights, and is refused with another.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class QuoteWeights:
     risks: tuple[tuple[float, float], ...] = ()
 
     def threshold_of(self, risk: float) -> float:
-        """The least confidence at which at most this share of the answers is expected to be wrong. Raises ConfigError."""
+        """The least confidence at which at most this share of answers is expected to be wrong. Raises ConfigError."""
         fitting = [threshold for known, threshold in self.risks if known <= risk]
         if not fitting:
             least = f"the least that can is {self.risks[0][0]}" if self.risks else "this generator is fitted for none"

@@ -84,8 +84,8 @@ def without_markers(text: str) -> str:
 def resolve(text: str, context: Context, question: str = "") -> tuple[Support, ...]:
     """The supports of a generated text, in the order of its markers; the same input gives the same output.
 
-    The claim of a marker is its sentence. Where a sentence has several, each closes its own part: from the marker before
-    to itself. Where there is not one content word ("Yes [1].") those of the question stand in for the claim.
+    The claim of a marker is its sentence. Where a sentence has several, each closes its own part: from the marker
+    before to itself. Where there is not one content word ("Yes [1].") those of the question stand in for the claim.
     """
     found = markers(text, len(context.evidence))
     plain = _blank(text, found)
@@ -186,8 +186,8 @@ def _sentence(plain: str, spans: list[tuple[int, int]], at: int) -> tuple[int, i
 def _best(claim: frozenset[str], text: str, spans: list[tuple[int, int]]) -> tuple[int, int] | None:
     """The run of at most WINDOW sentences with the most words of the claim, None where there is not one.
 
-    Each sentence after the first must bring two words, or a quote would grow for the sake of one common word. Ties go to
-    the shorter run, then to the earlier.
+    Each sentence after the first must bring two words, or a quote would grow for the sake of one common word. Ties go
+    to the shorter run, then to the earlier.
     """
     held = [claim & stems(text[start:end]) for start, end in spans]
     best, quote = 0, None

@@ -1,4 +1,4 @@
-"""RagConfig: the settings of a pipeline. FOLIO_NAME variables and flags override the defaults; unknown keys are errors."""
+"""RagConfig: the settings of a pipeline. FOLIO_NAME variables and flags override defaults; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from models.common.errors import FolioError
+
+PREFIX = "FOLIO_"  # of the environment variables that are settings
 
 
 class ConfigError(FolioError):
@@ -21,11 +23,11 @@ class RagConfig:
     embedder: a name that must be the index's; empty: the index's own.
     depth: results taken from each channel. top_k: pieces of evidence kept for an answer.
     context_tokens: room for the evidence in front of the generator.
-    rerank: whether the reader orders the evidence anew. budget: thousand million operations that the reader may spend on
-    a question, best evidence first; None: no limit.
+    rerank: whether the reader orders the evidence anew. budget: thousand million operations that the reader may spend
+    on a question, best evidence first; None: no limit.
     threshold: the least confidence of an answer; None: the fitted one. risk: instead, the share of answers that may be
     wrong, from which the threshold follows.
-    adapter: a folder that `python -m models.training.finetune` wrote. reader: a folder with a model that is read with in
+    adapter: a folder that `python -m models.training.finetune` wrote. reader: a folder with a model to read with in
     torch in place of the shipped graphs, from models.training.train or models.systems.quantise.
     """
 
@@ -60,9 +62,8 @@ class RagConfig:
     def load(cls, environment: Mapping[str, str] = os.environ, **flags: Any) -> RagConfig:
         """The defaults, overridden by FOLIO_* variables, overridden by flags that are not None. Raises ConfigError."""
         readers = {field.name: _READERS[field.type] for field in fields(cls)}
-        given: dict[str, Any] = {
-            name.removeprefix("FOLIO_").lower(): value for name, value in environment.items() if name.startswith("FOLIO_")
-        }
+        variables = [name for name in environment if name.startswith(PREFIX)]
+        given: dict[str, Any] = {name.removeprefix(PREFIX).lower(): environment[name] for name in variables}
         given |= {name: value for name, value in flags.items() if value is not None}
         values = {}
         for name, value in given.items():

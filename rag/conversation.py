@@ -85,7 +85,10 @@ class Conversation:
                 turn.problem = EMPTY
             elif question:
                 for piece in self.stream(question, history):
-                    turn.text, turn.reply = (turn.text, piece) if isinstance(piece, Reply) else (turn.text + piece, None)
+                    if isinstance(piece, Reply):
+                        turn.reply = piece
+                    else:
+                        turn.text += piece
                     yield turn
             elif pictures := [file for file in files if is_picture(file)]:
                 turn.similar = Similar(self.library.search(image=pictures[0]), self.library.index)

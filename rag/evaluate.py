@@ -94,7 +94,8 @@ def score_answers(questions: Sequence[Question], answers: Sequence[Answer]) -> A
     """The report of answers in the order of their questions."""
     pairs = list(zip(questions, answers, strict=True))
     squads = [_squad(q, a) for q, a in pairs if q.answers or q.unanswerable]
-    cited = [(sum(_is_right(c, q) for c in a.citations), len(a.citations)) for q, a in pairs if a.citations and _is_judged(q)]
+    judged = [(q, a) for q, a in pairs if a.citations and _is_judged(q)]
+    cited = [(sum(_is_right(c, q) for c in a.citations), len(a.citations)) for q, a in judged]
     recalls = [
         sum(any(_is_named(c.document, document) for c in a.citations) for document in q.documents) / len(q.documents)
         for q, a in pairs
@@ -173,9 +174,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     retrieval = commands.add_parser("retrieval", help="nDCG, recall and MRR on a BEIR folder, per channel and fused")
     retrieval.add_argument("beir", type=Path, help="a folder with corpus.jsonl, queries.jsonl and qrels/")
-    retrieval.add_argument("--index", type=Path, help="an index of its corpus.jsonl; without it, one is made and thrown away")
+    retrieval.add_argument("--index", type=Path, help="an index of its corpus.jsonl; else one is made and removed")
     retrieval.add_argument("--split", default="test", help="which qrels to use (test)")
-    answers = commands.add_parser("answers", help="answers, citations, abstention and calibration on a file of questions")
+    answers = commands.add_parser("answers", help="answers, citations, abstention and calibration")
     answers.add_argument("file", type=Path, help="a JSON object per line: question, answers, documents, unanswerable")
     answers.add_argument("--index", type=Path, required=True)
     for command in (retrieval, answers):

@@ -22,7 +22,7 @@ EncodeTexts = Callable[[Sequence[str]], np.ndarray]
 
 
 class ImageFeatures:
-    """Opens the tower when it is first needed. encode_texts: of a MiniLM that is open already; None: the tower opens one."""
+    """Opens the tower when it is first needed. encode_texts: of a MiniLM that is open; None: the tower opens one."""
 
     def __init__(self, encode_texts: EncodeTexts | None = None) -> None:
         self._encode_texts = encode_texts

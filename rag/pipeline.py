@@ -62,7 +62,10 @@ class RagPipeline:
 
     @classmethod
     def from_index(cls, index_dir: str | os.PathLike[str], **settings: Any) -> RagPipeline:
-        """Open an index. settings: fields of RagConfig. Raises StoreError, EmbedderError, ConfigError, GeneratorError."""
+        """Open an index. settings: fields of RagConfig.
+
+        Raises StoreError, EmbedderError, ConfigError, WeightsError, GeneratorError.
+        """
         config = RagConfig.load(**settings)
         index = Index(Path(index_dir))
         embedder = _embedder_of(index, config.embedder)
@@ -90,7 +93,8 @@ class RagPipeline:
         if k < 1:
             return ()
         query = understand(_storable(question))
-        found = self._retriever.retrieve(query, max(k, DEPTH) if rerank else k, only=only, channels=channels, image=seen)
+        depth = max(k, DEPTH) if rerank else k
+        found = self._retriever.retrieve(query, depth, only=only, channels=channels, image=seen)
         if not rerank or not query.text.strip():
             return found.evidence[:k]
         if not self.config.rerank:

@@ -13,9 +13,10 @@ from indexing.index import Index
 from indexing.types import Modality
 from models.common.errors import WeightsError
 from models.reader import shipped_weights
-from models.reader.coordinates import Kind
-from models.reader.extractive_reader import Reader, Window, by_passage
+from models.reader.coordinates import BlockModality
+from models.reader.extractive_reader import Reader, by_passage
 from models.reader.state_cache import StateCache
+from models.reader.types import Window
 from models.reader.windows import Passage
 from rag.calibration import Calibration
 from rag.generators.quote.quotable_spans import table_header
@@ -40,11 +41,11 @@ def reader_opener(adapter: str, folder: str, fitted: Calibration) -> Callable[[I
         reader = Reader(*open_torch(Path(folder)))
         return lambda index: reader
     encoder, decoder = shipped_weights.encoder(weights), shipped_weights.decoder(weights)
-    return lambda index: Reader(replace(encoder, kept=StateCache(index.directory)), decoder)
+    return lambda index: Reader(replace(encoder, cache=StateCache(index.directory)), decoder)
 
 
 def read(query: Query, context: Context, reader: Reader, count: int, budget: float) -> Context:
-    """The context with a reading of each of its first `count` pieces of evidence, in their order while the budget lasts.
+    """The context with readings of its first `count` pieces of evidence, in their order while the budget lasts.
 
     budget: floating point operations, see models.reader.extractive_reader.Reader.read; the first piece is always read.
     """
@@ -71,7 +72,7 @@ def passage_of(context: Context, number: int) -> tuple[str, Passage]:
 
 def judged(reading: Reading) -> tuple[float, float] | None:
     """The largest logits of `answerable` and `evidence` over the windows that were read; None where there is none."""
-    live = [window.judged for window in reading.windows if window.live]
+    live = [window.judged for window in reading.windows if window.was_read]
     if not live:
         return None
     answerable, evidence = (max(float(one[head]) for one in live) for head in (0, 1))
@@ -83,16 +84,16 @@ def cost(readings: Sequence[Reading], seconds: float) -> dict[str, object]:
     windows: list[Window] = [window for reading in readings for window in reading.windows]
     if not windows:
         return {}
-    live = {window.passage for window in windows if window.live}
-    spent = [window.spent for window in windows]
+    live = {window.passage for window in windows if window.was_read}
+    costs = [window.cost for window in windows]
     return {
         "blocks": {"live": len(live), "skipped": len(readings) - len(live)},
-        "experts": {kind.name.lower(): sum(window.kind is kind for window in windows) for kind in Kind},
-        "null": round(sum(one.null for one in spent) / max(1, sum(one.routed for one in spent)), 4),
+        "experts": {kind.name.lower(): sum(window.modality is kind for window in windows) for kind in BlockModality},
+        "null": round(sum(one.null for one in costs) / max(1, sum(one.routed for one in costs)), 4),
         "cost": {
-            "flops": sum(one.flops for one in spent),
-            "bytes": sum(one.bytes for one in spent),
-            "kept": sum(one.kept for one in spent),
+            "flops": sum(one.flops for one in costs),
+            "bytes": sum(one.bytes for one in costs),
+            "cached": sum(one.cached for one in costs),
             "tokens_per_second": round(sum(len(window.ids) for window in windows) / seconds),
         },
     }

@@ -38,14 +38,16 @@ class Saved:
 
 
 def read(path: Path) -> Saved:
-    """Raises ReplayError when the file cannot be read or holds no answer with its trace, ConfigError for an unknown setting."""
+    """Raises ReplayError for a file that holds no answer with its trace, ConfigError for an unknown setting."""
     try:
         answer = json.loads(path.read_text(encoding="utf-8-sig"))
         _check(answer)
         trace = answer["trace"]
         if trace.get("files"):
-            raise ReplayError(f"{path} is an answer from files of its own ({', '.join(trace['files'])}), which no index holds: ask again with --file")
-        only = {name: tuple(value) if isinstance(value, list) else value for name, value in (trace["filter"] or {}).items()}
+            names = ", ".join(trace["files"])
+            raise ReplayError(f"{path} is an answer from files ({names}) that no index holds: ask again with --file")
+        parts = (trace["filter"] or {}).items()
+        only = {name: tuple(value) if isinstance(value, list) else value for name, value in parts}
         saved = trace["settings"].items()
         settings = {name: value for name, value in saved if (name, value) not in EARLIER_DEFAULTS.items()}
         config = RagConfig.load({}, **{**settings, "generator": trace["generator"], "embedder": ""})
@@ -53,13 +55,13 @@ def read(path: Path) -> Saved:
     except OSError as error:
         raise ReplayError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReplayError(f"{path} is no answer saved with `python -m rag ask QUESTION --index DIR --json > FILE.json`") from error
+        raise ReplayError(f"{path} is no answer that `python -m rag ask ... --json` printed") from error
 
 
 def replay(saved: Saved, index_dir: str | os.PathLike[str]) -> tuple[str, ...]:
     """What differs, a line each, the answer first and then what may be why; empty when the same answer came out.
 
-    The same answer: text, abstention, confidence and citations, byte by byte. The index is opened with its own embedder.
+    The same answer: text, abstention, confidence and citations, byte by byte. The index keeps its own embedder.
     Raises what opening and asking raise.
     """
     rag = RagPipeline.from_index(index_dir, **asdict(saved.config))
@@ -84,8 +86,8 @@ def _check(answer: Json) -> None:
 
 
 def _citations(before: list[Json], now: list[Json]) -> list[str]:
-    lost, new = ([citation for citation in some if citation not in others] for some, others in ((before, now), (now, before)))
-    lines = [f"cited before: {_cited(citation)}" for citation in lost] + [f"cited now: {_cited(citation)}" for citation in new]
+    lines = [f"cited before: {_cited(citation)}" for citation in before if citation not in now]
+    lines += [f"cited now: {_cited(citation)}" for citation in now if citation not in before]
     return lines or (["citations: in another order"] if before != now else [])
 
 
@@ -113,7 +115,8 @@ def _stands(piece: Json, reader: Index) -> bool:
 
 def _cited(citation: Json) -> str:
     page = f", page {citation['page']}" if citation["page"] else ""
-    return f"{citation['document']}{page}, {citation['char_start']}-{citation['char_end']}, chunk {citation['chunk_id']}: {_short(citation['quote'])}"
+    place = f"{citation['document']}{page}, {citation['char_start']}-{citation['char_end']}"
+    return f"{place}, chunk {citation['chunk_id']}: {_short(citation['quote'])}"
 
 
 def _short(value: object) -> str:

@@ -15,8 +15,8 @@ from models.reader.coordinates import WordBox
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.reader.extractive_reader import Window
     from models.reader.image_patches import Picture as PatchFeatures
+    from models.reader.types import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ class QueryStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the reader made of one piece of evidence. offset: characters that stood before its text in the reader's input.
+    """What the reader made of one piece of evidence.
 
-    windows: empty where there was no budget or no word to read.
+    offset: characters before its text in the reader's input. windows: empty where nothing was read.
     """
 
     windows: tuple[Window, ...]

@@ -1,1 +1,1 @@
-"""The web app's parts: layout, handlers and formatting. No retrieval logic."""
+"""The web page: layout, handlers and HTML of answers and evidence. In: rag's Answer. It neither searches nor ranks."""

@@ -1,4 +1,4 @@
-"""The chat tab: the conversation, and beside it the evidence of an answer. Layout and handlers only."""
+"""The chat tab: the conversation, and the evidence of an answer beside it. Layout and handlers only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ import gradio as gr
 
 from indexing.status import file_list
 from rag.conversation import Conversation, Turn
-from ui.view import evidence_html, question_html, similar_html, turn_html
+from ui.conversation_view import question_html, turn_html
+from ui.evidence_view import evidence_html, similar_html
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline
 
-AT_ONCE = 8  # questions that are answered at the same time
-EXAMPLES = {  # a file of the sample corpus -> a question that it answers
+AT_ONCE = 8  # questions answered concurrently
+EXAMPLES = {  # file of data/sample -> a question that it answers
     "restoration-report.pdf": "What did the thieves steal from the roof, and how much of it?",
     "thrale-letter-1938-scan.pdf": "How many tides had Edwin Thrale lost since Christmas?",
     "chandler-receipt.jpg": "What did the oakum cost on the chandler's receipt?",
     "walters-gate-notes.txt": "How wide is the south sea gate in the clear?",
 }
-INTRO = '<div class="intro"><h1>Ask your documents</h1><p>Every answer shows where it stands, or says that it is not there.</p></div>'
-NO_EVIDENCE = '<section class="evidence"><p class="note">The passages that an answer stands on are shown here.</p></section>'
+INTRO = (
+    '<div class="intro"><h1>Ask your documents</h1>'
+    "<p>Every answer shows where it stands, or says that it is not there.</p></div>"
+)
+NO_EVIDENCE = (
+    '<section class="evidence"><p class="note">The passages that an answer stands on are shown here.</p></section>'
+)
 EVIDENCE_JS = """
 watch('value', () => setTimeout(() => {
     const panel = element.closest('.evidence-panel');
@@ -31,23 +37,23 @@ watch('value', () => setTimeout(() => {
 }, 100));
 """
 FAULT = "Folio made a mistake and could not answer. The terminal where it runs shows what went wrong."
-NOTHING = [gr.skip()] * 5  # an event without an output would empty the chat
+NOTHING = [gr.skip()] * 5  # Gradio empties the chat after an event without outputs
 
 
 def ask_tab(app: gr.Blocks, rag: RagPipeline) -> None:
-    """Lay the tab out. A conversation is kept for as long as its browser tab is open."""
+    """Lay the tab out. A conversation lives for as long as its browser tab is open."""
     state = gr.State(None, delete_callback=lambda conversation: conversation and conversation.close())
     shown = gr.State(-1)  # the turn whose evidence is shown
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=11, min_width=320, elem_classes="talk"):
             chatbot = gr.Chatbot(
-                show_label=False, container=False, latex_delimiters=[], buttons=[], feedback_options=None, placeholder=INTRO,
-                height="100%", elem_classes="conversation",
-            )
+                show_label=False, container=False, latex_delimiters=[], buttons=[], feedback_options=None,
+                placeholder=INTRO, height="100%", elem_classes="conversation",
+            )  # fmt: skip
             box = gr.MultimodalTextbox(
                 file_count="multiple", sources=["upload"], show_label=False, container=False, autofocus=True,
                 max_plain_text_length=100_000, placeholder="Ask, or drop files to ask about", elem_classes="ask",
-            )
+            )  # fmt: skip
         with gr.Column(scale=9, min_width=320, elem_classes="evidence-panel"):
             evidence = gr.HTML(NO_EVIDENCE, js_on_load=EVIDENCE_JS, apply_default_css=False)
     outputs, chat = [state, chatbot, box, evidence, shown], Chat(rag)
@@ -66,7 +72,7 @@ def ask_tab(app: gr.Blocks, rag: RagPipeline) -> None:
 
 
 class Chat:
-    """The handlers of the tab. A turn of a conversation is two messages of the chat."""
+    """The handlers of the tab. A turn of a conversation is two messages of the chat: question and answer."""
 
     def __init__(self, rag: RagPipeline) -> None:
         self._rag = rag
@@ -76,17 +82,18 @@ class Chat:
         return gr.Chatbot(examples=[{"text": question} for name, question in EXAMPLES.items() if name in names])
 
     def ask(self, message: dict[str, Any] | None, conversation: Conversation | None) -> Iterator[list]:
-        message = message or {}  # None where the field has not been touched
+        message = message or {}  # None before the field was first used
         question, files = (message.get("text") or "").strip(), message.get("files") or []
         conversation = conversation or Conversation(self._rag)
-        yield from _taken(conversation, conversation.take(question, files)) if question or files else [NOTHING]
+        yield from _outputs(conversation, conversation.take(question, files)) if question or files else [NOTHING]
 
     def example(self, chosen: gr.SelectData, conversation: Conversation | None) -> Iterator[list]:
         yield from self.ask({"text": chosen.value["text"]}, conversation)
 
     def retry(self, chosen: gr.RetryData, conversation: Conversation) -> Iterator[list]:
         number = chosen.index // 2
-        yield from _taken(conversation, conversation.again(number)) if conversation.turns[number].question else [NOTHING]
+        asked = conversation.turns[number].question
+        yield from _outputs(conversation, conversation.again(number)) if asked else [NOTHING]
 
     def stop(self, conversation: Conversation | None) -> list:
         if conversation:
@@ -94,7 +101,7 @@ class Chat:
         return [_messages(conversation), _ready()]
 
     def fail(self, conversation: Conversation | None) -> list:
-        """After a fault of ours, which the terminal shows: say so, and be ready for the next question."""
+        """After a bug of ours, which the terminal shows: say so, and accept the next question."""
         if conversation:
             conversation.stop(FAULT)
         return [_messages(conversation), _ready()]
@@ -111,10 +118,10 @@ class Chat:
         return (found, number) if found else (gr.skip(), gr.skip())
 
 
-def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]:
-    """The outputs of the chat while a turn is taken."""
+def _outputs(conversation: Conversation, progress: Iterator[Turn]) -> Iterator[list]:
+    """The values of the tab's outputs while a turn is answered and after it."""
     busy = gr.MultimodalTextbox(value={"text": "", "files": []}, submit_btn=False, stop_btn=True)
-    for _ in taking:
+    for _ in progress:
         yield [conversation, _messages(conversation), busy, gr.skip(), gr.skip()]
         busy = gr.skip()
     number = len(conversation.turns) - 1
@@ -123,7 +130,7 @@ def _taken(conversation: Conversation, taking: Iterator[Turn]) -> Iterator[list]
 
 
 def _beside(conversation: Conversation, number: int) -> str:
-    """What is shown beside a turn: the evidence of its answer, or what is like its picture."""
+    """The panel beside a turn: the evidence of its answer, or pictures like the one that was dropped; else ""."""
     turn = conversation.turns[number]
     if turn.reply:
         return evidence_html(turn.reply, number)
@@ -135,8 +142,8 @@ def _ready() -> gr.MultimodalTextbox:
 
 
 def _messages(conversation: Conversation | None) -> list[dict[str, str]]:
-    return [
-        message
-        for number, turn in enumerate(conversation.turns if conversation else ())
-        for message in ({"role": "user", "content": question_html(turn)}, {"role": "assistant", "content": turn_html(turn, number)})
-    ]
+    messages = []
+    for number, turn in enumerate(conversation.turns if conversation else ()):
+        messages.append({"role": "user", "content": question_html(turn)})
+        messages.append({"role": "assistant", "content": turn_html(turn, number)})
+    return messages

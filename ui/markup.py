@@ -1,8 +1,8 @@
-"""Text of sources as HTML: escaped, its quotes marked, its tables as tables. Pure.
+"""A passage and its quotes in, HTML out: text escaped, quotes marked, table rows as a table. Pure.
 
-What comes from a document is hostile until it is escaped, and nothing here is handed on unescaped. Every function keeps
-the text whole: without its tags, and unescaped, the HTML of a passage is the passage again, character for character
-(a table's header that stands elsewhere in the document, <thead class=borrowed>, comes on top).
+A document's text is hostile until it is escaped, and no function returns it unescaped. Every function keeps the text
+whole: the HTML of a passage without tags, unescaped, is the passage, character for character. The one addition is the
+header of a table that stands elsewhere in its document (<thead class=borrowed>).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from statistics import median
 Span = tuple[int, int]
 
 SEPARATOR = " | "  # between the cells of a row, as the loaders write it
-_EDGES = re.compile(r"\s*(?:\|\s)?\s*(?P<cell>.*?)\s*(?:(?:^|(?<=\s))\|)?\s*\Z", re.DOTALL)  # a cell, without bars and blanks around it
-WRAPPED = 0.75  # lines of running text are nearly as long as the longest one
+# a cell without the bars and blanks around it
+_EDGES = re.compile(r"\s*(?:\|\s)?\s*(?P<cell>.*?)\s*(?:(?:^|(?<=\s))\|)?\s*\Z", re.DOTALL)
+WRAPPED = 0.75  # of the longest line: the median line of wrapped prose is longer
 
 
 def highlight(text: str, spans: Iterable[Span]) -> str:
-    """The escaped text with <mark> around the spans; they may overlap, touch or reach out of the text."""
+    """The escaped text with <mark> around the spans, which may overlap, touch or reach beyond the text."""
     parts, at = [], 0
     for start, end in _merged(spans, len(text)):
         parts += [escape(text[at:start]), "<mark>", escape(text[start:end]), "</mark>"]
@@ -29,15 +30,16 @@ def highlight(text: str, spans: Iterable[Span]) -> str:
 
 
 def passage(text: str, spans: Sequence[Span] = (), header: str = "") -> str:
-    """A passage with its quotes marked. header: the header row above it; then rows of as many cells become a table."""
+    """A passage with its quotes marked. header: the table's header row; rows of as many cells become a table."""
     if header and (rows := _rows(text, header)):
         return _table(text, rows, spans, header)
     kind = "passage flowing" if is_wrapped(text) else "passage"
-    return f'<div class="{kind}">{"".join(_paragraph(text[start:end], _within(spans, start, end)) for start, end in _paragraphs(text))}</div>'
+    paragraphs = (_paragraph(text[start:end], _within(spans, start, end)) for start, end in _paragraphs(text))
+    return f'<div class="{kind}">{"".join(paragraphs)}</div>'
 
 
 def shorten(text: str, width: int) -> str:
-    """One line of at most `width` characters; not escaped."""
+    """The text on one line of at most `width` characters, cut at a word; not escaped."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1].rsplit(" ", 1)[0] + "…"
 
@@ -59,8 +61,9 @@ def _merged(spans: Iterable[Span], length: int) -> Iterator[Span]:
 
 
 def _within(spans: Iterable[Span], start: int, end: int) -> list[Span]:
-    """The spans, counted from `start`, as far as they reach into [start, end)."""
-    return [(max(left, start) - start, min(right, end) - start) for left, right in spans if left < end and right > start]
+    """The parts of the spans in [start, end), counted from `start`."""
+    inside = ((left, right) for left, right in spans if left < end and right > start)
+    return [(max(left, start) - start, min(right, end) - start) for left, right in inside]
 
 
 def _paragraphs(text: str) -> Iterator[Span]:
@@ -74,19 +77,19 @@ def _paragraphs(text: str) -> Iterator[Span]:
 
 
 def _paragraph(text: str, spans: Sequence[Span]) -> str:
-    """The blank lines after it stay in the text, out of sight: the space between paragraphs is the page's own matter."""
+    """A paragraph. The blank lines after it stay in the text but are hidden: the style sheet spaces paragraphs."""
     body = text.rstrip()
-    return f"<p>{highlight(body, spans)}{_unseen(text[len(body) :])}</p>"
+    return f"<p>{highlight(body, spans)}{_hidden(text[len(body) :])}</p>"
 
 
 def is_wrapped(text: str) -> bool:
-    """Whether line ends are only where the page was full, as in a PDF's prose; else they are kept."""
+    """Whether lines end only where the page was full, as in a PDF's prose."""
     lines = [len(line) for line in text.split("\n") if line.strip()]
     return len(lines) > 2 and max(lines) > 30 and median(lines) > WRAPPED * max(lines)
 
 
 def _rows(text: str, header: str) -> list[Span]:
-    """The lines of the text when all of them have as many cells as the header; else none."""
+    """The spans of the lines, if every line has as many cells as the header; else none."""
     cells = header.count(SEPARATOR)
     rows, at = [], 0
     for line in text.splitlines(keepends=True):
@@ -96,15 +99,16 @@ def _rows(text: str, header: str) -> list[Span]:
 
 
 def _table(text: str, rows: Sequence[Span], spans: Sequence[Span], header: str) -> str:
-    """Rows as a table. Separators and line ends stay in the text, out of sight, so that a copied table reads well."""
+    """Rows as a table. Separators and line ends stay in the text but are hidden, so that a copied table reads well."""
     lines = []
     for start, end in rows:
-        marked = any(left < end and right > start for left, right in spans)
+        marks = _within(spans, start, end)
         tag = "th" if text[start:end].strip() == header else "td"
-        lines.append(f"<tr{' class=cited' if marked and tag == 'td' else ''}>{_cells(text[start:end], tag, _within(spans, start, end))}</tr>")
+        cited = " class=cited" if marks and tag == "td" else ""
+        lines.append(f"<tr{cited}>{_cells(text[start:end], tag, marks)}</tr>")
     if text[slice(*rows[0])].strip() == header:
         head, kind = lines.pop(0), ""
-    else:  # the header stands elsewhere in the document: shown, but no part of the passage's text
+    else:  # the header stands elsewhere in the document: it is shown, but is not part of the passage
         head, kind = f"<tr>{_cells(header, 'th', ())}</tr>", " class=borrowed"
     return f'<div class="passage table"><table><thead{kind}>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
 
@@ -114,10 +118,11 @@ def _cells(line: str, tag: str, spans: Sequence[Span]) -> str:
     for part in re.split(f"(?<={re.escape(SEPARATOR)})", line):
         left, right = _EDGES.match(part).span("cell")
         inner = highlight(part[left:right], _within(spans, at + left, at + right))
-        cells.append(f"<{tag}>{_unseen(part[:left])}{inner}{_unseen(part[right:])}</{tag}>")
+        cells.append(f"<{tag}>{_hidden(part[:left])}{inner}{_hidden(part[right:])}</{tag}>")
         at += len(part)
     return "".join(cells)
 
 
-def _unseen(text: str) -> str:
+def _hidden(text: str) -> str:
+    """The style sheet hides <i> in passages."""
     return f"<i>{escape(text)}</i>" if text else ""

@@ -1,1 +1,1 @@
-"""Pixels -> something a question can be asked of: pictures, pages, words."""
+"""Pixels in; embeddings, words with boxes and rendered pages out. Knows no index and no question."""

@@ -1,4 +1,8 @@
-"""Image embedders: pictures and texts to unit vectors of one space. The embedded tower, any open_clip model, CLIP and SigLIP of transformers, any of sentence-transformers."""
+"""Image embedders: images and texts in, L2-normalised vectors of one space out. Knows no index and no files of users.
+
+The built-in tower runs in ONNX Runtime. Models of open_clip, transformers (CLIP, SigLIP) and sentence-transformers run
+in torch and are opened by hub name, folder or file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,6 @@ import numpy as np
 from models.common.checkpoint import model_type
 from models.common.errors import WeightsError
 from models.common.onnx_session import open_session
-from models.reader.image_patches import PATCHES, SIDE
 from vision.errors import ImageModelError
 from vision.tower_input import TowerConfig, pixels
 
@@ -27,34 +30,40 @@ if TYPE_CHECKING:
 NAME = "folio-tower"
 WEIGHTS = Path(__file__).parents[1] / "data" / "weights" / "tower"
 GRAPH_VERSION = 2  # raised when tower_graph changes what it writes
-BATCH = 16  # pictures at once
-TOWERS = ("clip", "siglip", "siglip2")  # of transformers, by the model_type of their config
+BATCH = 16  # images a forward pass
+GRID = 4  # cells to a side of the pooled patch grid; the reader's prompt has as many places for an image
+PATCHES = GRID * GRID
+TRANSFORMERS_TYPES = ("clip", "siglip", "siglip2")  # `model_type` of the checkpoints that TransformersTowers opens
 
 EncodeTexts = Callable[[Sequence[str]], np.ndarray]
 
 
 class ImageEmbedder(Protocol):
-    """`fingerprint` names the vector space, as of indexing.embedder.Embedder."""
+    """An encoder of images and of texts. `fingerprint` names its vector space, as indexing.embedder.Embedder's does."""
 
     name: str
     fingerprint: str
     dimension: int
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
-        """(n, dimension) float32, each row of length 1."""
+        """n images -> (n, dimension) float32, rows of length 1."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """The same for what pictures are asked for with."""
+        """n queries for images -> (n, dimension) float32, rows of length 1."""
         ...
 
 
 def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = None) -> ImageEmbedder:
-    """The image model called `name`.
+    """The image model called `name`, which is one of:
 
-    NAME: the embedded tower; MODEL/PRETRAINED, `hf-hub:...` or a folder with open_clip_config.json: open_clip's, where PRETRAINED may be a
-    file; a folder with a CLIP or SigLIP of transformers; else a sentence-transformers model by hub name or folder. encode_texts: of MiniLM, where that is open already, for the tower.
-    Raises ImageModelError when its weights are not to be had.
+    - NAME, the built-in tower;
+    - MODEL/PRETRAINED (a tag or a file), `hf-hub:...`, or a folder with open_clip_config.json: a model of open_clip;
+    - a folder with a CLIP or SigLIP checkpoint of transformers;
+    - any other hub name or folder: a model of sentence-transformers.
+
+    encode_texts: the tower's text side (MiniLM), if the caller has it open already.
+    Raises ImageModelError if the weights are neither on this machine nor can be fetched.
     """
     if name == NAME:
         return EmbeddedTower(encode_texts=encode_texts)
@@ -71,18 +80,22 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
             return OpenClip(name, name)
         if (Path(name) / "open_clip_config.json").exists():
             return OpenClip(name, f"local-dir:{name}")
-        if _model_type(Path(name)) in TOWERS:
+        if _model_type(Path(name)) in TRANSFORMERS_TYPES:
             return TransformersTowers(name)
         if model in open_clip.list_models():
             return OpenClip(name, model, pretrained or None)
         return SentenceTransformerImages(name)
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ImageModelError(f"cannot open the image model {name!r}: give a folder or file on this machine or a hub name that it can reach ({reason})") from error
+        remedy = "give a folder or file on this machine or a hub name that it can reach"
+        raise ImageModelError(f"cannot open the image model {name!r}: {remedy} ({reason})") from error
 
 
 class EmbeddedTower:
-    """The tower of vision.training.tower, through ONNX Runtime; its texts are embedded by MiniLM, whose space it was trained into. Thread-safe."""
+    """The tower of vision.training.tower in ONNX Runtime. Thread-safe.
+
+    Texts are embedded by MiniLM, into whose space the tower was trained (LiT, arXiv 2111.07991). Raises WeightsError.
+    """
 
     name = NAME
 
@@ -110,19 +123,22 @@ class EmbeddedTower:
         try:
             return tower(load_file(self._folder / "model.safetensors"), self._config)
         except (OSError, KeyError, SafetensorError) as error:
-            raise WeightsError(f"{self._folder}/model.safetensors is damaged or of another version ({error})") from error
+            reason = f"is damaged or of another version ({error})"
+            raise WeightsError(f"{self._folder}/model.safetensors {reason}") from error
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        """n images -> (n, dimension) float32, rows of length 1."""
         return np.concatenate([np.empty((0, self.dimension), np.float32), *self._run("embedding", images)])
 
     def patches(self, images: Sequence[Image]) -> np.ndarray:
-        """Features of parts of each picture, see models.reader.image_patches: (n, PATCHES, dimension) float16, in the length of their mean."""
-        return np.concatenate([np.empty((0, PATCHES, self.dimension), np.float16), *map(coarse, self._run("patches", images))])
+        """n images -> patch features (n, PATCHES, dimension) float16, see `pooled_patches`."""
+        pooled = map(pooled_patches, self._run("patches", images))
+        return np.concatenate([np.empty((0, PATCHES, self.dimension), np.float16), *pooled])
 
     def _run(self, output: str, images: Sequence[Image]) -> Iterator[np.ndarray]:
-        for at in range(0, len(images), BATCH):
-            seen = np.stack([pixels(image, self._config.size) for image in images[at : at + BATCH]])
-            yield self._session.run([output], {"pixels": seen})[0]
+        for batch in _batches(images):
+            inputs = np.stack([pixels(image, self._config.size) for image in batch])  # (n, 3, size, size)
+            yield self._session.run([output], {"pixels": inputs})[0]
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         if self._texts is None:
@@ -132,17 +148,21 @@ class EmbeddedTower:
         return self._texts(texts)
 
 
-def coarse(features: np.ndarray) -> np.ndarray:
-    """(n, S * S, d) of a square of patches -> means of neighbours (n, PATCHES, d) float16, divided by the length of the mean of all."""
+def pooled_patches(features: np.ndarray) -> np.ndarray:
+    """Mean-pool patch features (n, S * S, d) into a grid of GRID x GRID: (n, PATCHES, d) float16, row by row.
+
+    Features are divided by the norm of the mean of all S * S, which is the scale of the embedding.
+    """
     side = round(features.shape[1] ** 0.5)
-    square = features.reshape(len(features), side, side, -1) / np.linalg.norm(features.mean(1), axis=-1)[:, None, None, None]
-    edges = [side * at // SIDE for at in range(SIDE + 1)]
-    means = [square[:, top:bottom, left:right].mean((1, 2)) for top, bottom in pairwise(edges) for left, right in pairwise(edges)]
+    norms = np.linalg.norm(features.mean(1), axis=-1)  # (n,)
+    square = features.reshape(len(features), side, side, -1) / norms[:, None, None, None]  # (n, S, S, d)
+    spans = [*pairwise(side * at // GRID for at in range(GRID + 1))]
+    means = [square[:, slice(*rows), slice(*columns)].mean((1, 2)) for rows in spans for columns in spans]
     return np.stack(means, 1).astype(np.float16)
 
 
 class OpenClip:
-    """A model of open_clip, in torch."""
+    """A model of open_clip, in torch. model, pretrained: as open_clip.create_model_from_pretrained takes them."""
 
     def __init__(self, name: str, model: str, pretrained: str | None = None) -> None:
         import open_clip
@@ -158,7 +178,8 @@ class OpenClip:
         import torch
 
         with torch.inference_mode():
-            parts = [self._model.encode_image(torch.stack([self._transform(image) for image in images[at : at + BATCH]]), normalize=True).numpy() for at in range(0, len(images), BATCH)]
+            batches = (torch.stack([self._transform(image) for image in batch]) for batch in _batches(images))
+            parts = [self._model.encode_image(batch, normalize=True).numpy() for batch in batches]
         return np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -169,7 +190,10 @@ class OpenClip:
 
 
 class TransformersTowers:
-    """A CLIP or SigLIP of transformers with its processor, in torch. Texts are padded to the length of the tower, as SigLIP was trained."""
+    """A CLIP or SigLIP checkpoint of transformers with its processor, in torch.
+
+    Texts are padded to the length of the text tower, as in SigLIP's training (arXiv 2303.15343).
+    """
 
     def __init__(self, name: str) -> None:
         from transformers import AutoModel, AutoProcessor
@@ -181,23 +205,24 @@ class TransformersTowers:
         self.fingerprint = f"{name}@{_revision(Path(name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
-        parts = [self._normalised(self._model.get_image_features, images=list(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
+        parts = [self._normalised(self._model.get_image_features, images=list(batch)) for batch in _batches(images)]
         return np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         length = self._model.config.text_config.max_position_embeddings
-        return self._normalised(self._model.get_text_features, text=list(texts), padding="max_length", max_length=length, truncation=True)
+        padded = {"padding": "max_length", "max_length": length, "truncation": True}
+        return self._normalised(self._model.get_text_features, text=list(texts), **padded)
 
-    def _normalised(self, features: Callable[..., Any], **given: Any) -> np.ndarray:
+    def _normalised(self, encode: Callable[..., Any], **inputs: Any) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
-            made = features(**self._processor(return_tensors="pt", **given))
-            return torch.nn.functional.normalize(made.pooler_output, dim=-1).numpy()
+            output = encode(**self._processor(return_tensors="pt", **inputs))
+            return torch.nn.functional.normalize(output.pooler_output, dim=-1).numpy()
 
 
 class SentenceTransformerImages:
-    """A model of sentence-transformers that takes pictures and texts."""
+    """A model of sentence-transformers that embeds images and texts, in torch."""
 
     def __init__(self, name: str) -> None:
         from sentence_transformers import SentenceTransformer
@@ -208,10 +233,17 @@ class SentenceTransformerImages:
         self.fingerprint = f"{name}@{_revision(Path(name))}/{self.dimension}/l2"
 
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
-        return self._model.encode(list(images), normalize_embeddings=True, show_progress_bar=False) if images else np.empty((0, self.dimension), np.float32)
+        return self._encoded(images) if images else np.empty((0, self.dimension), np.float32)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return self._encoded(texts)
+
+    def _encoded(self, inputs: Sequence[Image] | Sequence[str]) -> np.ndarray:
+        return self._model.encode(list(inputs), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _batches(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+    return (images[at : at + BATCH] for at in range(0, len(images), BATCH))
 
 
 def _model_type(folder: Path) -> str:
@@ -222,7 +254,7 @@ def _model_type(folder: Path) -> str:
 
 
 def _revision(path: Path) -> str:
-    """A hash of a local model's files; "hub" for what is none."""
+    """A hash of a local model's files; "hub" if there is no such file or folder."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return _hash(files) if files else "hub"
 

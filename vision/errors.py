@@ -1,10 +1,10 @@
-"""What can be wrong with pictures and with what looks at them; `indexing` turns a PictureError into its LoadError."""
+"""Errors about images and image models. `indexing` turns a PictureError into its own LoadError."""
 
 from models.common.errors import FolioError
 
 
 class PictureError(FolioError):
-    """What a user can cause: the message is one line that says what is wrong with the picture, without its path."""
+    """An image file that cannot be read. The message is one line, without the file's path."""
 
 
 class ImageModelError(FolioError):

@@ -1,6 +1,6 @@
-"""Picture files to upright RGB pictures: validated, bounded, on white. Knows nothing of documents.
+"""Image files in, upright RGB images on white out: validated and bounded in size. Knows nothing of documents.
 
-Everything a file can do wrong comes out as PictureError before its pixels are unpacked where possible.
+Whatever is wrong with a file is raised as PictureError, before its pixels are decoded where that is possible.
 """
 
 from __future__ import annotations
@@ -19,27 +19,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
-MAX_SIDE = 30_000
-MAX_PIXELS = 120_000_000
+MAX_SIDE = 30_000  # pixels
+MAX_PIXELS = 120_000_000  # 360 MB when decoded to RGB
 MAX_FRAMES = 500  # of a multi-page TIFF
-PREVIEW, THUMBNAIL = 1280, 256
-# What Pillow's decoders raise on damaged files.
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    IndexError,
-    KeyError,
-    TypeError,
+PREVIEW, THUMBNAIL = 1280, 256  # pixels of the longest side
+DAMAGE = (  # what Pillow's decoders raise on damaged files
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError,
     OverflowError,
-)
+)  # fmt: skip
 
 
 def frames(path: Path | BinaryIO) -> Iterator[Image]:
-    """Every page of a TIFF, the first frame of anything else, as upright RGB. Lazy: one frame is held at a time."""
+    """Every page of a TIFF, or the first frame of any other format, as upright RGB. Raises PictureError.
+
+    Lazy: one frame is in memory at a time.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -65,7 +59,7 @@ def first_frame(path: Path | BinaryIO) -> Image:
 
 
 def encode(image: Image, longest: int, quality: int = 80) -> bytes:
-    """WebP with the longest side at most `longest`; a smaller picture keeps its size."""
+    """WebP of the image, its longest side at most `longest` pixels; a smaller image keeps its size."""
     small = image.copy()
     small.thumbnail((longest, longest))
     buffer = io.BytesIO()
@@ -74,7 +68,7 @@ def encode(image: Image, longest: int, quality: int = 80) -> bytes:
 
 
 def to_rgb(image: Image) -> Image:
-    """Any mode to RGB; what is transparent becomes white, more than 8 bits are scaled down to them."""
+    """Any mode to RGB. Transparent pixels become white; channels of more than 8 bits are scaled to 8."""
     from PIL import Image
 
     if image.mode == "RGB" and "transparency" not in image.info:
@@ -98,9 +92,8 @@ def _frame(file: Image, number: int) -> Image:
                 file.seek(number)
             width, height = file.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise PictureError(
-                    f"picture of {width} x {height} pixels, over the limit of {MAX_SIDE} a side and {MAX_PIXELS // 1_000_000} megapixels"
-                )
+                limit = f"{MAX_SIDE} a side and {MAX_PIXELS // 1_000_000} megapixels"
+                raise PictureError(f"picture of {width} x {height} pixels, over the limit of {limit}")
             file.load()
             return to_rgb(_upright(file))
     except Image.DecompressionBombError as error:

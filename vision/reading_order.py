@@ -1,7 +1,7 @@
-"""The order in which people read boxes on a page: columns left to right, lines top to bottom. Pure.
+"""Boxes of a page in, their reading order out: columns left to right, lines top to bottom. Pure.
 
-A gutter is a vertical strip that few boxes cross while much text stands on both sides. Boxes that cross it (a title,
-a wide figure) part the page into bands; within a band the left side is read before the right one.
+A gutter is a vertical strip that few boxes cross, with much text on both sides. Boxes that cross it (a title, a wide
+figure) cut the page into bands; in each band the left side is read before the right side, recursively (an XY-cut).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 Box = tuple[float, float, float, float]
 
 MIN_LINES = 4  # on each side of a gutter
-MIN_SHARE = 0.2  # of all lines, on each side
-MAX_CROSSING = 0.3  # share of lines that may cross
-PROSE = 0.5  # lines of prose are on average at least this long, relative to the longest,
-LONG = 8  # and this long, relative to their height; the cells of a table are not
-SAME_ROW = 0.5  # overlap in height, relative to the lower box
+MIN_SHARE = 0.2  # of all lines, on each side of a gutter
+MAX_CROSSING = 0.3  # share of all lines that may cross a gutter
+PROSE = 0.5  # lines of prose have on average at least this share of the longest line's width,
+LONG = 8  # and at least this many line heights; cells of a table have less
+BESIDE = 0.5  # columns stand beside each other for at least this share of the shorter one's height
+SAME_ROW = 0.5  # two boxes of a row overlap by at least this share of the lower one's height
 
 
 def reading_order(boxes: Sequence[Box]) -> list[int]:
@@ -41,7 +42,7 @@ def _order(members: list[int], boxes: Sequence[Box]) -> list[int]:
 
 
 def find_gutter(boxes: Sequence[Box]) -> float | None:
-    """x of the gutter between two columns of prose; None where the page has one column, or a table."""
+    """x of the gutter between two columns of prose; None if the page has one column, or a table."""
     if len(boxes) < 2 * MIN_LINES:
         return None
     height = sorted(box[3] - box[1] for box in boxes)[len(boxes) // 2]
@@ -68,14 +69,12 @@ def _is_prose(side: list[Box], height: float) -> bool:
 def _side_by_side(left: list[Box], right: list[Box]) -> bool:
     top = max(min(box[1] for box in left), min(box[1] for box in right))
     bottom = min(max(box[3] for box in left), max(box[3] for box in right))
-    shorter = min(
-        max(b[3] for b in left) - min(b[1] for b in left), max(b[3] for b in right) - min(b[1] for b in right)
-    )
-    return bottom - top >= 0.5 * shorter
+    shorter = min(max(b[3] for b in side) - min(b[1] for b in side) for side in (left, right))
+    return bottom - top >= BESIDE * shorter
 
 
 def _rows(members: list[int], boxes: Sequence[Box]) -> list[int]:
-    """Top to bottom; boxes that stand on one line, left to right."""
+    """Indices of the boxes top to bottom, those of one row left to right."""
     ordered: list[int] = []
     row: list[int] = []
     for i in sorted(members, key=lambda i: (boxes[i][1] + boxes[i][3]) / 2):
@@ -87,5 +86,6 @@ def _rows(members: list[int], boxes: Sequence[Box]) -> list[int]:
 
 
 def same_row(a: Box, b: Box) -> bool:
+    """Whether two boxes stand in one row, by their overlap in height."""
     overlap = min(a[3], b[3]) - max(a[1], b[1])
     return overlap >= SAME_ROW * min(a[3] - a[1], b[3] - b[1])

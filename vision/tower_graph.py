@@ -1,4 +1,8 @@
-"""The image tower as an ONNX graph in float32: what torch computes, without torch. Legend: B pictures, T patches and the class token."""
+"""The image tower as an ONNX graph in float32, built from its weights, so that answering needs no torch.
+
+It computes what vision.training.tower does in torch (tests/vision/test_tower.py compares the two); torch's exporter
+would need torch to be loaded. Legend: B images, W width of the transformer, T patches and the class token.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +15,51 @@ from onnx import TensorProto
 from models.common.onnx_graph import MS, Graph
 from vision.tower_input import TowerConfig
 
-EPSILON = 1e-5  # of all its norms
-STEM = (0, 3, 6, 9)  # convolutions of vision.training.tower.stem, each before a norm over its batch; then one more
+EPSILON = 1e-5  # torch's default, of the batch norms and the layer norms
+STEM = (0, 3, 6, 9)  # strided convolutions of vision.training.tower.stem, each followed by a batch norm; then one 1 x 1
 
 
 def tower(weights: Mapping[str, np.ndarray], config: TowerConfig) -> onnx.ModelProto:
-    """`pixels` (B, 3, size, size) as vision.tower_input.pixels makes them -> `embedding` (B, output), unit length, and `patches`
-    (B, size / patch squared, output), row by row, whose mean it is but for its length. weights: as vision.training.tower saves them."""
+    """The graph. weights: by name, as vision.training.tower saves them.
+
+    Input: `pixels` (B, 3, size, size) float32, see vision.tower_input.pixels. Outputs: `patches`
+    (B, (size / patch) ** 2, output), row by row; `embedding` (B, output), the mean of the patches at unit length.
+    """
     graph, weights = Graph(), {name: value.astype(np.float32) for name, value in weights.items()}
     hidden = _patches(graph, weights)
     shape = graph.constant("tokens.shape", np.array([0, config.width, -1], np.int64))
-    hidden = graph.node("Transpose", [graph.node("Reshape", [hidden, shape], "flat")], "squares", perm=[0, 2, 1])
+    hidden = graph.node("Reshape", [hidden, shape], "flat")  # (B, W, T - 1)
+    hidden = graph.node("Transpose", [hidden], "squares", perm=[0, 2, 1])  # (B, T - 1, W)
     hidden = graph.node("Add", [hidden, graph.constant("places", weights["positional_embedding"][1:])], "placed")
     first = graph.constant("class", (weights["class_embedding"] + weights["positional_embedding"][0])[None, None])
-    many = graph.node("Shape", ["pixels"], "batch", start=0, end=1)
-    many = graph.node("Concat", [many, graph.constant("one.token", np.array([1, config.width], np.int64))], "class.shape", axis=0)
-    hidden = graph.node("Concat", [graph.node("Expand", [first, many], "class.each"), hidden], "tokens", axis=1)
+    batch = graph.node("Shape", ["pixels"], "batch", start=0, end=1)
+    one_token = graph.constant("one.token", np.array([1, config.width], np.int64))
+    shape = graph.node("Concat", [batch, one_token], "class.shape", axis=0)
+    first = graph.node("Expand", [first, shape], "class.each")  # (B, 1, W)
+    hidden = graph.node("Concat", [first, hidden], "tokens", axis=1)  # (B, T, W)
     hidden = _norm(graph, weights, hidden, "ln_pre")
     for number in range(config.layers):
         hidden = _layer(graph, weights, hidden, f"transformer.resblocks.{number}", config.heads)
     hidden = _norm(graph, weights, hidden, "ln_post")
-    ends = [graph.constant(f"from.{name}", np.array([value], np.int64)) for name, value in (("start", 1), ("end", 1 << 30), ("axis", 1))]
-    seen = graph.node("MatMul", [graph.node("Slice", [hidden, *ends], "without_class"), graph.constant("proj", weights["proj"])], "patches")
-    graph.node("LpNormalization", [graph.node("ReduceMean", [seen, ends[2]], "pooled", keepdims=0)], "embedding", axis=-1, p=2)
+    _outputs(graph, weights, hidden)
     pixels = TensorProto.FLOAT, ("batch", 3, config.size, config.size)
-    return graph.model({"pixels": pixels}, {name: (TensorProto.FLOAT, ("batch", *shape, config.output)) for name, shape in (("embedding", ()), ("patches", ((config.size // config.patch) ** 2,)))})
+    embedding = TensorProto.FLOAT, ("batch", config.output)
+    patches = TensorProto.FLOAT, ("batch", (config.size // config.patch) ** 2, config.output)
+    return graph.model({"pixels": pixels}, {"embedding": embedding, "patches": patches})
+
+
+def _outputs(graph: Graph, weights: Mapping[str, np.ndarray], hidden: str) -> None:
+    """Project the patches' states (B, T, W) to `patches` (B, T - 1, output); pool these to `embedding` (B, output)."""
+    bounds = (("start", 1), ("end", 1 << 30), ("axis", 1))  # all but the class token
+    start, end, axis = (graph.constant(f"from.{name}", np.array([value], np.int64)) for name, value in bounds)
+    states = graph.node("Slice", [hidden, start, end, axis], "without_class")
+    patches = graph.node("MatMul", [states, graph.constant("proj", weights["proj"])], "patches")
+    pooled = graph.node("ReduceMean", [patches, axis], "pooled", keepdims=0)
+    graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
 
 
 def _patches(graph: Graph, weights: Mapping[str, np.ndarray]) -> str:
-    """The stem; a norm over the batch is a part of the convolution before it, once it is trained."""
+    """The stem, (B, 3, size, size) -> (B, W, size / 16, size / 16), batch norms folded into the convolutions."""
     hidden = "pixels"
     for at in STEM:
         norm = f"conv1.{at + 1}"
@@ -53,18 +73,22 @@ def _patches(graph: Graph, weights: Mapping[str, np.ndarray]) -> str:
 
 
 def _layer(graph: Graph, weights: Mapping[str, np.ndarray], hidden: str, name: str, heads: int) -> str:
-    normed = _norm(graph, weights, hidden, f"{name}.ln_1")
-    parts = np.split(weights[f"{name}.attn.in_proj_weight"], 3)
-    queries = [graph.node("MatMul", [normed, graph.constant(f"{name}.{part}", weight.T)], f"{name}.{part}.out") for part, weight in zip("qkv", parts, strict=True)]
+    """One pre-norm transformer layer, (B, T, W) -> (B, T, W)."""
+    normed, inputs = _norm(graph, weights, hidden, f"{name}.ln_1"), []
+    for part, weight in zip("qkv", np.split(weights[f"{name}.attn.in_proj_weight"], 3), strict=True):
+        projection = graph.constant(f"{name}.{part}", weight.T)
+        inputs.append(graph.node("MatMul", [normed, projection], f"{name}.{part}.out"))
     bias = graph.constant(f"{name}.bias", weights[f"{name}.attn.in_proj_bias"])
-    attended = graph.node("MultiHeadAttention", [*queries, bias], f"{name}.attended", domain=MS, num_heads=heads)
+    attended = graph.node("MultiHeadAttention", [*inputs, bias], f"{name}.attended", domain=MS, num_heads=heads)
     hidden = graph.node("Add", [hidden, _linear(graph, weights, attended, f"{name}.attn.out_proj")], f"{name}.middle")
-    inner = graph.node("Gelu", [_linear(graph, weights, _norm(graph, weights, hidden, f"{name}.ln_2"), f"{name}.mlp.c_fc")], f"{name}.gelu", domain=MS)
+    inner = _linear(graph, weights, _norm(graph, weights, hidden, f"{name}.ln_2"), f"{name}.mlp.c_fc")
+    inner = graph.node("Gelu", [inner], f"{name}.gelu", domain=MS)
     return graph.node("Add", [hidden, _linear(graph, weights, inner, f"{name}.mlp.c_proj")], f"{name}.out")
 
 
 def _linear(graph: Graph, weights: Mapping[str, np.ndarray], x: str, name: str) -> str:
-    product = graph.node("MatMul", [x, graph.constant(f"{name}.weight", weights[f"{name}.weight"].T)], f"{name}.product")
+    weight = graph.constant(f"{name}.weight", weights[f"{name}.weight"].T)
+    product = graph.node("MatMul", [x, weight], f"{name}.product")
     return graph.node("Add", [product, graph.constant(f"{name}.bias", weights[f"{name}.bias"])], name)
 
 

@@ -1,4 +1,7 @@
-"""What the image tower sees of a picture: a small square, on white. Imports no torch."""
+"""The image tower's preprocessing: an image in, a normalised square of pixels out. Imports no torch.
+
+The tower's configuration stands here too, so that its ONNX graph and its torch module share it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MEAN, STD = (0.78, 0.77, 0.76), (0.30, 0.30, 0.31)  # of the training pictures' channels, on white
+MEAN, STD = (0.78, 0.77, 0.76), (0.30, 0.30, 0.31)  # per channel, of the training images on white
 
 
 @dataclass(frozen=True, slots=True)
 class TowerConfig:
-    """size: pixels a side of the square that a picture is fitted into; patch: pixels a side that one state stands for."""
+    """size: pixels to a side of the input; patch: pixels to a side of a patch; output: dimension of the embedding."""
 
     size: int = 112
     patch: int = 16
@@ -27,19 +30,20 @@ class TowerConfig:
 
 
 def square(image: Image, size: int) -> Image:
-    """The picture fitted into the middle of a square, what is beside it transparent; RGBA."""
+    """The image scaled to fit a square of `size` pixels, centred; RGBA, transparent beside the image."""
     from PIL import Image as images
 
     image = image.convert("RGBA")
     scale = size / max(image.size)
-    small = image.resize([max(1, round(side * scale)) for side in image.size], images.Resampling.LANCZOS, reducing_gap=3.0)
+    fitted = [max(1, round(side * scale)) for side in image.size]
+    small = image.resize(fitted, images.Resampling.LANCZOS, reducing_gap=3.0)
     canvas = images.new("RGBA", (size, size), (255, 255, 255, 0))
     canvas.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
     return canvas
 
 
 def pixels(image: Image, size: int) -> np.ndarray:
-    """(3, size, size) float32, on white, normalised."""
+    """The tower's input of an image: (3, size, size) float32, on white, normalised by MEAN and STD."""
     values = np.asarray(square(image, size), np.float32) / 255
     on_white = values[..., :3] * values[..., 3:] + 1 - values[..., 3:]
     return ((on_white - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).transpose(2, 0, 1)

@@ -13,10 +13,10 @@ import torch
 
 from bench.systems.common import Row, answered, development, drawn, fastest, grounded, prepare, taught
 from models.network.grounded import GroundedForCausalLM
-from models.reader.coordinates import Kind
-from models.systems.mixture_of_experts import active_weights, loads, modalities
+from models.reader.coordinates import BlockModality
+from models.systems.mixture_of_experts import active_weights, loads
 from models.systems.upcycle import upcycled
-from models.training.objective import recall
+from models.training.objective import decoded, modalities, recall
 from models.training.question_batches import QuestionBatch, Questions
 from rag.training.make_pages import material
 from rag.training.make_pages import rows as made_pages
@@ -64,15 +64,11 @@ def balances(model: GroundedForCausalLM, batches: list[QuestionBatch]) -> dict[s
     routed: list[tuple[torch.Tensor, ...]] = []  # of each batch the modalities of tokens, then logits of each layer
     for batch in batches:
         memory, _ = recall(model, batch)
-        out = model(
-            batch.decoder_ids, batch.decoder_mask, logits_to_keep=1, use_cache=False, output_router_logits=True,
-            **memory.inputs(),
-        )  # fmt: skip
-        routed.append((modalities(batch), *out.router_logits))
+        routed.append((modalities(batch), *decoded(model, batch, memory).router_logits))
     kinds, *layers = (torch.cat(parts) for parts in zip(*routed, strict=True))
     figures: dict[str, float] = {}
     experts = model.config.num_local_experts
-    for kind in Kind:
+    for kind in BlockModality:
         shares = torch.stack([loads(layer[kinds == kind], model.config) for layer in layers])  # (layers, E + M)
         real = shares[:, :experts]
         figures[f"busiest of {kind.name.lower()}"] = round((real.amax(1) * experts / real.sum(1)).mean().item(), 2)

@@ -15,7 +15,8 @@ from models.common.checkpoint import open_model
 from models.network.grounded import GroundedForCausalLM
 from models.network.torch_reader import TorchEncoder
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Compute, Reader, sigmoid
+from models.reader.extractive_reader import Reader, sigmoid
+from models.reader.types import Compute
 from models.systems.quantise import METHODS, RECIPE, quantised, trained
 from models.training.cost_meter import Meter
 from models.training.evaluate import evaluate_qa

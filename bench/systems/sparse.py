@@ -14,8 +14,7 @@ import torch
 from bench.systems.common import Row, document, fresh, grounded, peak
 from models.network.grounded import GroundedForCausalLM
 from models.reader.coordinates import PLACES
-from models.systems import sparse_attention
-from models.systems.attention_flags import FIRST, NEAR
+from models.systems.sparse_attention import with_sparse_attention
 
 LENGTHS = {"sparse": (1, 4, 16, 64), "dense": (1, 4, 16)}  # times 1024 tokens; dense, 64 would take many minutes
 READERS = ("memory encoder", "decoder")
@@ -31,7 +30,7 @@ def cost(data: Path, form: str, length: int) -> dict[str, tuple[float, float]]:
     """Seconds and MiB of each reader."""
     text, model = document(data, length), grounded()
     if form == "sparse":
-        sparse_attention.choose(model.config, NEAR, FIRST)
+        model = with_sparse_attention(model).eval()
     found = {}
     acts = (lambda ids: encode(model, ids), lambda ids: model(ids, use_cache=False, logits_to_keep=1))
     for reader, act in zip(READERS, acts, strict=True):

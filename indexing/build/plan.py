@@ -17,7 +17,7 @@ from indexing.stores.sqlite import FileRecord
 
 @dataclass(slots=True)
 class Plan:
-    """Every source file stands in one of these lists, in the order of the sources."""
+    """Every source file is in one of these lists, in the order of the sources."""
 
     to_read: list[tuple[Source, FileRecord | None]] = field(default_factory=list)  # new, changed, or read in part only
     failed: list[tuple[Source, FileRecord | None]] = field(default_factory=list)  # with a problem, or as the last run

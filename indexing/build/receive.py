@@ -50,7 +50,7 @@ class Receiver:
         document = _storable(document)
         name = self._name(task.record, document.key)
         if name in task.read:
-            return None  # a second record of the same id: the first one stands
+            return None  # a second record of the same id: the first one is indexed
         task.read.add(name)
         known, hash = task.known.get(name), _document_hash(document)
         if known and known[1] == hash:

@@ -12,7 +12,7 @@ from indexing.loaders.decode import clean
 from indexing.types import Block, BlockKind, Box, Document, Modality, Page, Picture, Words
 from models.common.cell_separator import CELL
 
-BREAK = "\n\n"  # between blocks; the rows of one table stand on neighbouring lines
+BREAK = "\n\n"  # between blocks; the rows of a table are on neighbouring lines
 TABLE = (BlockKind.HEADER, BlockKind.ROW)
 
 PlacedWord = tuple[str, Box, float]  # a word, its box in 0..1 of the page, and OCR's confidence; 1.0 for a text layer

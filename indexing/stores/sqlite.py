@@ -181,7 +181,7 @@ class Store:
                 row_id = old.pop(chunk.id, None)
                 if row_id is None:
                     self._add_chunk(id, chunk, digest, vector, image_vectors.get(chunk.id))
-                else:  # the same text in the same place of the document may stand elsewhere on its page
+                else:  # the same text at the same offset may be elsewhere on its page
                     place = (pack_boxes(chunk.locator.boxes), chunk.picture, row_id)
                     self.db.execute("UPDATE chunks SET boxes = ?, picture = ? WHERE id = ?", place)
             self._remove_chunks(old.values())

@@ -19,7 +19,7 @@ TOKENS = TensorProto.INT32, ("batch", "tokens")
 
 
 def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-    """`input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, the mean of the states, unit length.
+    """`input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, the mean state, unit length.
 
     weights: the state dict of a transformers BertModel, float32.
     """
@@ -28,10 +28,12 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     segments = graph.node("Sub", ["input_ids", "input_ids"], "segment_ids")  # all zero: one segment
     tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"]
     names = [graph.constant(f"embeddings.{table}", weights[f"embeddings.{table}.weight"]) for table in tables]
-    names += [graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]) for part in ("weight", "bias")]
+    for part in ("weight", "bias"):
+        names.append(graph.constant(f"embeddings.{part}", weights[f"embeddings.LayerNorm.{part}"]))
     hidden = graph.node(
-        "EmbedLayerNormalization", ["input_ids", segments, *names], "embed", ["embed", "embed.unused"], domain=MS, epsilon=EPSILON
-    )
+        "EmbedLayerNormalization", ["input_ids", segments, *names], "embed", ["embed", "embed.unused"],
+        domain=MS, epsilon=EPSILON,
+    )  # fmt: skip
     for layer in range(layer_count(weights)):
         hidden = transformer_layer(graph, weights, hidden, f"encoder.layer.{layer}")
     mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
@@ -48,9 +50,14 @@ def layer_count(weights: Mapping[str, np.ndarray]) -> int:
     return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
 
 
-def transformer_layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray] | None = None, prefix: Sequence[np.ndarray] = ()) -> str:
-    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). router: weight (width,) and bias () of a models.network.experts.TokenRouter; prefix: keys
-    and values (P, width) of a models.network.soft_prompts.Prefix.
+def transformer_layer(
+    graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str,
+    router: Mapping[str, np.ndarray] | None = None, prefix: Sequence[np.ndarray] = (),
+) -> str:  # fmt: skip
+    """One post-norm transformer layer: x (B, S, width) -> (B, S, width).
+
+    router: weight (width,) and bias () of a router of tokens. prefix: keys and values (P, width) before those of x
+    (prefix tuning, arXiv 2101.00190).
     """
     parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)  # (width, 3 width)
@@ -59,8 +66,13 @@ def transformer_layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, l
     graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
     query, *rest = [*parts, "attention_mask"]
     if prefix:
-        rest = [_in_front(graph, one, values, f"{layer}.prefix.{at}") for at, (one, values) in enumerate(zip(rest, (*prefix, np.ones(len(prefix[0]), np.int32)), strict=True))]
-    attended = graph.node("MultiHeadAttention", [query, *rest[:2], "", rest[2]], f"{layer}.attended", domain=MS, num_heads=HEADS)
+        before = (*prefix, np.ones(len(prefix[0]), np.int32))  # keys, values, their mask
+        pairs = enumerate(zip(rest, before, strict=True))
+        rest = [_in_front(graph, one, values, f"{layer}.prefix.{at}") for at, (one, values) in pairs]
+    key, value, mask = rest
+    attended = graph.node(
+        "MultiHeadAttention", [query, key, value, "", mask], f"{layer}.attended", domain=MS, num_heads=HEADS
+    )
     x = _project(graph, weights, attended, x, f"{layer}.attention.output")
     if router:
         return _routed(graph, weights, x, layer, router)
@@ -70,25 +82,35 @@ def transformer_layer(graph: Graph, weights: Mapping[str, np.ndarray], x: str, l
 def _in_front(graph: Graph, x: str, values: np.ndarray, name: str) -> str:
     """values (P, ...) in front of each row of x (B, S, ...): (B, P + S, ...)."""
     batch = graph.node("Shape", [x], f"{name}.batch", start=0, end=1)
-    shape = graph.node("Concat", [batch, graph.constant(f"{name}.ones", np.ones(values.ndim, np.int64))], f"{name}.shape", axis=0)
+    ones = graph.constant(f"{name}.ones", np.ones(values.ndim, np.int64))
+    shape = graph.node("Concat", [batch, ones], f"{name}.shape", axis=0)
     each = graph.node("Expand", [graph.constant(f"{name}.values", values[None]), shape], f"{name}.each")
     return graph.node("Concat", [each, x], name, axis=1)
 
 
-def _routed(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray]) -> str:
-    """The feed-forward network of the tokens that go through it; the others get nothing added. `{layer}.through` (B, S) tells which ones do."""
-    score = graph.node("MatMul", [x, graph.constant(f"{layer}.router.weight", router["weight"][:, None])], f"{layer}.router.product")
-    score = graph.node("Squeeze", [score, "last_axis"], f"{layer}.router.score")  # (B, S)
-    chosen = graph.node("Greater", [score, graph.constant(f"{layer}.router.least", -router["bias"])], f"{layer}.router.chosen")
-    there = graph.node("Cast", ["attention_mask"], f"{layer}.router.there", to=TensorProto.BOOL)
+def _routed(
+    graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str, router: Mapping[str, np.ndarray]
+) -> str:
+    """The feed-forward network of the tokens that are routed through it; the others get nothing added.
+
+    Adds `{layer}.through` (B, S): which tokens are.
+    """
+    name = f"{layer}.router"
+    score = graph.node("MatMul", [x, graph.constant(f"{name}.weight", router["weight"][:, None])], f"{name}.product")
+    score = graph.node("Squeeze", [score, "last_axis"], f"{name}.score")  # (B, S)
+    chosen = graph.node("Greater", [score, graph.constant(f"{name}.least", -router["bias"])], f"{name}.chosen")
+    there = graph.node("Cast", ["attention_mask"], f"{name}.there", to=TensorProto.BOOL)
     through = graph.node("And", [chosen, there], f"{layer}.through")
-    places = graph.node("Transpose", [graph.node("NonZero", [through], f"{layer}.router.found")], f"{layer}.router.places", perm=[1, 0])  # (tokens, 2)
-    taken = graph.node("GatherND", [x, places], f"{layer}.router.taken")  # (tokens, width)
-    made = graph.linear(_inner(graph, weights, taken, layer), weights[f"{layer}.output.dense.weight"].T, f"{layer}.output.dense")
-    made = graph.node("Add", [made, graph.constant(f"{layer}.output.bias", weights[f"{layer}.output.dense.bias"])], f"{layer}.output.sum")
-    nothing = graph.node("Sub", [x, x], f"{layer}.router.nothing")
-    spread = graph.node("ScatterND", [nothing, places, made], f"{layer}.output.spread")
-    return _add_norm(graph, weights, spread, x, f"{layer}.output")
+    found = graph.node("NonZero", [through], f"{name}.found")
+    places = graph.node("Transpose", [found], f"{name}.places", perm=[1, 0])  # (tokens, 2)
+    taken = graph.node("GatherND", [x, places], f"{name}.taken")  # (tokens, width)
+    output = f"{layer}.output"
+    made = graph.linear(_inner(graph, weights, taken, layer), weights[f"{output}.dense.weight"].T, f"{output}.dense")
+    shift = graph.constant(f"{output}.bias", weights[f"{output}.dense.bias"])
+    made = graph.node("Add", [made, shift], f"{output}.sum")
+    nothing = graph.node("Sub", [x, x], f"{name}.nothing")
+    spread = graph.node("ScatterND", [nothing, places, made], f"{output}.spread")
+    return _add_norm(graph, weights, spread, x, output)
 
 
 def _inner(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) -> str:
@@ -100,9 +122,11 @@ def _inner(graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str) 
 def _project(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
     """layer_norm(linear(x) + residual)."""
     projected = graph.linear(x, weights[f"{name}.dense.weight"].T, f"{name}.dense")
-    return _add_norm(graph, weights, projected, residual, name, graph.constant(f"{name}.bias", weights[f"{name}.dense.bias"]))
+    shift = graph.constant(f"{name}.bias", weights[f"{name}.dense.bias"])
+    return _add_norm(graph, weights, projected, residual, name, shift)
 
 
 def _add_norm(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str, *bias: str) -> str:
-    norm = [graph.constant(f"{name}.{short}", weights[f"{name}.LayerNorm.{part}"]) for short, part in (("gamma", "weight"), ("beta", "bias"))]
+    parts = (("gamma", "weight"), ("beta", "bias"))
+    norm = [graph.constant(f"{name}.{short}", weights[f"{name}.LayerNorm.{part}"]) for short, part in parts]
     return graph.node("SkipLayerNormalization", [x, residual, *norm, *bias], f"{name}.norm", domain=MS, epsilon=EPSILON)

@@ -1,3 +1,3 @@
-"""How the cells of a table's row stand in a text. On its own, because the loaders are imported without numpy."""
+"""The separator of a table row's cells in a text. In a file of its own, because loaders are imported without numpy."""
 
 CELL = " | "

@@ -45,7 +45,8 @@ def score(statistic: Callable[..., float], *columns: Sequence[float], n: int | N
     if math.isnan(value):
         return Score(None, None, None, n)
     rng = np.random.default_rng(0)
-    samples = [statistic(*(column[pick] for column in data)) for pick in (rng.integers(0, rows, rows) for _ in range(RESAMPLES))]
+    picks = (rng.integers(0, rows, rows) for _ in range(RESAMPLES))
+    samples = [statistic(*(column[pick] for column in data)) for pick in picks]
     low, high = np.nanpercentile([*samples, value], [2.5, 97.5])
     return Score(float(value), float(low), float(high), n)
 
@@ -73,7 +74,8 @@ def abstention(abstained: Sequence[bool], unanswerable: Sequence[bool]) -> Detec
     def over(weight: float, false_positive: float, false_negative: float) -> Score:
         hits = [weight * (a and u) for a, u in zip(abstained, unanswerable, strict=True)]
         misses = [
-            false_positive * (a and not u) + false_negative * (u and not a) for a, u in zip(abstained, unanswerable, strict=True)
+            false_positive * (a and not u) + false_negative * (u and not a)
+            for a, u in zip(abstained, unanswerable, strict=True)
         ]
         return score(_ratio, hits, np.add(hits, misses), n=n)
 
@@ -93,7 +95,7 @@ def squad(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
 
 
 def at_random(context: str, answers: Sequence[str]) -> tuple[float, float]:
-    """`squad` of GUESSED words of the context that stand together, drawn by a seed that the context gives: what chance reaches."""
+    """`squad` of GUESSED neighbouring words of the context, drawn with the context as seed: the score of chance."""
     words = context.split()
     first = random.Random(context).randrange(max(1, len(words) - GUESSED + 1))
     return squad(" ".join(words[first : first + GUESSED]), answers)

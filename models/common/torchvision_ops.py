@@ -1,4 +1,4 @@
-"""Lets torchvision be imported beside a torch wheel of another build (a CPU wheel beside the package index's torchvision)."""
+"""Lets torchvision be imported beside a torch wheel of another build, such as a CPU wheel beside a CUDA torchvision."""
 
 from __future__ import annotations
 

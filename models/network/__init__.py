@@ -1,1 +1,4 @@
-"""The grounded vision-language model in torch: the same network as models.reader runs, in a form that can be trained."""
+"""The grounded model in torch, where it can be trained: the same network that models.reader computes in int8.
+
+Knows no training data and no variant of models.systems.
+"""

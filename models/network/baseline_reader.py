@@ -1,27 +1,28 @@
-"""The floor: MiniLM that reads `[CLS] question [SEP] title [SEP] context [SEP]` at once, with span, evidence and answerability heads.
+"""The baseline: MiniLM that reads `[CLS] question [SEP] title [SEP] context [SEP]` at once.
 
-Everything later is measured against it, and learns from it. The span head is BERT's (arXiv 1810.04805) with [CLS] as the place of
-"not here" (its SQuAD 2.0 form). Legend: B examples, S tokens, D width.
+It has span, evidence and answerability heads; everything later is measured against it, and learns from it. The span
+head is BERT's (arXiv 1810.04805) with [CLS] as the place of "not here" (its SQuAD 2.0 form).
+Legend: B examples, S tokens, D width.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from models.common import base_encoder
 from models.common.torchvision_ops import ensure_operators
-from models.reader.extractive_reader import Compute, Computed
 from models.reader.sequences import Sequences
-from models.training.batches import Batch
+from models.reader.types import Compute, Computed
 
 ensure_operators()
 
 from transformers import BertConfig, BertModel, PreTrainedModel  # noqa: E402
 
+from models.network.config import WITHOUT_DROPOUT  # noqa: E402
 
-class FloorReader(PreTrainedModel):
+
+class BaselineReader(PreTrainedModel):
     """transformers' BertModel under three linear heads."""
 
     config_class = BertConfig
@@ -37,43 +38,28 @@ class FloorReader(PreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_base(cls) -> FloorReader:
+    def from_base(cls) -> BaselineReader:
         """MiniLM's weights under new heads. Its word vectors stay as they are, so they need not be shipped again.
 
-        Dropout is off: one pass over the data leaves little to overfit, and its random numbers cost a CPU half of its time.
+        Dropout is off: one pass over the data leaves little to overfit, and drawing it takes half of a CPU's time.
         """
-        config = BertConfig.from_pretrained(base_encoder.folder(), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        config = BertConfig.from_pretrained(base_encoder.folder(), **WITHOUT_DROPOUT)
         model = cls(config)
         pretrained = BertModel.from_pretrained(base_encoder.folder(), config=config, add_pooling_layer=False)
         model.encoder.load_state_dict(pretrained.state_dict())
         model.encoder.embeddings.requires_grad_(False)
         return model
 
-    def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, token_type_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """All (B, S) -> logits of start and end (B, S, 2), of answerable and evidence (B, 2)."""
         hidden = self.encoder(input_ids, attention_mask, token_type_ids).last_hidden_state  # (B, S, D)
         return self.span(hidden), self.judge(hidden[:, 0])
 
 
-def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-    """The parts of the loss, each a mean over what is known; `loss` is their weighted sum."""
-    spans, judged = model(batch.input_ids, batch.token_type_ids, batch.attention_mask)
-    spans = spans.float().masked_fill(~batch.span_mask[..., None], float("-inf"))  # (B, S, 2)
-    places = torch.stack((batch.start, batch.end), 1)  # (B, 2)
-    known = places >= 0
-    span = average(F.cross_entropy(spans.transpose(1, 2)[known], places[known], reduction="none"))
-    answerable = F.binary_cross_entropy_with_logits(judged[:, 0].float(), batch.answerable)
-    seen = batch.evidence >= 0
-    evidence = average(F.binary_cross_entropy_with_logits(judged[seen, 1].float(), batch.evidence[seen], reduction="none"))
-    return {"loss": span + 0.5 * answerable + 0.5 * evidence, "span": span, "answerable": answerable, "evidence": evidence}
-
-
-def average(values: torch.Tensor) -> torch.Tensor:
-    return values.sum() / max(1, values.numel())
-
-
-def compute(model: FloorReader) -> Compute:
-    """The model as what models.reader.extractive_reader computes with."""
+def compute(model: BaselineReader) -> Compute:
+    """The model as the Compute of a models.reader.extractive_reader.Reader."""
 
     def run(rows: Sequences) -> Computed:
         arrays = (rows.input_ids, rows.token_type_ids, rows.attention_mask)

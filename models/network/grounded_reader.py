@@ -1,8 +1,9 @@
-"""Reads passages with the grounded model: the span head drafts answers, the decoder tells which of them it would write.
+"""Reads passages with the grounded model: the span head drafts answers, the decoder chooses among them.
 
-Gives the same findings as models.reader.extractive_reader.Reader, so that one evaluation serves both. Drafts are verified in one pass of the decoder,
-as in speculative decoding (arXiv 2211.17192); `greedy` has it write by itself and takes the slots that it copied from. Legend as in
-models.network.grounded.
+Gives the same findings as models.reader.extractive_reader.Reader, so that one evaluation serves both. Drafts are
+verified in one pass of the decoder, as in speculative decoding (arXiv 2211.17192). With `greedy` the decoder writes by
+itself, and the answer is the slots that it copied from.
+Legend as in models.network.grounded; N blocks, A tokens of an answer.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from models.common import base_encoder
 from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Live, Memory
 from models.network.padding import coded_pairs, padded
-from models.reader.coordinates import coordinates, kinds_of
-from models.reader.extractive_reader import BATCH, LONGEST, NOTHING, Finding, best_spans
+from models.reader.coordinates import coordinates, modalities_of
+from models.reader.extractive_reader import BATCH, LONGEST, best_spans
 from models.reader.image_patches import PATCH_PLACES, WIDTH
 from models.reader.sequences import CLS, PAD, PATCH, QUESTION, SEP, TITLE, WINDOW
+from models.reader.types import NOTHING, Finding
 from models.reader.windows import Passage, open_tokenizer, starts
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An answer from context token `first` to `last`, in block `block`; score: log-odds of the span head against "not here"."""
+    """An answer, context tokens `first` to `last` of a block; score: the span head's log-odds against "not here"."""
 
     score: float
     block: int
@@ -55,7 +57,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """Questions, and what is remembered of their passages. Block number k of a question has the slots from k * width on."""
+    """Questions with the memory of their passages. Block number k of a question has the slots from k * width on."""
 
     asked: list[list[int]]  # [CLS] question [SEP]
     contexts: list[Encoding]  # of each passage
@@ -65,9 +67,9 @@ class Recalled:
     width: int
 
     def placed(self, question: int, slots: Sequence[int]) -> tuple[int, int, int] | None:
-        """(block, first, last) of the context tokens in `slots` that stand in the block of the first one; None where that is no context.
+        """(block, first, last) of the context tokens in `slots` that are in the block of the first one.
 
-        Of a token that stands nowhere in memory the slot is -1.
+        None where the first one is no context. The slot of a token that is not in memory is -1.
         """
         slots = [slot for slot in slots if slot >= 0]
         own = [at for at, block in enumerate(self.blocks) if block.owner == question]
@@ -85,29 +87,30 @@ class Recalled:
         return offsets[first][0], offsets[last][1]
 
     def tokens(self, draft: Draft) -> list[int]:
-        """What the decoder writes to give a draft as its answer."""
+        """The decoder's tokens for a draft, [SEP] at the end."""
         return [*self.contexts[self.blocks[draft.block].passage].ids[draft.first : draft.last + 1], SEP]
 
     def log_odds(self) -> np.ndarray:
-        """Of an answer's start and end at each token against "not in this block": (blocks, T, 2)."""
+        """Log-odds of an answer's start and end at each token against "not in this block": (blocks, T, 2)."""
         spans = self.live.spans.float().cpu().numpy()  # (N, 1 + T, 2)
         return spans[:, 1:] - spans[:, :1]
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What was written, (B, A) tokens: where in memory each stands, and how likely it was. stop: that of stopping at once, (B,)."""
+    """The decoder's view of answers of (B, A) tokens."""
 
     chances: torch.Tensor  # (B, A) log-probabilities
-    slots: torch.Tensor  # (B, A) long: the slot that it was copied from most, -1 where it stands in none
+    slots: torch.Tensor  # (B, A) long: the slot with the largest copy share of the token, -1 where no slot has it
     greedy: torch.Tensor  # (B, A) bool: whether it is the likeliest token
-    stop: torch.Tensor
+    stop: torch.Tensor  # (B,) log-probability of an empty answer
 
 
 class GroundedReader:
     def __init__(self, model: GroundedForCausalLM, *, greedy: bool = False, window: int = WINDOW) -> None:
         """window: tokens of a context that are read as one block."""
-        self.model, self.tokenizer, self._greedy, self._window = model.eval(), open_tokenizer(), greedy, window
+        self.model, self.tokenizer = model.eval(), open_tokenizer()
+        self._greedy, self._window = greedy, window
 
     def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]:
         """One finding for each question with its own passage; a long passage becomes several blocks of one memory."""
@@ -129,8 +132,8 @@ class GroundedReader:
             if draft is None:
                 findings.append(NOTHING)
                 continue
-            answerable, evidence = judged[draft.block]
-            findings.append(Finding(*recalled.characters(draft.block, draft.first, draft.last), draft.score, float(answerable), float(evidence)))
+            start, end = recalled.characters(draft.block, draft.first, draft.last)
+            findings.append(Finding(start, end, draft.score, *map(float, judged[draft.block])))
         return findings
 
     @torch.inference_mode()
@@ -139,22 +142,29 @@ class GroundedReader:
         model, device = self.model, self.model.device
         asked = [[CLS, *self.tokens(question).ids[:QUESTION], SEP] for question in questions]
         contexts = [self.tokens(passage.text) for passage in passages]
-        blocks = [block for at, owner in enumerate(owners) for block in self._blocks(owner, at, passages[at], contexts[at])]
+        cuts = [self._blocks(owner, at, passages[at], contexts[at]) for at, owner in enumerate(owners)]
+        blocks = [block for cut in cuts for block in cut]
         owner = [block.owner for block in blocks]
         most = max(owner.count(i) for i in range(len(asked)))
         place = [block.owner * most + owner[:at].count(block.owner) for at, block in enumerate(blocks)]
         (asked_ids, asked_mask), (ids, mask) = padded(asked), padded([block.tokens for block in blocks])
-        grid = np.stack([np.pad(block.grid, ((0, ids.shape[1] - len(block.grid)), (0, 0))) for block in blocks]).astype(np.int64)
+        width = ids.shape[1]
+        grids = [np.pad(block.grid, ((0, width - len(block.grid)), (0, 0))) for block in blocks]
+        grid = np.stack(grids).astype(np.int64)
         shown = [read.picture.features for block in blocks if (read := passages[block.passage]).picture]
         patches = np.concatenate([np.empty((0, WIDTH), np.float32), *shown]).astype(np.float32)
-        arrays = asked_ids, asked_mask, ids, mask, grid, coded_pairs(asked_ids, ids, grid, np.array(owner)), kinds_of(grid), patches
-        question_ids, question_mask, block_ids, block_mask, places, coded, sorts, seen = (torch.from_numpy(array).to(device) for array in arrays)
-        owned = torch.tensor(owner, device=device)
-        states = model.memory.lower(question_ids, question_mask)[owned]
-        lower = model.memory.lower(block_ids, block_mask, places, seen)
-        live = model.memory.live(states, question_mask[owned], lower, block_mask, coded, sorts)
-        memory = model.remember(live.states, block_ids, block_mask).gather(torch.tensor(place, device=device), len(asked), most)
-        return Recalled(asked, contexts, blocks, memory, live, block_ids.shape[1])
+        coded = coded_pairs(asked_ids, ids, grid, np.array(owner))
+
+        def moved(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        owned, question_mask, block_ids, block_mask = map(moved, (np.array(owner), asked_mask, ids, mask))
+        questions = model.memory.lower(moved(asked_ids), question_mask)[owned]
+        lower = model.memory.lower(block_ids, block_mask, moved(grid), moved(patches))
+        kinds = moved(modalities_of(grid))
+        live = model.memory.live(questions, question_mask[owned], lower, block_mask, moved(coded), kinds)
+        memory = model.remember(live.states, block_ids, block_mask).gather(moved(np.array(place)), len(asked), most)
+        return Recalled(asked, contexts, blocks, memory, live, width)
 
     def _blocks(self, owner: int, passage: int, read: Passage, context: Encoding) -> list[Block]:
         title = self.tokens(read.title).ids[:TITLE]
@@ -164,25 +174,27 @@ class GroundedReader:
         for first in starts(len(context.ids), self._window) or [0]:
             tokens, there = context.ids[first : first + self._window], grid[first : first + self._window]
             whole = np.concatenate((np.pad(there, ((len(title) + 1, 1), (0, 0))), places))
-            made.append(Block(owner, passage, first, len(title) + 1, [*title, SEP, *tokens, SEP, *[PATCH] * len(places)], whole, len(tokens)))
+            ids = [*title, SEP, *tokens, SEP, *[PATCH] * len(places)]
+            made.append(Block(owner, passage, first, len(title) + 1, ids, whole, len(tokens)))
         return made
 
     def _verified(self, recalled: Recalled) -> list[Draft | None]:
-        """Of each question's drafts the one of the highest score and log-probability together."""
+        """The draft of each question whose score and log-probability have the highest sum."""
         odds = recalled.log_odds()
         rows = [(i, draft) for i in range(len(recalled.asked)) for draft in drafted(recalled.blocks, odds, i)]
         best: list[tuple[float, Draft] | None] = [None] * len(recalled.asked)
-        said = likelihoods(self.model, recalled.asked, [(i, recalled.tokens(draft)) for i, draft in rows], recalled.memory)
-        for (i, draft), (chance, _) in zip(rows, said, strict=True):
+        answers = [(i, recalled.tokens(draft)) for i, draft in rows]
+        scored = likelihoods(self.model, recalled.asked, answers, recalled.memory)
+        for (i, draft), (chance, _) in zip(rows, scored, strict=True):
             total = draft.score + chance
             if best[i] is None or total > best[i][0]:
                 best[i] = total, draft
         return [pair and pair[1] for pair in best]
 
     def _written(self, recalled: Recalled) -> list[Draft | None]:
-        """What the decoder writes by greedy search: from the first to the last slot that it copies from in the block of the first one.
+        """What the decoder writes by greedy search, as the tokens from the first to the last slot that it copies from.
 
-        None where it writes nothing, or copies nothing of a context.
+        Slots of other blocks than the first one's are left out. None where it writes nothing, or copies no context.
         """
         prompt, mask = prompts(recalled.asked, self.model.device)
         new = write(self.model, prompt, mask, recalled.memory, LONGEST)  # (B, A)
@@ -198,7 +210,7 @@ class GroundedReader:
         return self.tokenizer.encode(base_encoder.encodable(text), add_special_tokens=False)
 
     def text(self, ids: Sequence[int], context: Encoding, passage: str) -> str:
-        """What was written, as the passage has it where it stands there."""
+        """The text of written tokens: as it is spelled in the passage, if it is there."""
         places = (at for at in range(len(context.ids) - len(ids) + 1) if context.ids[at : at + len(ids)] == list(ids))
         if ids and (at := next(places, None)) is not None:
             return passage[context.offsets[at][0] : context.offsets[at + len(ids) - 1][1]]
@@ -206,36 +218,47 @@ class GroundedReader:
 
 
 def prompts(asked: Sequence[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and their mask, padded on the left, to write behind: (B, P) each."""
+    """Tokens to continue and their mask, padded on the left: (B, P) each."""
     ids, mask = (torch.from_numpy(array[:, ::-1].copy()).to(device) for array in padded([ids[::-1] for ids in asked]))
     return ids, mask
 
 
-def write(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, memory: Memory, longest: int) -> torch.Tensor:
+def write(
+    model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, memory: Memory, longest: int
+) -> torch.Tensor:
     """What greedy search writes behind prompts: (B, P) -> (B, A)."""
-    return model.generate(prompt, attention_mask=mask, max_new_tokens=longest, do_sample=False, **memory.inputs())[:, prompt.shape[1] :]
+    inputs = memory.inputs()
+    written = model.generate(prompt, attention_mask=mask, max_new_tokens=longest, do_sample=False, **inputs)
+    return written[:, prompt.shape[1] :]
 
 
-def trace(model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory) -> Traced:
-    """What the decoder makes of answers (B, A) behind prompts (B, P). memory: of B questions, or of the one that all rows answer."""
+def trace(
+    model: GroundedForCausalLM, prompt: torch.Tensor, mask: torch.Tensor, answers: torch.Tensor, memory: Memory
+) -> Traced:
+    """Score answers (B, A) behind prompts (B, P). memory: of B questions, or of the one that all rows answer."""
     inputs = {name: value.expand(len(answers), *value.shape[1:]) for name, value in memory.inputs().items()}
     mask = torch.cat((mask, torch.ones_like(answers)), 1)  # (B, P + A)
     positions = (mask.cumsum(1) - 1).clamp_min(0)
-    out = model(input_ids=torch.cat((prompt, answers), 1), attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **inputs)
-    said = out.logits[:, :-1].float()  # (B, A, V)
+    ids = torch.cat((prompt, answers), 1)
+    out = model(ids, attention_mask=mask, position_ids=positions, logits_to_keep=answers.shape[1] + 1, **inputs)
+    logits = out.logits[:, :-1].float()  # (B, A, V)
     same = inputs["memory_ids"][:, None] == answers[..., None]  # (B, A, S)
     slots = out.copy[:, :-1, 1:].masked_fill(~same, float("-inf")).argmax(-1)  # (B, A)
-    return Traced(said.gather(-1, answers[..., None])[..., 0], slots.masked_fill(~same.any(-1), -1), said.argmax(-1) == answers, out.logits[:, 0, SEP].float())
+    chances, stop = logits.gather(-1, answers[..., None])[..., 0], out.logits[:, 0, SEP].float()
+    return Traced(chances, slots.masked_fill(~same.any(-1), -1), logits.argmax(-1) == answers, stop)
 
 
-def likelihoods(model: GroundedForCausalLM, asked: Sequence[list[int]], answers: Sequence[tuple[int, list[int]]], memory: Memory) -> list[tuple[float, bool]]:
-    """Of each (number of its question, tokens) the log-probability behind that question, and whether greedy search would write it."""
+def likelihoods(
+    model: GroundedForCausalLM, asked: Sequence[list[int]], answers: Sequence[tuple[int, list[int]]], memory: Memory
+) -> list[tuple[float, bool]]:
+    """The log-probability of each answer (number of its question, tokens), and whether greedy search writes it."""
     if not answers:
         return []
     owner = torch.tensor([i for i, _ in answers], device=model.device)
     ids, known = (torch.from_numpy(array).to(model.device) for array in padded([tokens for _, tokens in answers]))
     traced = trace(model, *(values[owner] for values in prompts(asked, model.device)), ids, memory.of(owner))
-    return list(zip((traced.chances * known).sum(1).tolist(), (traced.greedy | (known == 0)).all(1).tolist(), strict=True))
+    greedy = (traced.greedy | (known == 0)).all(1)
+    return list(zip((traced.chances * known).sum(1).tolist(), greedy.tolist(), strict=True))
 
 
 def written_length(tokens: Sequence[int]) -> int:

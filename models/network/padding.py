@@ -9,8 +9,12 @@ from models.reader.sequences import PAD, ROUND
 
 
 def coded_pairs(question_ids: np.ndarray, block_ids: np.ndarray, grid: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """The codes of each block and its question, (N, Q + T) int64: (B, Q), (N, T), (N, T, PLACES), (N,). What is padded has code 0."""
-    pairs = [codes(question_ids[mine], block, places) for mine, block, places in zip(owner, block_ids, grid, strict=True)]
+    """The exact match codes of each question and its block: (N, Q + T) int64, 0 for padding.
+
+    question_ids (B, Q), block_ids (N, T), grid (N, T, PLACES), owner (N,): the question of each block.
+    """
+    rows = zip(owner, block_ids, grid, strict=True)
+    pairs = [codes(question_ids[question], block, places) for question, block, places in rows]
     return np.stack([np.concatenate(pair) for pair in pairs]).astype(np.int64)
 
 

@@ -1,6 +1,7 @@
-"""Vectors that are learned in place of weights: a prompt beside question and block (arXiv 2104.08691), a prefix before the keys and values of
-each upper layer (arXiv 2101.00190). The upper layers know no position, so that it does not matter where they stand.
+"""Trained vectors in place of trained weights: a prompt behind question and block, a prefix before keys and values.
 
+Prompt tuning is arXiv 2104.08691, prefix tuning arXiv 2101.00190. The upper layers add no positions, so that it does
+not matter where the vectors are.
 Legend: N blocks, S tokens, P vectors, L upper layers, H heads, D width of one, W = H * D.
 """
 
@@ -12,7 +13,7 @@ from torch import nn
 
 class Prompt(nn.Module):
     def __init__(self, vectors: torch.Tensor) -> None:
-        """vectors (P, W): where they begin."""
+        """vectors (P, W): their initial values."""
         super().__init__()
         self.vectors = nn.Parameter(vectors.clone())
 
@@ -23,10 +24,10 @@ class Prompt(nn.Module):
 
 
 class Prefix(nn.Module):
-    """Stands where transformers' layers expect a cache of keys and values that came before."""
+    """Takes the place of the cache of earlier keys and values in transformers' layers."""
 
     def __init__(self, vectors: torch.Tensor, layers: int, first: int) -> None:
-        """vectors (P, W): where those of all layers begin; first: number of the first of the `layers` layers."""
+        """vectors (P, W): initial keys of all layers; first: number of the first of the `layers` layers."""
         super().__init__()
         self.first = first
         self.keys = nn.Parameter(vectors.expand(layers, -1, -1).clone())  # (L, P, W)

@@ -1,6 +1,7 @@
-"""Where tokens stand: in a row and a column of a table, read off the text, and on a page, where its words have boxes. Imports no torch.
+"""Coordinates of tokens: row and column of a table, and the box of their word on its page. Imports no torch.
 
-A line with cells is a row; lines of cells that follow each other are a table, whose first row is its header.
+Rows and columns are read off the text: a line with cells is a row; lines of cells that follow each other are a table,
+whose first row is its header. Boxes are given. An array of coordinates is called a grid: (tokens, PLACES) uint8.
 """
 
 from __future__ import annotations
@@ -14,36 +15,38 @@ import numpy as np
 
 from models.common.cell_separator import CELL
 
-ROWS, COLUMNS = 64, 32  # numbers that there are, 0 among them: "in no table"; what stands beyond gets the last one
+ROWS, COLUMNS = 64, 32  # embeddings of row and column; 0 is "in no table", rows and columns beyond get the last one
 HEADER = 1  # the number of a header's row
-SIDES = 64  # numbers of a place along a side of the page, 0 among them: "on no page"
+SIDES = 64  # embeddings of a position along a side of the page; 0 is "on no page"
 # Characters start..end of a text; left, top, right, bottom of the word's box, 0..1 of its page.
 WordBox = tuple[int, int, float, float, float, float]
 PLACES = 6  # of each token: row, column; left, top, right, bottom of its word
 
 
-class Kind(IntEnum):
-    """What a block is to the encoder, by which its experts are chosen."""
+class BlockModality(IntEnum):
+    """The modality of a block, which chooses the encoder's experts."""
 
     TEXT = 0
     TABLE = 1
     PAGE = 2
 
 
-def kinds_of(places: np.ndarray) -> np.ndarray:
-    """The Kind of N blocks whose tokens stand there: (N, tokens, PLACES) -> (N,) int64."""
-    return np.where(places[..., 2:].any((1, 2)), Kind.PAGE, np.where(places[..., 0].any(1), Kind.TABLE, Kind.TEXT)).astype(np.int64)
+def modalities_of(grids: np.ndarray) -> np.ndarray:
+    """The BlockModality of N blocks by their grids: (N, tokens, PLACES) -> (N,) int64."""
+    on_page, in_table = grids[..., 2:].any((1, 2)), grids[..., 0].any(1)  # (N,) each
+    chosen = np.where(on_page, BlockModality.PAGE, np.where(in_table, BlockModality.TABLE, BlockModality.TEXT))
+    return chosen.astype(np.int64)
 
 
-def kind(places: np.ndarray) -> Kind:
-    """Of one block: (tokens, PLACES)."""
-    return Kind(int(kinds_of(places[None])[0]))
+def modality_of(grid: np.ndarray) -> BlockModality:
+    """Of one block by its grid: (tokens, PLACES)."""
+    return BlockModality(int(modalities_of(grid[None])[0]))
 
 
 def coordinates(text: str, offsets: Sequence[tuple[int, int]], boxes: Sequence[WordBox] = ()) -> np.ndarray:
-    """(row, column, left, top, right, bottom) of each token from 1, 0 outside of tables and off pages: (tokens, PLACES) uint8.
+    """The grid of a text: (row, column, left, top, right, bottom) of each token, from 1; 0 outside of tables and pages.
 
-    What stands between two cells has a row only. offsets: each token's characters; boxes: of the text's words, in their order.
+    A separator between two cells has a row only. offsets: each token's characters. boxes: of the text's words.
     """
     begins, numbers, borders, number, at = [], [], [], 0, 0
     for line in text.split("\n"):

@@ -1,6 +1,7 @@
-"""Reads passages for a question: where the answer stands in each, and how sure that is. Imports no torch.
+"""Reads passages for a question: where the answer is in each, and how sure that is. Imports no torch.
 
-What computes the logits is handed in: a checkpoint through torch (models.network.baseline_reader) or the shipped int8 graph (models.reader.shipped_weights).
+The Compute that gives the logits is handed in: a checkpoint through torch (models.network.baseline_reader,
+models.network.torch_reader) or the shipped int8 graphs (models.reader.shipped_weights). Knows no weights and no index.
 Shapes: B windows, S tokens.
 """
 
@@ -8,103 +9,46 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from models.reader import flops
-from models.reader.ablation import Block, Tells
-from models.reader.coordinates import Kind, kind
-from models.reader.flops import Spent
-from models.reader.sequences import Parts, Sequences, collate
+from models.reader.ablation import AnswerScorer, Block
+from models.reader.coordinates import BlockModality, modality_of
+from models.reader.flops import Cost
+from models.reader.sequences import Parts, collate
+from models.reader.types import NOTHING, CachesBlocks, Compute, Finding, Window
 from models.reader.windows import Cut, Passage, cut, open_tokenizer, tokens
 
 LONGEST = 48  # tokens of an answer
 BATCH = 16  # windows of like length at once
-RIVALS = 2  # windows of other passages that it reads beside
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a passage, or a part of it, holds for a question: `text[start:end]` is its best answer.
-
-    span: log-odds of that answer against "not here"; answerable, evidence: logits of the two heads, in the window of the answer; margin: log-odds of the answer against the best one elsewhere in that part.
-    """
-
-    start: int
-    end: int
-    span: float
-    answerable: float
-    evidence: float
-    margin: float = math.inf
-
-
-class ReadsPairs(Protocol):
-    """What an evaluation asks."""
-
-    def read_pairs(self, pairs: Sequence[tuple[str, Passage]]) -> list[Finding]: ...
-
-
-NOTHING = Finding(0, 0, -math.inf, -math.inf, -math.inf)  # where there was nothing to read
-
-
-class Computed(NamedTuple):
-    """states: what a decoder reads, where one can. spent: on each row, where it is counted."""
-
-    spans: np.ndarray  # (B, S, 2): logits of start and end
-    judged: np.ndarray  # (B, 2): of answerable and evidence
-    states: np.ndarray | None = None  # (B, S, W) float16
-    spent: Sequence[Spent] = ()  # (B,)
-
-
-Compute = Callable[[Sequences], Computed]
-
-
-@runtime_checkable
-class Keeps(Protocol):
-    """A Compute that can be told before any question what it will read."""
-
-    def keep(self, rows: Sequences) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What was made of a part of a passage; a decoder can read its block."""
-
-    passage: int
-    offsets: Sequence[tuple[int, int]]  # characters of each token
-    ids: Sequence[int]
-    spans: np.ndarray  # (tokens, 2), against "not here"
-    judged: np.ndarray  # (2,)
-    block: Block | None
-    live: bool  # whether it was read: there was budget for it
-    kind: Kind
-    spent: Spent
+RIVALS = 2  # windows of other passages that the decoder reads beside those of the cited one
 
 
 class Reader:
-    """Thread-safe where `compute` is. decoder: what tells whether an answer is read in its passage, where there is one."""
+    """Thread-safe where `compute` is. decoder: what `ablation` asks, where there is one."""
 
-    def __init__(self, compute: Compute, decoder: Tells | None = None) -> None:
+    def __init__(self, compute: Compute, decoder: AnswerScorer | None = None) -> None:
         self._compute, self._decoder, self._tokenizer = compute, decoder, open_tokenizer()
 
     def read(self, question: str, passages: Sequence[Passage], budget: float = math.inf) -> list[Window]:
-        """The windows of the passages with what the reader made of each, in order.
+        """The windows of the passages, in order, with what the model made of each.
 
-        budget: floating point operations, counted as if no state were cached and no token went to a null expert, so that
-        what is read depends on the passages alone. Passages are read in their order while it lasts, the first always.
+        budget: floating point operations, counted as if nothing were cached and no token went to a null expert, so that
+        what is read depends on the passages alone. They are read in their order while it lasts, the first one always.
         """
         return self._windows([(question, passage) for passage in passages], budget)
 
     def study(
-        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]], budget: float = math.inf
-    ) -> tuple[list[list[Finding]], list[Window]]:
-        """`read`, and for each passage the best answer within each of its units: spans of characters, such as sentences.
+        self, question: str, passages: Sequence[Passage], units: Sequence[Sequence[tuple[int, int]]],
+        budget: float = math.inf,
+    ) -> tuple[list[list[Finding]], list[Window]]:  # fmt: skip
+        """The best answer within each unit of each passage, and the windows, which `ablation` needs.
 
-        A unit without a token gives NOTHING, and so does a passage that was not read.
+        units: spans of characters, such as sentences or cells. budget: see `read`. A unit without a token, or not read,
+        gives NOTHING.
         """
         windows = self.read(question, passages, budget)
         own = by_passage(windows)
@@ -121,18 +65,19 @@ class Reader:
         None without a decoder, or where no window holds the answer.
         """
         mine = [one for one in windows if one.passage == passage]
-        answer = said(mine, span)
+        answer = answer_tokens(mine, span)
         if self._decoder is None or not answer or not any(one.block for one in mine):
             return None
         others = sorted((one for one in windows if one.passage != passage), key=lambda one: -one.judged[0])
+        blocks = [one.block for one in (*mine, *others[:RIVALS]) if one.block]
         [asked] = tokens(self._tokenizer, [question])
-        chance, without = self._decoder.chances(asked.ids, answer, [one.block for one in (*mine, *others[:RIVALS]) if one.block], passage)
-        return chance - without
+        whole, without = self._decoder.log_probabilities(asked.ids, answer, blocks, passage)
+        return whole - without
 
     def encode(self, passages: Sequence[Passage]) -> None:
-        """Have what can be computed of passages without a question kept. Raises TypeError where `compute` keeps nothing."""
-        if not isinstance(self._compute, Keeps):
-            raise TypeError("this reader keeps no states of blocks")
+        """Compute and cache what does not depend on a question. Raises TypeError where `compute` has no cache."""
+        if not isinstance(self._compute, CachesBlocks):
+            raise TypeError("this reader has no cache of block states")
         parts = [one.parts for one in cut([("", passage) for passage in passages], self._tokenizer)]
         for begin in range(0, len(parts), BATCH):
             self._compute.keep(collate(parts[begin : begin + BATCH]))
@@ -149,11 +94,13 @@ class Reader:
             computed = self._compute(rows)
             for row, at in enumerate(chosen):
                 one, parts = cuts[at], cuts[at].parts
-                block, context = slice(parts.block, len(parts)), slice(parts.place, parts.end - 1)
+                places, context = slice(parts.block, len(parts)), slice(parts.place, parts.end - 1)
+                spans, block = computed.spans[row, context] - computed.spans[row, 0], None
+                if computed.states is not None:
+                    block = Block(one.passage, rows.input_ids[row, places], computed.states[row, places])
                 made[at] = Window(
-                    one.passage, one.offsets, parts.context, computed.spans[row, context] - computed.spans[row, 0], computed.judged[row],
-                    None if computed.states is None else Block(one.passage, rows.input_ids[row, block], computed.states[row, block]),
-                    True, kind_of(parts), computed.spent[row] if computed.spent else Spent(),
+                    one.passage, one.offsets, parts.context, spans, computed.judged[row], block, True,
+                    modality_of_parts(parts), computed.costs[row] if computed.costs else Cost(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
 
@@ -161,12 +108,13 @@ class Reader:
 def unread(one: Cut) -> Window:
     """The window of what there was no budget to read."""
     context = one.parts.context
-    nowhere = np.full((len(context), 2), -math.inf, np.float32)
-    return Window(one.passage, one.offsets, context, nowhere, np.full(2, -math.inf, np.float32), None, False, kind_of(one.parts), Spent())
+    nowhere, unknown = np.full((len(context), 2), -math.inf, np.float32), np.full(2, -math.inf, np.float32)
+    modality = modality_of_parts(one.parts)
+    return Window(one.passage, one.offsets, context, nowhere, unknown, None, False, modality, Cost())
 
 
-def kind_of(parts: Parts) -> Kind:
-    return Kind.PAGE if parts.picture else kind(parts.context_grid)
+def modality_of_parts(parts: Parts) -> BlockModality:
+    return BlockModality.PAGE if parts.picture else modality_of(parts.context_grid)
 
 
 def by_passage(windows: Sequence[Window]) -> dict[int, list[Window]]:
@@ -181,7 +129,7 @@ def best(windows: Sequence[Window], unit: tuple[int, int]) -> Finding:
     found = NOTHING
     for one in windows:
         left, right = tokens_of(one, unit)
-        for score, first, last in best_spans(one.spans, left, right, 1) if one.live else ():
+        for score, first, last in best_spans(one.spans, left, right, 1) if one.was_read else ():
             if score > found.span:
                 others = [*best_spans(one.spans, left, first, 1), *best_spans(one.spans, last + 1, right, 1)]
                 margin = score - max((other[0] for other in others), default=-math.inf)
@@ -194,8 +142,8 @@ def tokens_of(one: Window, unit: tuple[int, int]) -> tuple[int, int]:
     return bisect_left(one.offsets, unit[0], key=itemgetter(0)), bisect_left(one.offsets, unit[1], key=itemgetter(0))
 
 
-def said(windows: Sequence[Window], span: tuple[int, int]) -> Sequence[int]:
-    """The tokens of an answer, characters `span` of the windows' passage, in the first window that holds it whole; else none."""
+def answer_tokens(windows: Sequence[Window], span: tuple[int, int]) -> Sequence[int]:
+    """The tokens of an answer, characters `span` of the passage, from the first window with all of it; else none."""
     for one in windows:
         left, right = tokens_of(one, span)
         if one.offsets[left:right] and one.offsets[right - 1][1] >= span[1]:
@@ -206,71 +154,20 @@ def said(windows: Sequence[Window], span: tuple[int, int]) -> Sequence[int]:
 def best_spans(logits: np.ndarray, left: int, right: int, count: int) -> list[tuple[float, int, int]]:
     """The `count` best answers within the tokens left..right-1, best first: (log-odds, first token, last token).
 
-    logits: (tokens, 2), start and end, against those of [CLS]; so that the sum is the log-odds of BERT's start times end probability. An answer
-    has at most LONGEST tokens.
+    logits: (tokens, 2), start and end, less those of [CLS], so that their sum is the log-odds of BERT's start times end
+    probability (arXiv 1810.04805). An answer has at most LONGEST tokens.
     """
     if right <= left:
         return []
     start, end = logits[left:right, 0], logits[left:right, 1]
-    ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, LONGEST - 1), constant_values=-np.inf), LONGEST)  # (n, LONGEST)
+    padded = np.pad(end, (0, LONGEST - 1), constant_values=-np.inf)
+    ends = np.lib.stride_tricks.sliding_window_view(padded, LONGEST)  # (n, LONGEST)
     scores = start[:, None] + ends
     order = [int(np.argmax(scores))] if count == 1 else np.argsort(-scores, axis=None, kind="stable")[:count].tolist()
     places = [divmod(at, LONGEST) for at in order]
-    return [(float(scores[place]), left + place[0], left + sum(place)) for place in places if np.isfinite(scores[place])]
-
-
-class Memory(NamedTuple):
-    """Blocks, and a reader that keeps what can be computed of them without a question."""
-
-    blocks: tuple[Passage, ...]
-    reader: Reader
-
-
-@dataclass(frozen=True, slots=True)
-class GroundedAnswer:
-    """tokens: of the answer, ids; spans: (block, first character, one past the last); boxes: of its words, (left, top, right, bottom), 0..1
-    of their page, where the block has boxes; evidence: of each block the probability that it bears on the question; confidence: that of
-    an answer being there. Where nothing was found tokens, spans and boxes are empty.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    spans: tuple[tuple[int, int, int], ...]
-    boxes: tuple[tuple[float, float, float, float], ...]
-    evidence: tuple[float, ...]
-    confidence: float
-
-
-def encode_blocks(blocks: Sequence[Passage | str], reader: Reader | None = None) -> Memory:
-    """What `answer` reads. reader: one that keeps states of blocks; without it the shipped one, and the states are kept with the Memory.
-
-    Raises WeightsError, and TypeError for a reader that keeps none.
-    """
-    if reader is None:
-        from models.reader import shipped_weights
-
-        weights = shipped_weights.describe()
-        reader = Reader(replace(shipped_weights.encoder(weights), kept={}))
-    passages = tuple(Passage(block) if isinstance(block, str) else block for block in blocks)
-    reader.encode(passages)
-    return Memory(passages, reader)
+    possible = [place for place in places if np.isfinite(scores[place])]
+    return [(float(scores[place]), left + place[0], left + sum(place)) for place in possible]
 
 
 def sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
-
-
-def answer(question: str, memory: Memory) -> GroundedAnswer:
-    """The best answer that stands in one of the blocks. It is for the caller to say from which confidence on it counts."""
-    units = [[(0, len(block.text))] for block in memory.blocks]
-    found, windows = memory.reader.study(question, memory.blocks, units)
-    evidence = tuple(sigmoid(max((float(one.judged[1]) for one in windows if one.passage == at), default=-math.inf)) for at in range(len(found)))
-    best_at = max(range(len(found)), key=lambda at: found[at][0].span, default=-1)
-    if best_at < 0 or found[best_at][0] == NOTHING:
-        return GroundedAnswer("", (), (), (), evidence, 0.0)
-    [best_one], block = found[best_at], memory.blocks[best_at]
-    ids = said([one for one in windows if one.passage == best_at], (best_one.start, best_one.end))
-    boxes = tuple((left, top, right, bottom) for start, end, left, top, right, bottom in block.boxes if start < best_one.end and best_one.start < end)
-    return GroundedAnswer(
-        block.text[best_one.start : best_one.end], tuple(map(int, ids)), ((best_at, best_one.start, best_one.end),), boxes, evidence, sigmoid(best_one.answerable)
-    )

@@ -1,4 +1,7 @@
-"""What a reading costs: floating point operations by the shapes of what is multiplied, a multiplication and its addition being two; and bytes read."""
+"""Cost of reading: floating point operations, counted from matrix shapes, and bytes read.
+
+A multiplication and its addition are two operations. Counts those of the shipped encoder alone (MiniLM's shapes).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,24 @@ from typing import NamedTuple
 WIDTH, INNER, LAYERS = 384, 1536, 6  # of MiniLM
 
 
-class Spent(NamedTuple):
+class Cost(NamedTuple):
+    """Of one row of a batch, or of several."""
+
     flops: int = 0
     bytes: int = 0  # of weights in int8 and of states in float16
-    routed: int = 0  # times that a token came to a router, or to a layer that has none
-    null: int = 0  # of these, how often it went to a null expert
-    kept: int = 0  # blocks whose lower states had been kept
+    routed: int = 0  # tokens times layers, summed over layers with a router and without
+    null: int = 0  # of these, how many went to a null expert
+    cached: int = 0  # blocks whose lower states came from the cache
 
 
 def layers(count: int, tokens: int, null: int = 0) -> int:
-    """Of so many layers over one sequence: four projections, two attention products, two matrices of the feed-forward network, which `null`
-    times is not computed for a token.
+    """Operations of `count` layers over one sequence.
+
+    Four projections, two attention products, and the two matrices of the feed-forward network, which are left out
+    `null` times (tokens times layers).
     """
-    return count * (8 * tokens * WIDTH * WIDTH + 4 * tokens * tokens * WIDTH) + 4 * (count * tokens - null) * WIDTH * INNER
+    attention = count * (8 * tokens * WIDTH * WIDTH + 4 * tokens * tokens * WIDTH)
+    return attention + 4 * (count * tokens - null) * WIDTH * INNER
 
 
 def weights(count: int) -> int:

@@ -1,4 +1,7 @@
-"""A picture as the reader sees it: the features of its patches, which whoever handles pixels makes. Imports no torch."""
+"""A picture as the reader's input: features of its patches. Imports no torch and knows no pixels.
+
+vision.encoder.EmbeddedTower.patches makes features of this shape; tests/test_layers.py holds both to the same numbers.
+"""
 
 from __future__ import annotations
 
@@ -28,4 +31,4 @@ def _places() -> np.ndarray:
     return made
 
 
-PATCH_PLACES = _places()  # where the patches stand in their square, see models.reader.coordinates: (PATCHES, PLACES)
+PATCH_PLACES = _places()  # the grid of the patches in their square, see models.reader.coordinates: (PATCHES, PLACES)

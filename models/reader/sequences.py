@@ -1,6 +1,7 @@
-"""How a question and a passage stand in one sequence: `[CLS] question [SEP] title [SEP] context [SEP]`, and behind it the patches of a picture. Imports no torch.
+"""Question and passage as one sequence: `[CLS] question [SEP] title [SEP] context [SEP] patches`. Imports no torch.
 
-The block, which is what begins with the title, has the same positions whatever is asked, so that it can be encoded without the question.
+Everything from the title on is the block. It has the same positions for every question, so that it can be encoded
+without one. Here are also the constants that the network in torch and the ONNX graphs share.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from models.reader.coordinates import PLACES
 from models.reader.image_patches import PATCH_PLACES, PATCHES, WIDTH, Picture
 
 CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary
-PATCH = 1  # a token of it that no text has: a patch of a picture stands there
-IGNORED = -100  # a label that counts for nothing
+PATCH = 1  # a token of it that no text has, in the place of a patch of a picture
+IGNORED = -100  # a label that adds no loss
 CLOSED = -1e4  # added to the score of what attention may not read
+LEAST = 1e-9  # lower bound of a copy probability, so that its logarithm is finite
 QUESTION, TITLE, WINDOW = 48, 96, 256  # tokens of question, title and context that one sequence has room for
 BLOCK_POSITION = QUESTION + 2  # where a block's positions begin, after those of [CLS] question [SEP]
-ROUND = 8  # lengths are padded to a multiple of it: matrix kernels like that
+ROUND = 8  # lengths are padded to a multiple of it, for which matrix kernels are faster
+
 
 def _nowhere() -> np.ndarray:
     return np.zeros((0, PLACES), np.uint8)
@@ -27,7 +30,7 @@ def _nowhere() -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Tokens of question, title and context; where those of the last two stand, (n, PLACES) each, models.reader.coordinates; and the picture that they stand on."""
+    """Tokens of question, title and context, the grids of the last two (models.reader.coordinates), their picture."""
 
     question: Sequence[int]
     title: Sequence[int]
@@ -64,10 +67,11 @@ class Sequences:
     attention_mask: np.ndarray  # (B, S)
     position_ids: np.ndarray  # (B, S): those of the block begin at BLOCK_POSITION
     grid: np.ndarray  # (B, S, PLACES)
-    patches: np.ndarray  # (B, PATCHES, WIDTH) float16: of the rows whose ids have PATCH, one for each
+    patches: np.ndarray  # (B, PATCHES, WIDTH) float16; zeros in rows whose ids have no PATCH
 
 
 def collate(rows: Sequence[Parts]) -> Sequences:
+    """Rows as arrays, padded to the longest, rounded up to a multiple of ROUND."""
     shape = len(rows), -(-max(map(len, rows)) // ROUND) * ROUND
     ids, types, mask, positions = np.full(shape, PAD, np.int64), *np.zeros((3, *shape), np.int64)
     grid, patches = np.zeros((*shape, PLACES), np.int64), np.zeros((len(rows), PATCHES, WIDTH), np.float16)

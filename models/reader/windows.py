@@ -1,4 +1,4 @@
-"""Passages cut into windows that one sequence has room for. Imports no torch."""
+"""Passages, tokenized and cut into windows that fit one sequence. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from models.reader.sequences import QUESTION, TITLE, WINDOW, Parts
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-STRIDE = WINDOW // 2  # a passage longer than WINDOW is read in windows that begin so many tokens apart
-
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """title: whatever tells what the text is about; it is read, and no answer stands in it. boxes: of the words of a text that stands on a page; picture: what they stand on,
-    without which no picture is seen.
+    """title: says what the text is about; it is read, but no answer is taken from it.
+
+    boxes: of the words of a text that is on a page. picture: of that page, where its pixels are to be read too.
     """
 
     text: str
@@ -41,7 +40,7 @@ class Cut:
 
 
 def open_tokenizer() -> Tokenizer:
-    """The base's own, neither cutting nor padding."""
+    """The base encoder's tokenizer, which neither truncates nor pads."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(base_encoder.folder() / "tokenizer.json"))
@@ -55,21 +54,24 @@ def tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
 
 
 def cut(pairs: Sequence[tuple[str, Passage]], tokenizer: Tokenizer) -> list[Cut]:
-    """The windows of each passage under its question, in order; a passage without a token has none, but for a picture's."""
-    asked, titles, contexts = (
-        tokens(tokenizer, texts) for texts in ([question for question, _ in pairs], [one.title for _, one in pairs], [one.text for _, one in pairs])
-    )
+    """The windows of each passage with its question, in order; one without a token or a picture has none."""
+    questions = tokens(tokenizer, [question for question, _ in pairs])
+    titles = tokens(tokenizer, [passage.title for _, passage in pairs])
+    contexts = tokens(tokenizer, [passage.text for _, passage in pairs])
     made = []
-    for i, context in enumerate(contexts):
-        grid = coordinates(base_encoder.encodable(pairs[i][1].text), context.offsets, pairs[i][1].boxes)
-        picture = pairs[i][1].picture
-        for first in starts(len(context.ids)) or [0] * (picture is not None):
-            made.append(Cut(i, context.offsets[first : first + WINDOW], replace(window(asked[i].ids, titles[i].ids, context.ids, grid, first), picture=picture)))
+    for i, (_, passage) in enumerate(pairs):
+        ids, offsets = contexts[i].ids, contexts[i].offsets
+        grid = coordinates(base_encoder.encodable(passage.text), offsets, passage.boxes)
+        for first in starts(len(ids)) or [0] * (passage.picture is not None):
+            parts = window(questions[i].ids, titles[i].ids, ids, grid, first)
+            made.append(Cut(i, offsets[first : first + WINDOW], replace(parts, picture=passage.picture)))
     return made
 
 
-def window(question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int) -> Parts:
-    """The part of a context that begins at token `first`; where that is below the header of a table, under this header.
+def window(
+    question: Sequence[int], title: Sequence[int], context: Sequence[int], grid: np.ndarray, first: int
+) -> Parts:
+    """The part of a context that begins at token `first`; of a table's later rows, with its header before the title.
 
     grid: (tokens of the context, PLACES), models.reader.coordinates.
     """
@@ -79,11 +81,15 @@ def window(question: Sequence[int], title: Sequence[int], context: Sequence[int]
         outside = np.flatnonzero(grid[:first, 0] == 0)
         above = tops[tops > max(outside, default=-1)][:TITLE]
     heading = [*(context[at] for at in above), *title][:TITLE]
-    return Parts(question[:QUESTION], heading, context[first : first + WINDOW], grid[above], grid[first : first + WINDOW])
+    inside = slice(first, first + WINDOW)
+    return Parts(question[:QUESTION], heading, context[inside], grid[above], grid[inside])
 
 
 def starts(length: int, window: int = WINDOW) -> list[int]:
-    """Where the windows of a context of so many tokens begin, each half a window after the one before; the last one ends with the context."""
+    """Where the windows of a context of so many tokens begin: each half a window after the one before.
+
+    The last one ends with the context.
+    """
     if length <= window:
         return [0] if length else []
     return [*range(0, length - window, window // 2), length - window]

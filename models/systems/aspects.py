@@ -21,7 +21,8 @@ from tqdm import tqdm
 from models.common import command_line
 from models.common.metrics import CORRECT, Score, at_random, calibration_error, mean
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Finding, Reader, ReadsPairs, sigmoid
+from models.reader.extractive_reader import Reader, sigmoid
+from models.reader.types import Finding, ReadsPairs
 from models.systems.perturbations import FAIRNESS, ROBUSTNESS, perturbed
 from models.systems.word_lists import GROUPS, OFFENSIVE
 from models.training.cost_meter import Meter

@@ -23,7 +23,7 @@ from models.common import base_encoder, command_line
 from models.common.checkpoint import new_folder
 from models.common.errors import WeightsError
 from models.common.torchvision_ops import ensure_operators
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.network.config import GroundedConfig
 from models.network.grounded import GroundedForCausalLM
 
@@ -152,7 +152,7 @@ def convert(checkpoint: Path) -> GroundedForCausalLM:
     made, state = family(config.get_text_config(), state)
     model = GroundedForCausalLM(made)
     if family is _plain:
-        model.begin_with(FloorReader.from_base())
+        model.begin_with(BaselineReader.from_base())
     missing, left = model.load_state_dict(state, strict=False)
     added = [name for name in missing if name.startswith(NEW) or ".cross_attn." in name or name == "lm_head.weight"]
     lacking = [name for name in missing if name not in added]

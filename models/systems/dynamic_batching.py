@@ -20,8 +20,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from models.common.errors import FolioError
-from models.reader.extractive_reader import BATCH, Compute, Computed
+from models.reader.extractive_reader import BATCH
 from models.reader.sequences import Sequences
+from models.reader.types import Compute, Computed
 
 # Limits that were chosen, not fitted.
 MAX_ROWS = 2 * BATCH  # windows in one batch

@@ -25,6 +25,7 @@ from models.common.metrics import at_random
 from models.network.grounded import GroundedForCausalLM  # first: it mends torchvision's import
 from models.reader import shipped_weights
 from models.reader.extractive_reader import BATCH
+from models.systems import variants  # noqa: F401 - so that open_model knows the variants
 from models.systems.text_interface import TextInterface
 
 # isort: split

@@ -62,6 +62,7 @@ def run(
     import torch
 
     from models.network.grounded import GroundedForCausalLM
+    from models.systems import variants  # noqa: F401 - so that open_model knows the variants
     from models.systems.critique import Critic
 
     model = open_model(GroundedForCausalLM, folder).to("cuda" if torch.cuda.is_available() else "cpu")

@@ -54,10 +54,10 @@ class Layout:
                 f"--pipeline-parallel {self.pipeline}: the decoder has {config.num_hidden_layers} layers, "
                 f"give at most {config.num_hidden_layers}"
             )
-        if config.num_local_experts or config.state_space_layers:
+        if config.model_type != "grounded":
             raise LayoutError(
-                "a decoder with experts or state-space layers is trained and served in one process: "
-                "python -m models.training.train, models.systems.write"
+                f"a {config.model_type} model is trained and served in one process: "
+                "python -m models.systems.train, models.systems.write"
             )
         self._check_tensor(config)
 

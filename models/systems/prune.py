@@ -27,7 +27,7 @@ from models.common.errors import WeightsError
 from models.network.config import GroundedConfig
 from models.network.grounded import GroundedForCausalLM
 from models.reader import shipped_weights
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.training.objective import loss
 from models.training.question_batches import Questions
 
@@ -86,7 +86,7 @@ def channels(config: GroundedConfig) -> Iterator[Units]:
     for at in range(memory.num_hidden_layers - config.memory_cached_layers):
         name = f"memory.experts.{at}."
         axes = {f"{name}down": (0, 2), f"{name}bias": (0, 1), f"{name}up": (0, 1)}
-        yield Units(len(Kind) - 1, config.memory_expert_size, axes)
+        yield Units(len(BlockModality) - 1, config.memory_expert_size, axes)
     kinds = ("weight", "bias") if config.mlp_bias else ("weight",)
     inside = [f"{part}_proj.{kind}" for part in ("gate", "up") for kind in kinds]
     for at in range(config.num_hidden_layers):

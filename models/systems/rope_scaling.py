@@ -19,6 +19,7 @@ from models.common.errors import WeightsError
 from models.common.torchvision_ops import ensure_operators
 from models.network.config import GroundedConfig
 from models.network.grounded import GroundedForCausalLM
+from models.systems import variants  # noqa: F401 - so that open_model knows the variants
 
 ensure_operators()
 

@@ -22,7 +22,7 @@ from models.systems.processes import TENSOR, Layout, device, process_group, rank
 
 if TYPE_CHECKING:
     from models.network.grounded import GroundedForCausalLM
-    from models.reader.extractive_reader import ReadsPairs
+    from models.reader.types import ReadsPairs
     from models.reader.windows import Passage
 
 IDLE = timedelta(days=365)  # between two questions: in effect, processes wait without a timeout

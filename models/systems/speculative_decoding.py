@@ -125,7 +125,7 @@ def lower_half(model: GroundedForCausalLM) -> GroundedForCausalLM:
     config = copy.deepcopy(model.config)
     config.num_hidden_layers = half(model)
     config.cross_attention_layers = [at for at in config.cross_attention_layers if at < config.num_hidden_layers]
-    assistant = GroundedForCausalLM(config).eval()
+    assistant = type(model)(config).eval()
     state = {name: weight for name, weight in model.state_dict().items() if name.startswith(DECODER)}
     assistant.load_state_dict(state, strict=False)
     return assistant.to(model.device)

@@ -190,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from models.network.grounded import GroundedForCausalLM
     from models.network.grounded_reader import GroundedReader
     from models.reader.windows import Passage
+    from models.systems import variants  # noqa: F401 - so that open_model knows the variants
     from models.systems.speculative_decoding import lower_half
 
     reader = GroundedReader(open_model(GroundedForCausalLM, options.model))

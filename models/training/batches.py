@@ -1,7 +1,7 @@
 """Prepared examples as batches of like length.
 
-Shapes: B examples, S tokens. A batch holds about `tokens` tokens, so long examples come in small batches. The order is a
-function of seed and epoch alone, so that a run that was cut off goes on with the very batch that was next.
+Shapes: B examples, S tokens. A batch holds about `tokens` tokens, so long examples come in small batches. The order is
+a function of seed and epoch alone, so that an interrupted run continues with the batch that was next.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Examples:
-    """The arrays that models.training.prepare_data wrote. Raises DataError where they are missing or of another tokenizer."""
+    """The arrays that models.training.prepare_data wrote. Raises DataError if missing or of another tokenizer."""
 
     def __init__(self, folder: Path, split: str = "examples") -> None:
         try:
@@ -50,19 +50,24 @@ class Examples:
             self.tokens = np.memmap(folder / "tokens.u16", np.uint16, mode="r")
             self.grid = np.memmap(folder / "grid.u8", np.uint8, mode="r").reshape(-1, PLACES)
             self.rows = np.load(folder / f"{split}.npy", mmap_mode="r")
-            self.patches = np.memmap(folder / PATCH_FILE, np.float16, mode="r").reshape(-1, PATCHES, WIDTH) if (self.rows["picture"] >= 0).any() else np.empty((0, PATCHES, WIDTH), np.float16)
+            pictured = self.rows["picture"] >= 0
+            self.patches = np.empty((0, PATCHES, WIDTH), np.float16)
+            if pictured.any():
+                self.patches = np.memmap(folder / PATCH_FILE, np.float16, mode="r").reshape(-1, PATCHES, WIDTH)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} holds no prepared {split} ({error}): make it with python -m models.training.prepare_data") from error
+            remedy = "make it with python -m models.training.prepare_data"
+            raise DataError(f"{folder} holds no prepared {split} ({error}): {remedy}") from error
         if made_with != base_encoder.identity():
-            raise DataError(f"{folder} was prepared for {made_with}, installed is {base_encoder.identity()}: prepare it again")
-        # [CLS] and three [SEP]
-        self.lengths = 4 + sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context")) + PATCHES * (self.rows["picture"] >= 0)
+            installed = base_encoder.identity()
+            raise DataError(f"{folder} was prepared for {made_with}, installed is {installed}: prepare it again")
+        parts = sum(self.rows[f"{part}_length"].astype(np.int64) for part in ("question", "title", "context"))
+        self.lengths = 4 + parts + PATCHES * pictured  # with [CLS] and three [SEP]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def order(self, tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """The batches of an epoch, as indices into `rows`; without the rows of pictures, which a floor does not see."""
+        """The batches of an epoch, as indices into `rows`; without rows with pictures, which a baseline cannot read."""
         seen = np.flatnonzero(self.rows["picture"] < 0)
         return [seen[chosen] for chosen in shuffled_batches(self.lengths[seen], tokens, seed, epoch)]
 
@@ -87,7 +92,7 @@ class Examples:
         return self.tokens[first : first + int(row[f"{part}_length"])].astype(np.int64)
 
     def places(self, row: np.void, part: str) -> np.ndarray:
-        """Where these tokens stand: (n, PLACES), models.reader.coordinates."""
+        """The grid of these tokens: (n, PLACES), models.reader.coordinates."""
         first = int(row[part])
         return self.grid[first : first + int(row[f"{part}_length"])].astype(np.int64)
 
@@ -105,7 +110,7 @@ def shuffled_batches(lengths: np.ndarray, tokens: int, seed: int, epoch: int) ->
 
 
 def cut(ordered: np.ndarray, lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Parts of `ordered` (lengths ascending) of at most `tokens` tokens each when padded to its longest, at least one example each."""
+    """Parts of `ordered` (lengths ascending) of at most `tokens` tokens when padded, and at least one example."""
     first = 0
     for at in range(len(ordered)):
         if at > first and (at + 1 - first) * lengths[ordered[at]] > tokens:

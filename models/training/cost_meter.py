@@ -1,4 +1,4 @@
-"""What reading costs, summed while it goes on; and how much of the memory's bandwidth it used."""
+"""Counts the tokens, time, operations and memory traffic of an encoder, and its share of the memory bandwidth."""
 
 from __future__ import annotations
 
@@ -8,47 +8,54 @@ from functools import cache
 
 import numpy as np
 
-from models.reader.extractive_reader import Compute, Computed
-from models.reader.flops import Spent
+from models.reader.flops import Cost
 from models.reader.sequences import Sequences
+from models.reader.types import Compute, Computed
 
-COPIED = 256 * 2**20  # bytes
+COPY_BYTES = 256 * 2**20  # of the copy that measures the bandwidth: larger than the caches of a CPU
+COPIES = 5  # of which the fastest counts
 
 
 @dataclass(slots=True)
 class Meter:
-    """A `compute` that counts; not thread-safe."""
+    """Wraps a `Compute` and counts what passes through it. Not thread-safe."""
 
     compute: Compute
     tokens: int = 0
     seconds: float = 0.0
-    spent: Spent = field(default_factory=Spent)
+    spent: Cost = field(default_factory=Cost)
 
     def __call__(self, rows: Sequences) -> Computed:
         began = time.perf_counter()
         made = self.compute(rows)
         self.seconds += time.perf_counter() - began
         self.tokens += int(rows.attention_mask.sum())
-        self.spent = Spent(*map(sum, zip(self.spent, *made.spent, strict=True)))
+        self.spent = Cost(*map(sum, zip(self.spent, *made.costs, strict=True)))
         return made
 
     def figures(self) -> dict[str, float]:
-        """bandwidth: the share of what this machine copies in that time; null: of the times that a token was routed, to a null expert."""
-        per_second = self.spent.bytes / max(self.seconds, 1e-9)
+        """null: the share of routed tokens sent to a null expert.
+
+        bandwidth: the share of `bandwidth()` that was used.
+        """
+        tokens, seconds = max(1, self.tokens), max(self.seconds, 1e-9)
         return {
-            "null": round(self.spent.null / max(1, self.spent.routed), 4), "flops_per_token": round(self.spent.flops / max(1, self.tokens)), "bytes_per_token": round(self.spent.bytes / max(1, self.tokens)),
-            "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9)), "bandwidth": round(per_second / bandwidth(), 4),
+            "null": round(self.spent.null / max(1, self.spent.routed), 4),
+            "flops_per_token": round(self.spent.flops / tokens),
+            "bytes_per_token": round(self.spent.bytes / tokens),
+            "tokens_per_second": round(self.tokens / seconds),
+            "bandwidth": round(self.spent.bytes / seconds / bandwidth(), 4),
         }
 
 
 @cache
 def bandwidth() -> float:
-    """Bytes a second that this machine reads and writes when it copies, the best of five."""
-    source = np.zeros(COPIED, np.uint8)
+    """Bytes per second that this machine reads and writes in a copy of COPY_BYTES, the best of COPIES."""
+    source = np.zeros(COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     times = []
-    for _ in range(5):
+    for _ in range(COPIES):
         began = time.perf_counter()
         np.copyto(target, source)
         times.append(time.perf_counter() - began)
-    return 2 * COPIED / min(times)
+    return 2 * COPY_BYTES / min(times)

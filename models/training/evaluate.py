@@ -1,4 +1,7 @@
-"""python -m models.training.evaluate qa FILE.jsonl[.gz]... [--model DIR] [--json]: how well a reader answers from the given passage."""
+"""python -m models.training.evaluate qa FILE.jsonl[.gz]... [--model DIR] [--json]: how well a reader answers.
+
+It is given questions with their passage. Sparse attention and variants of the network: models.systems.evaluate.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 
 from models.common import command_line
 from models.common.checkpoint import model_type, open_model
@@ -23,11 +27,12 @@ from models.common.metrics import (
     squad,
 )
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Finding, Reader, ReadsPairs, sigmoid
+from models.reader.extractive_reader import Reader, sigmoid
 from models.reader.sequences import WINDOW
+from models.reader.types import Finding, ReadsPairs
 from models.reader.windows import Passage
-from models.systems import attention_flags
-from models.systems.attention_flags import Attend
+from models.training import attention_flags
+from models.training.attention_flags import Attend
 from models.training.cost_meter import Meter
 from models.training.question_sets import QaRow, read_qa
 
@@ -37,8 +42,8 @@ class QaReport:
     """exact_match, f1: of the best span, over questions whose answer is a span.
 
     The others judge the confidence: abstention at `threshold` (positive = to abstain where there is no answer),
-    area under ROC of answerable against unanswerable, area under risk-coverage (loss 1 - F1; 1 for an unanswerable one),
-    calibration error of "there is an answer". ms: per question, one at a time is slower.
+    area under ROC of answerable against unanswerable, area under risk-coverage (loss 1 - F1; 1 for an unanswerable
+    one), calibration error of "there is an answer". ms: per question, one at a time is slower.
     """
 
     exact_match: Score
@@ -52,7 +57,10 @@ class QaReport:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question, read. exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: that span."""
+    """One question, read.
+
+    exact, f1: of its best span, 0 for an unanswerable one. seconds: its share of the reading. said: its text.
+    """
 
     unanswerable: bool
     confidence: float
@@ -91,57 +99,73 @@ def report(judged: Sequence[Judged], threshold: float = 0.5) -> QaReport:
     )
 
 
-def evaluate_qa(reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5) -> QaReport:
+def evaluate_qa(
+    reader: ReadsPairs, rows: Sequence[QaRow], confidence: Callable[[Finding], float], threshold: float = 0.5
+) -> QaReport:
     return report(judge(reader, rows, confidence), threshold)
 
 
-def open_reader(folder: Path | None = None, *, greedy: bool = False, block: int | None = None, attend: Attend | None = None) -> ReadsPairs:
-    """The reader of a folder: of a model that models.training.train wrote, or of weights as they are shipped; those shipped without one.
+def open_reader(
+    folder: Path | None = None, *, greedy: bool = False, block: int | None = None, attend: Attend | None = None
+) -> ReadsPairs:
+    """The reader of a folder: a model that models.training.train wrote, or shipped weights; without one those of Folio.
 
-    greedy: a grounded model writes its answers itself. block: the tokens that it reads as one block. attend: see models.systems.attention_flags. With one of these two
-    weights as they are shipped are read by torch. Raises WeightsError.
+    greedy: a grounded model writes its answers itself. block: the tokens that it reads as one block. attend: see
+    models.training.attention_flags. With block or attend, shipped weights are read by torch. Raises WeightsError.
     """
     folder = folder or shipped_weights.FOLDER
     if block is None and attend is None and shipped_weights.is_shipped(folder):
         return Reader(shipped_weights.encoder(shipped_weights.describe(folder)))
-    from models.network.baseline_reader import FloorReader, compute
+    from models.network.baseline_reader import BaselineReader, compute
     from models.network.grounded import GroundedForCausalLM
     from models.network.grounded_reader import GroundedReader
 
-    grounded = model_type(folder) == "grounded"
-    model = open_model(GroundedForCausalLM if grounded else FloorReader, folder).eval()
+    grounded = model_type(folder) != BaselineReader.config_class.model_type
+    model = open_model(GroundedForCausalLM if grounded else BaselineReader, folder).eval()
     if attend:
-        attend(model)
+        model = attend(model)
     return GroundedReader(model, greedy=greedy, window=block or WINDOW) if grounded else Reader(compute(model))
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:
-    """The files by what stands before the first dot of their names; by their whole path, where that is not one file's alone."""
+    """The files by their names up to the first dot; by their whole path where several have that name."""
     names = [file.name.partition(".")[0] for file in files]
     return {name if names.count(name) == 1 else str(file): file for name, file in zip(names, files, strict=True)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.training.evaluate", description=__doc__.split(": ")[1])
+def main(
+    arguments: Sequence[str] | None = None, attention: ModuleType = attention_flags,
+    module: str = "models.training.evaluate",
+) -> None:  # fmt: skip
+    """The command `python -m MODULE`. attention: a module with models.training.attention_flags' functions."""
+    about = "How well a reader answers from the given passage."
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
     commands = parser.add_subparsers(dest="command", required=True)
     qa = commands.add_parser("qa", help="EM, F1, abstention, calibration on files of questions with their passage")
     qa.add_argument("files", type=Path, nargs="+")
-    qa.add_argument("--model", type=Path, help="a folder that models.training.train or rag/training/fit_reader.py wrote; without it, the shipped weights")
-    qa.add_argument("--adapter", type=Path, help="a folder that python -m models.training.finetune wrote, for shipped weights")
-    qa.add_argument("--greedy", action="store_true", help="have a grounded model write its answers, instead of choosing among drafts")
+    trained = "a folder that models.training.train or rag/training/fit_reader.py wrote; without it, the shipped weights"
+    qa.add_argument("--model", type=Path, help=trained)
+    adapted = "a folder that python -m models.training.finetune wrote, for shipped weights"
+    qa.add_argument("--adapter", type=Path, help=adapted)
+    greedy = "have a grounded model write its answers, instead of choosing among drafts"
+    qa.add_argument("--greedy", action="store_true", help=greedy)
     qa.add_argument("--block", type=int, help=f"tokens of a passage that torch reads as one block ({WINDOW})")
-    attention_flags.add(qa)
+    attention.add(qa)
     qa.add_argument("--limit", type=int, help="questions of each file at most")
     qa.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    meter, attend = None, attention_flags.given(options)
+    meter, attend = None, attention.given(options)
     if options.block is not None and options.block < WINDOW:
         raise AttentionError(f"blocks of {options.block} tokens: give at least {WINDOW}")
-    if options.block is None and attend is None and (options.model is None or shipped_weights.is_shipped(options.model)):
-        meter = Meter(shipped_weights.encoder(shipped_weights.describe(options.model or shipped_weights.FOLDER, options.adapter)))
+    folder = options.model or shipped_weights.FOLDER
+    if options.block is None and attend is None and (options.model is None or shipped_weights.is_shipped(folder)):
+        meter = Meter(shipped_weights.encoder(shipped_weights.describe(folder, options.adapter)))
     elif options.adapter:
         raise WeightsError("an adapter goes with shipped weights in int8: leave out --model, --block and --attention")
-    reader = Reader(meter) if meter else open_reader(options.model, greedy=options.greedy, block=options.block, attend=attend)
+    if meter:
+        reader = Reader(meter)
+    else:
+        reader = open_reader(options.model, greedy=options.greedy, block=options.block, attend=attend)
     judged = {
         name: judge(reader, read_qa(file)[: options.limit], lambda finding: sigmoid(finding.answerable))
         for name, file in named(options.files).items()
@@ -154,7 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps({name: asdict(report) for name, report in reports.items()} | cost, indent=2))
         return
     for name, one in reports.items():
-        print(f"{name:<18} EM {one.exact_match}  F1 {one.f1}  abstention F1 {one.abstention.f1}  AUROC {one.auroc}  ECE {one.calibration_error}  {one.ms} ms")
+        shown = f"EM {one.exact_match}  F1 {one.f1}  abstention F1 {one.abstention.f1}  AUROC {one.auroc}"
+        print(f"{name:<18} {shown}  ECE {one.calibration_error}  {one.ms} ms")
     if meter:
         print("  ".join(f"{name} {value}" for name, value in meter.figures().items()))
 

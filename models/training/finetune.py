@@ -1,7 +1,8 @@
-"""python -m models.training.finetune --method lora --data FILE.jsonl --out DIR: adapts the shipped reader to a user's own questions.
+"""python -m models.training.finetune --method lora --data FILE.jsonl --out DIR: adapt the shipped reader.
 
-FILE has lines {"question", "context", "answers": [{"text", "start"}]}, "title" and "unanswerable" where there are such. DIR is then given to any door
-as `--adapter DIR`. Of the contexts one in HELD is not trained on; F1 and AUROC of their questions are measured in int8, as they will be answered, before and after.
+FILE has a user's own questions: lines {"question", "context", "answers": [{"text", "start"}]}, and optionally "title"
+and "unanswerable". DIR is then given to any door as `--adapter DIR`. One context in HELD is not trained on; F1 and
+AUROC of their questions are measured before and after, in int8, as they will be answered.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ from models.network.grounded import GroundedForCausalLM
 from models.network.soft_prompts import Prefix, Prompt
 from models.reader import adapter, shipped_weights
 from models.reader.extractive_reader import Reader, sigmoid
-from models.systems import attention_flags
-from models.systems.attention_flags import Attend
-from models.training import trainer_flags
+from models.training import attention_flags, trainer_flags
+from models.training.attention_flags import Attend
 from models.training.evaluate import evaluate_qa
 from models.training.objective import reading
 from models.training.prepare_data import prepare_rows
@@ -37,11 +37,12 @@ from models.training.question_sets import QaRow, read_qa
 from models.training.train import epochs
 from models.training.training_loop import TrainConfig, train
 
-HELD = 5
+HELD = 5  # one context in so many is held out
 RANK, ALPHA = 4, 8  # of LoRA
 VECTORS = 16  # of a prompt, of a prefix
-WORDS = 1000  # of the vocabulary, from which on it has words; before these stand signs and letters
-UPPER = r"memory\.bert\.encoder\.layer\.({layers})\.(attention\.self\.(query|key|value)|attention\.output\.dense|intermediate\.dense|output\.dense)"
+WORDS = 1000  # the vocabulary's first word; before it are signs and letters
+MATRICES = r"(attention\.self\.(query|key|value)|attention\.output\.dense|intermediate\.dense|output\.dense)"
+UPPER = r"memory\.bert\.encoder\.layer\.({layers})\." + MATRICES
 HEADS = ("span", "judge")
 RATES = {"lora": 1e-3, "prefix": 5e-3, "prompt": 5e-3, "full": 5e-5}
 
@@ -54,7 +55,8 @@ class Tuned:
     share: float
 
 
-def held(context: str) -> bool:
+def held_out(context: str) -> bool:
+    """Whether the questions of a context are measured on and not trained on; its text alone decides."""
     return int.from_bytes(hashlib.blake2b(context.encode("utf-8", "replace"), digest_size=4).digest()) % HELD == 0
 
 
@@ -83,8 +85,10 @@ def prepare(model: GroundedForCausalLM, method: str) -> None:
 def trained(model: GroundedForCausalLM) -> Tuned:
     """What `prepare` let learn, named as models.reader.adapter reads it."""
     learned = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
-    weights = {name.replace(".default.weight", ".weight").replace("prompt.vectors", "prompt"): weight for name, weight in learned.items()}
-    return Tuned(weights, sum(weight.numel() for weight in weights.values()) / sum(weight.numel() for weight in model.parameters()))
+    spelled = {name: name.replace(".default.weight", ".weight").replace("prompt.vectors", "prompt") for name in learned}
+    weights = {spelled[name]: weight for name, weight in learned.items()}
+    share = sum(weight.numel() for weight in weights.values()) / sum(weight.numel() for weight in model.parameters())
+    return Tuned(weights, share)
 
 
 def save(tuned: Tuned, method: str, base: str, about: dict[str, Any], out: Path) -> None:
@@ -93,50 +97,60 @@ def save(tuned: Tuned, method: str, base: str, about: dict[str, Any], out: Path)
 
     out.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=out))
-    save_file({adapter.PEFT + name: weight.contiguous() for name, weight in tuned.weights.items()}, new / adapter.WEIGHTS)
+    named = {adapter.PEFT + name: weight.contiguous() for name, weight in tuned.weights.items()}
+    save_file(named, new / adapter.WEIGHTS)
     scale = ALPHA / RANK if method == "lora" else 1.0
-    (new / adapter.ABOUT).write_text(json.dumps({"format": adapter.FORMAT, "method": method, "base": base, "scale": scale, **about}, indent=2) + "\n")
+    about = {"format": adapter.FORMAT, "method": method, "base": base, "scale": scale, **about}
+    (new / adapter.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     for file in (adapter.WEIGHTS, adapter.ABOUT):
         (new / file).replace(out / file)
     shutil.rmtree(new)
 
 
 def measured(rows: Sequence[QaRow], folder: Path, adapted: Path | None) -> dict[str, float | None]:
-    report = evaluate_qa(Reader(shipped_weights.encoder(shipped_weights.describe(folder, adapted))), rows, lambda finding: sigmoid(finding.answerable))
+    reader = Reader(shipped_weights.encoder(shipped_weights.describe(folder, adapted)))
+    report = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
     return {"exact_match": report.exact_match.value, "f1": report.f1.value, "auroc": report.auroc.value}
 
 
-def finetune(data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped_weights.FOLDER, attend: Attend | None = None) -> dict[str, Any]:
-    """Returns what the command prints. attend: see models.systems.attention_flags. Raises DataError, TrainError, WeightsError."""
+def finetune(
+    data: Path, out: Path, method: str, config: TrainConfig, folder: Path = shipped_weights.FOLDER,
+    attend: Attend | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the command prints. attend: see models.training.attention_flags.
+
+    Raises DataError, TrainError, WeightsError.
+    """
     base = shipped_weights.describe(folder)
     rows = [row for row in read_qa(data) if row.unanswerable or row.span]
-    learned, kept = ([row for row in rows if held(row.context) == which] for which in (False, True))
+    learned, left_out = ([row for row in rows if held_out(row.context) == which] for which in (False, True))
     if not any(row.span for row in learned):
-        raise DataError(f"{data} has no question with an answer that stands in its context: there is nothing to learn from")
-    before = measured(kept, folder, None)
+        raise DataError(f"{data} has no question with an answer in its context: there is nothing to learn from")
+    before = measured(left_out, folder, None)
     torch.manual_seed(config.seed)
     model = open_model(GroundedForCausalLM, folder)
     prepare(model, method)
     with_fixed_words(model)
     if attend:
-        attend(model)
+        model = attend(model)
     prepare_rows(learned, out / "run" / "prepared", config.seed)
     questions = Questions(out / "run" / "prepared")
     tuned = trained(train(model, epochs(questions, config), reading, config, out / "run").cpu())
-    about = {"share": round(tuned.share, 6), "questions": len(learned), "held": len(kept)}
+    about = {"share": round(tuned.share, 6), "questions": len(learned), "held": len(left_out)}
     save(tuned, method, base.digest, about, out)
     shutil.rmtree(out / "run")
-    return {"method": method, **about, "before": before, "after": measured(kept, folder, out)}
+    return {"method": method, **about, "before": before, "after": measured(left_out, folder, out)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m models.training.finetune", description="Adapt the shipped reader to questions of your own.")
+    about = "Adapt the shipped reader to questions of your own."
+    parser = argparse.ArgumentParser(prog="python -m models.training.finetune", description=about)
     parser.add_argument("--method", choices=adapter.METHODS, default="lora")
     parser.add_argument("--data", type=Path, required=True, help="JSONL of questions with their context and answers")
     parser.add_argument("--out", type=Path, required=True, help="the adapter's folder")
     parser.add_argument("--model", type=Path, default=shipped_weights.FOLDER, help="a folder of shipped weights")
     parser.add_argument("--json", action="store_true")
-    attention_flags.add(parser, sparse=False)  # int8, which answers with what was learned, reads all
+    attention_flags.add(parser)
     trainer_flags.add(parser)
     options = parser.parse_args(arguments)
     config = trainer_flags.given(options, TrainConfig(epochs=3, tokens=2048, learning_rate=RATES[options.method]))
@@ -144,9 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         print(json.dumps(made))
         return
-    print(f"{options.out}: {options.method}, {100 * made['share']:.2f} % of the weights, from {made['questions']} questions")
+    share, questions = 100 * made["share"], made["questions"]
+    print(f"{options.out}: {options.method}, {share:.2f} % of the weights, from {questions} questions")
     for name in ("before", "after"):
-        figures = "  ".join(f"{key} {'-' if value is None else format(value, '.3f')}" for key, value in made[name].items())
+        shown = {key: "-" if value is None else f"{value:.3f}" for key, value in made[name].items()}
+        figures = "  ".join(f"{key} {value}" for key, value in shown.items())
         print(f"{name:<7}{figures}  ({made['held']} questions of other contexts)")
 
 

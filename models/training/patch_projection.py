@@ -1,7 +1,8 @@
-"""Where the projection of patches begins: a patch as the word that it is like.
+"""Initial weights of the projection from patch features to word vectors.
 
-Features of patches lie in the space of the text embedder (vision.training.tower), so that what takes its vector of a word to the word's own vector is
-a first guess of what takes a patch to a vector that the memory encoder can read: a ridge regression over the vocabulary's whole words.
+Patch features lie in the space of the text embedder (vision.training.tower). So a linear map from the text embedding of
+a word to its word vector is a first guess of a map from a patch to a vector that the memory encoder reads. It is fitted
+by ridge regression over the whole words of the vocabulary.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from torch import nn
 
 from models.common import base_encoder
 
-SHORTEST = 3  # letters of a word
-RIDGE = 1.0
+SHORTEST = 3  # letters of a word that is fitted on
+RIDGE = 1.0  # weight of the squared norm
 
 
-def begin_as_words(patches: nn.Linear, words: torch.Tensor, encode: Callable[[Sequence[str]], np.ndarray]) -> None:
-    """words (V, W): the word vectors of the base's vocabulary; encode: texts to their unit vectors (n, P)."""
+def initialise_from_words(
+    patches: nn.Linear, words: torch.Tensor, encode: Callable[[Sequence[str]], np.ndarray]
+) -> None:
+    """Set the weights of `patches` (P -> W). words (V, W): the word vectors of the base encoder's vocabulary.
+
+    encode: n texts to their normalised embeddings (n, P).
+    """
     vocabulary = (base_encoder.folder() / "vocab.txt").read_text(encoding="utf-8").splitlines()
     chosen = [at for at, word in enumerate(vocabulary) if word.isalpha() and word.isascii() and len(word) >= SHORTEST]
     vectors = torch.from_numpy(encode([vocabulary[at] for at in chosen])).double()  # (n, P)
-    wanted = words[chosen].double()  # (n, W)
-    middle, mean = wanted.mean(0), vectors.mean(0)
-    gram = (vectors - mean).T @ (vectors - mean) + RIDGE * torch.eye(vectors.shape[1], dtype=torch.double)
-    made = torch.linalg.solve(gram, (vectors - mean).T @ (wanted - middle))  # (P, W)
+    targets = words[chosen].double()  # (n, W)
+    mean, target_mean = vectors.mean(0), targets.mean(0)
+    gram = (vectors - mean).T @ (vectors - mean) + RIDGE * torch.eye(vectors.shape[1], dtype=torch.double)  # (P, P)
+    weights = torch.linalg.solve(gram, (vectors - mean).T @ (targets - target_mean))  # (P, W)
     with torch.no_grad():
-        patches.weight.copy_(made.T)
-        patches.bias.copy_(middle - mean @ made)
+        patches.weight.copy_(weights.T)
+        patches.bias.copy_(target_mean - mean @ weights)

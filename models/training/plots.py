@@ -1,4 +1,4 @@
-"""Draws a run's log: the parts of the loss over the steps, and what was measured on development questions."""
+"""Plots a training log: the parts of the loss, and the measures on development questions, over steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def draw(log: Path, out: Path) -> None:
-    """log: the JSONL of models.training.training_loop; out: a picture file. Lines with "of" are training, the others development."""
+    """log: the JSONL of models.training.training_loop, where lines with "of" are training. out: an image file."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -19,9 +19,10 @@ def draw(log: Path, out: Path) -> None:
         (panels[0], "training loss", [line for line in lines if "of" in line]),
         (panels[1], "development", [line for line in lines if "of" not in line]),
     ):
-        for name in dict.fromkeys(name for line in chosen for name in line if name not in ("step", "of", "seconds")):
-            there = [line for line in chosen if name in line]
-            panel.plot([line["step"] for line in there], [line[name] for line in there], label=name)
+        names = dict.fromkeys(name for line in chosen for name in line if name not in ("step", "of", "seconds"))
+        for name in names:
+            points = [line for line in chosen if name in line]
+            panel.plot([line["step"] for line in points], [line[name] for line in points], label=name)
         panel.set(title=title, xlabel="step")
         if chosen:
             panel.legend()

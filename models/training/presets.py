@@ -14,11 +14,13 @@ from torch import nn
 
 from models.common.checkpoint import model_type, open_model
 from models.common.errors import TrainError
-from models.network.baseline_reader import FloorReader
-from models.reader.extractive_reader import Reader, ReadsPairs
+from models.network.baseline_reader import BaselineReader, compute
+from models.reader.extractive_reader import Reader
 from models.reader.sequences import CLS, SEP
+from models.reader.types import ReadsPairs
 from models.reader.windows import open_tokenizer
 from models.training.batches import Examples
+from models.training.objective import baseline_loss
 from models.training.question_batches import Questions
 from models.training.training_loop import TrainConfig
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from models.network.grounded import GroundedForCausalLM
 
 ROUTERS, PATCHES = "memory.routers.", "memory.patches."
-BESIDE_A_FLOOR = ("model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", PATCHES, ROUTERS)
+BESIDE_THE_BASELINE = (  # names of weights that a baseline does not have
+    "model.", "projector.", "copy.", "memory.grid.", "memory.matches.", "memory.experts.", PATCHES, ROUTERS,
+)  # fmt: skip
 
 
 class Batched(Protocol):
@@ -47,33 +51,35 @@ class Task:
     teacher: nn.Module | None = None  # what `loss` asks beside the model
 
 
-def floor(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+def baseline(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
+    """start: a trained baseline. Raises TrainError for a teacher."""
     if teacher:
-        raise TrainError("a floor has no teacher")
-    from models.network.baseline_reader import compute, loss
-
-    model = open_model(FloorReader, start) if start else FloorReader.from_base()
-    return Task(model, Examples(data), loss, lambda trained: Reader(compute(trained)))
+        raise TrainError("the preset baseline has no teacher")
+    model = open_model(BaselineReader, start) if start else BaselineReader.from_base()
+    return Task(model, Examples(data), baseline_loss, lambda trained: Reader(compute(trained)))
 
 
 def embedded(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
-    """start: a trained floor, whose encoder and heads the memory begins with, or a model of this preset, which is trained on, and from
-    then on routes tokens. teacher: a model of this preset.
+    """start: a trained baseline, whose encoder and heads the memory encoder begins with, or a model of this preset.
+
+    The latter is trained on, and from then on routes tokens. teacher: a model of this preset.
     """
     from models.common.minilm import MiniLM
     from models.network.config import embedded as configuration
     from models.network.grounded import GroundedForCausalLM
-    from models.training.patch_projection import begin_as_words
+    from models.training.patch_projection import initialise_from_words
 
-    further = start is not None and model_type(start) == "grounded"
+    further = start is not None and model_type(start) != BaselineReader.config_class.model_type
     model = open_model(GroundedForCausalLM, start) if further else GroundedForCausalLM(configuration())
     if not further:
-        model.begin_with(open_model(FloorReader, start) if start else FloorReader.from_base())
-        begin_as_words(model.memory.patches, model.memory.bert.embeddings.word_embeddings.weight, MiniLM().encode_documents)
+        model.begin_with(open_model(BaselineReader, start) if start else BaselineReader.from_base())
+        words = model.memory.bert.embeddings.word_embeddings.weight
+        initialise_from_words(model.memory.patches, words, MiniLM().encode_documents)
     elif not model.config.memory_routed:
         model.route()
     # patches are a tenth of what is learned from, and lag behind
-    return _taught(with_fixed_words(model), data, _opened(teacher), (ROUTERS, PATCHES) if further else BESIDE_A_FLOOR)
+    fresh = (ROUTERS, PATCHES) if further else BESIDE_THE_BASELINE
+    return _taught(with_fixed_words(model), data, _opened(teacher), fresh)
 
 
 def distilled(student: GroundedForCausalLM, teacher: GroundedForCausalLM, data: Path) -> Task:
@@ -82,31 +88,14 @@ def distilled(student: GroundedForCausalLM, teacher: GroundedForCausalLM, data: 
 
 
 def tiny(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
-    """The grounded model in the small, all of it from nothing: to try the whole way in a minute."""
+    """A small grounded model with random initial weights: to try training and evaluation in a minute."""
     from models.network.config import tiny as configuration
     from models.network.grounded import GroundedForCausalLM
 
-    model = open_model(GroundedForCausalLM, start) if start else GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
+    if start:
+        return _taught(open_model(GroundedForCausalLM, start), data, _opened(teacher))
+    model = GroundedForCausalLM(configuration(open_tokenizer().get_vocab_size(), CLS, SEP))
     return _taught(model, data, _opened(teacher))
-
-
-def mamba(data: Path, start: Path | None, teacher: Path | None = None) -> Task:
-    """start: a model of the preset embedded, of which all is taken over but the self-attention of most decoder layers, or a model of this preset. Its
-    memory encoder stays as it is: only what writes is trained.
-    """
-    if start is None or teacher:
-        raise TrainError("the preset mamba has no teacher" if teacher else "the preset mamba begins with a trained memory: give --start, such as data/weights/reader")
-    from models.network.grounded import GroundedForCausalLM
-    from models.network.grounded_reader import GroundedReader
-    from models.systems.state_space import mixers, with_state_space
-    from models.training.objective import writing
-
-    model = open_model(GroundedForCausalLM, start)
-    further = bool(model.config.state_space_layers)
-    if not further:
-        model = with_state_space(model)
-    model.memory.requires_grad_(False)
-    return Task(model, Questions(data), writing, partial(GroundedReader, greedy=True), () if further else mixers(model.config))
 
 
 def with_fixed_words(model: GroundedForCausalLM) -> GroundedForCausalLM:
@@ -123,7 +112,9 @@ def _opened(teacher: Path | None) -> GroundedForCausalLM | None:
     return open_model(GroundedForCausalLM, teacher) if teacher else None
 
 
-def _taught(model: GroundedForCausalLM, data: Path, teacher: GroundedForCausalLM | None, fresh: tuple[str, ...] = ()) -> Task:
+def _taught(
+    model: GroundedForCausalLM, data: Path, teacher: GroundedForCausalLM | None, fresh: tuple[str, ...] = ()
+) -> Task:
     """A grounded model's task, beside a teacher where there is one."""
     from models.network.grounded_reader import GroundedReader
     from models.training.objective import loss
@@ -133,9 +124,10 @@ def _taught(model: GroundedForCausalLM, data: Path, teacher: GroundedForCausalLM
     return Task(model, Questions(data), partial(loss, teacher=teacher), GroundedReader, fresh, teacher)
 
 
-PRESETS: dict[str, tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]] = {
-    "floor": (TrainConfig(), floor),
+# default settings, and the function of prepared data, start and teacher that makes the task
+Preset = tuple[TrainConfig, Callable[[Path, Path | None, Path | None], Task]]
+PRESETS: dict[str, Preset] = {
+    "baseline": (TrainConfig(), baseline),
     "embedded": (TrainConfig(epochs=1), embedded),
     "tiny": (TrainConfig(epochs=1, learning_rate=1e-3), tiny),
-    "mamba": (TrainConfig(epochs=1), mamba),
 }

@@ -1,7 +1,7 @@
-"""Question sets with their passages: the JSONL rows that training and evaluation read.
+"""Question sets with their passages: reads the JSONL files that training and evaluation take.
 
-A row is `{"id", "source", "question", "context", "title", "answers": [{"text", "start"}], "unanswerable", "kind"}`, where `start` is
-a character offset into `context`, or -1 for an answer that is no span of it. Knows nothing of tokens.
+A row is `{"id", "source", "question", "context", "title", "answers": [{"text", "start"}], "unanswerable", "kind"}`,
+where `start` is a character offset into `context`, or -1 for an answer that is no span of it. Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from models.common.errors import DataError
 from models.reader.coordinates import WordBox
 
 KINDS = ("extractive", "table", "freeform", "boolean")
-# the sets whose questions stand for themselves, so that a retriever can be asked them
-ANSWERED_SETS = (
-    "squad2_dev", "squad11_dev_rest", "qed_nq", "covidqa", "fairytaleqa", "policyqa", "doc2dial_val", "wtq", "tatqa", "fetaqa",
-    "medquad", "boolq_dev", "pubmedqa", "condaqa",
-)
+# the sets whose questions can be understood without their passage, so that a retriever can be asked them
+STANDALONE_SETS = (
+    "squad2_dev", "squad11_dev_rest", "qed_nq", "covidqa", "fairytaleqa", "policyqa", "doc2dial_val", "wtq", "tatqa",
+    "fetaqa", "medquad", "boolq_dev", "pubmedqa", "condaqa",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class QaRow:
+    """A question with its passage. kind: one of KINDS. boxes: of the words of a passage that was read off a page."""
+
     id: str
     source: str
     question: str
@@ -42,7 +44,7 @@ class QaRow:
     answers: tuple[Span, ...]
     unanswerable: bool
     kind: str
-    boxes: tuple[WordBox, ...] = ()  # of the words of a context that was read off a page
+    boxes: tuple[WordBox, ...] = ()
 
     @property
     def span(self) -> Span | None:
@@ -51,7 +53,7 @@ class QaRow:
 
 
 def read_qa(path: Path) -> list[QaRow]:
-    """The rows of a JSONL file, gzipped or not. Raises DataError for a file or a line that is none."""
+    """The rows of a JSONL file, gzipped or not. Raises DataError for a file or a line that is not one."""
     opened = gzip.open if path.suffix == ".gz" else open
     rows, number = [], 0
     try:
@@ -79,7 +81,7 @@ def _row(record: Any, where: str) -> QaRow:
     if (kind := record.get("kind", "extractive")) not in KINDS:
         raise DataError(f"{where}: kind is {kind!r}, none of {', '.join(KINDS)}")
     for answer in answers:
-        if answer.start != -1 and not _stands(answer, context):
+        if answer.start != -1 and not _is_span(answer, context):
             raise DataError(f"{where}: the answer {answer.text[:40]!r} does not stand at {answer.start}")
     unanswerable = bool(record.get("unanswerable", False))
     return QaRow(
@@ -94,11 +96,11 @@ def _box(values: Any) -> WordBox:
     return int(start), int(end), left, top, right, bottom
 
 
-def _stands(answer: Span, context: str) -> bool:
+def _is_span(answer: Span, context: str) -> bool:
     return isinstance(answer.start, int) and answer.start >= 0 and context.startswith(answer.text, answer.start)
 
 
 def last_turn(question: str) -> str:
-    """The last thing that the user said, where a question is written as a dialogue: `user:` and `agent:` turns, each after a tab."""
-    said = [turn.removeprefix("user:").strip() for turn in question.split("\t") if turn.startswith("user:")]
-    return next((turn for turn in reversed(said) if turn), question)
+    """The last turn of the user, where a question is a dialogue: `user:` and `agent:` turns separated by tabs."""
+    turns = [turn.removeprefix("user:").strip() for turn in question.split("\t") if turn.startswith("user:")]
+    return next((turn for turn in reversed(turns) if turn), question)

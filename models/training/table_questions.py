@@ -1,7 +1,7 @@
-"""Look-ups made by script from real tables, to learn to find the cell of a row and a column, and to read forms.
+"""Cell questions generated from real tables: to learn to find the cell of a row and a column, and to read forms.
 
-Half of them are put to an excerpt of a table, half to one or two of its rows written as forms; half of each cannot be answered. The
-caller keeps tables out by their context. Deterministic with a seed. Knows nothing of tokens.
+Half of them are put to an excerpt of a table, half to one or two of its rows written as forms; half of each are
+unanswerable. The caller leaves out tables that are held out. Deterministic with a seed. Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -12,19 +12,35 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from models.training.question_phrasing import Lookup, question, sort
+from models.common.cell_separator import CELL
+from models.training.question_phrasing import Lookup, asked_by, question
 from models.training.question_sets import QaRow, Span
-from models.training.table_contexts import CELL, LEAST, WORD, YEAR, Table, key_columns, lettered, said, stands, words
+from models.training.table_contexts import (
+    FEWEST_ROWS,
+    WORD,
+    YEAR,
+    Table,
+    has_letters,
+    has_value,
+    has_words,
+    key_columns,
+    words,
+)
 
-ROWS, LONGEST = (LEAST, 15), 900  # rows of an excerpt; characters of a context
-KEY, ANSWER = 60, 100  # characters of a cell that is named or asked for, at most
+# sizes of what a retriever finds, and shares of the ways to ask, chosen by hand
+ROWS, LONGEST = (FEWEST_ROWS, 15), 900  # rows of an excerpt, fewest and most; characters of a context
+KEY, ANSWER = 60, 100  # characters of a cell that names its row or is asked for, at most
 PER_TABLE = 8  # questions of one table at most
-LAYOUTS = ((": ", 1), (": ", 2), (": ", 3), (" - ", 1), (" ", 1), ("\n", 1))  # between a name and its cell; pairs on a line
+LAYOUTS = ((": ", 1), (": ", 2), (": ", 3), (" - ", 1), (" ", 1), ("\n", 1))  # (name from cell by, pairs on a line)
+BY_NAME, BY_CELL = 0.65, 0.20  # by the name of a row; by another cell, where the name is asked for; else by any cells
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What is asked for, and the columns and words by which it is."""
+class CellQuestion:
+    """The cell asked for, and the keys that name its row: (column, the cell there or a part of it).
+
+    named: the key is ambiguous without the name of its column.
+    """
 
     row: int
     column: int
@@ -33,7 +49,7 @@ class Cell:
 
 
 def lookups(tables: Sequence[Table], count: int, seed: int) -> list[QaRow]:
-    """`count` look-ups, or as many as the tables give."""
+    """`count` cell questions, or as many as the tables give."""
     rng = random.Random(seed)
     wanted = list(product((_of_table, _of_form), (False, True)))  # in turn
     made: list[QaRow] = []
@@ -48,119 +64,143 @@ def lookups(tables: Sequence[Table], count: int, seed: int) -> list[QaRow]:
 
 
 def _keys(table: Table, row: int, rng: random.Random, *, form: bool) -> tuple[list[int], list[int]]:
-    """Columns that a row is found by, and those that may be asked for: mostly its leftmost name, else another cell of it, or two of them."""
-    filled = [column for column, cell in enumerate(table.rows[row]) if said(cell)]
-    names, how = key_columns(table), 0.0 if form else rng.random()
-    if names and how < 0.65:
+    """The columns that name a row, and those that may be asked for.
+
+    Mostly its leftmost key column names a row, else another cell, or two cells.
+    """
+    filled = [column for column, cell in enumerate(table.rows[row]) if has_value(cell)]
+    names, drawn = key_columns(table), 0.0 if form else rng.random()
+    if names and drawn < BY_NAME:
         return [names[0] if rng.random() < 0.75 else rng.choice(names)], filled
-    if names and how < 0.85:  # the other way round: the name is asked for
+    if names and drawn < BY_NAME + BY_CELL:
         return [rng.choice(filled)], [names[0]]
-    telling = [column for column in filled if WORD.search(table.rows[row][column])]
-    if form or not telling or len(filled) < 3:
+    with_words = [column for column in filled if WORD.search(table.rows[row][column])]
+    if form or not with_words or len(filled) < 3:
         return [], []
-    first = rng.choice(telling)
+    first = rng.choice(with_words)
     return [first, rng.choice([column for column in filled if column != first])], filled
 
 
-def _pick(table: Table, row: int, rng: random.Random, *, form: bool) -> Cell | None:
-    """A cell of this row, and what tells the row from every other of the table."""
+def _pick(table: Table, row: int, rng: random.Random, *, form: bool) -> CellQuestion | None:
+    """A cell of this row, and keys that no other row has. None where the draw finds none."""
     cells, header = table.rows[row], table.header
     keys, columns = _keys(table, row, rng, form=form)
-    columns = [at for at in columns if at not in keys and len(cells[at]) <= ANSWER and (lettered(header[at]) or YEAR.fullmatch(header[at]))]
+    columns = [at for at in columns if at not in keys and len(cells[at]) <= ANSWER]
+    columns = [at for at in columns if has_letters(header[at]) or YEAR.fullmatch(header[at])]
     if not keys or not columns or any(len(cells[key]) > KEY for key in keys):
         return None
     column, texts = rng.choice(columns), [cells[key] for key in keys]
     others = [other for at, other in enumerate(table.rows) if at != row]
     lines = [CELL.join(other) for other in others]
-    if any(all(words(other[key]) == words(cells[key]) for key in keys) for other in others) or any(stands(cells[column], text) for text in texts):
+    if any(all(words(other[key]) == words(cells[key]) for key in keys) for other in others):
         return None
-    if len(keys) == 1 and rng.random() < 0.25:
-        part = texts[0].split()[-1] if sort(header[keys[0]]) == "who" else re.split(r"\s*[(,]", texts[0])[0]
-        if WORD.search(part) and not any(stands(part, line) for line in lines):
+    if any(has_words(text, cells[column]) for text in texts):
+        return None
+    if len(keys) == 1 and rng.random() < 0.25:  # a surname, or what precedes a comma or a bracket
+        part = texts[0].split()[-1] if asked_by(header[keys[0]]) == "who" else re.split(r"\s*[(,]", texts[0])[0]
+        if WORD.search(part) and not any(has_words(line, part) for line in lines):
             texts = [part]
-    elsewhere = any(all(stands(text, line) for text in texts) for line in lines)
+    elsewhere = any(all(has_words(line, text) for text in texts) for line in lines)
     if len(keys) == 2 and elsewhere:
         return None
     named = len(keys) == 1 and (elsewhere or not (WORD.search(texts[0]) or YEAR.fullmatch(texts[0])))
-    return Cell(row, column, tuple(zip(keys, texts, strict=True)), named)
+    return CellQuestion(row, column, tuple(zip(keys, texts, strict=True)), named)
 
 
-def _missed(table: Table, column: int) -> bool:
-    """Whether no other column has a name that is a part of this one's, or the other way round, and may stand in for it."""
+def _is_unlike_others(table: Table, column: int) -> bool:
+    """Whether no other column could answer in its stead: no name of one is a part of the other's."""
     name = table.header[column]
-    return not any(stands(name, other) or stands(other, name) for at, other in enumerate(table.header) if at != column)
+    others = [other for at, other in enumerate(table.header) if at != column]
+    return not any(has_words(other, name) or has_words(name, other) for other in others)
 
 
-def _question(table: Table, cell: Cell, rng: random.Random, *, alone: bool = False) -> str:
-    sole = [sort(name) for name in table.header].count(sort(table.header[cell.column])) == 1
+def _question(table: Table, cell: CellQuestion, rng: random.Random, *, alone: bool = False) -> str:
+    """alone: without keys, where the context has one row only."""
+    kind = asked_by(table.header[cell.column])
+    sole = [asked_by(name) for name in table.header].count(kind) == 1
     keys = () if alone else tuple((table.header[key], text) for key, text in cell.keys)
-    return question(Lookup(table.header[cell.column], keys, cell.named, sole), table.rows[cell.row][cell.column], rng)
+    lookup = Lookup(table.header[cell.column], keys, cell.named, sole)
+    return question(lookup, table.rows[cell.row][cell.column], rng)
 
 
 def _of_table(table: Table, name: str, unanswerable: bool, rng: random.Random) -> QaRow | None:
-    """Put to some rows of the table; the place of the row asked for is drawn evenly, and nothing else is looked at before."""
+    """A question about an excerpt of the table. Unanswerable: the excerpt lacks the row asked for, or the column.
+
+    The place of that row in the excerpt is drawn first and evenly, so that no place is likelier than another.
+    """
     size = rng.randint(ROWS[0], min(ROWS[1], len(table.rows)))
     first = rng.randint(0, len(table.rows) - size)
     while size and len("\n".join(map(CELL.join, (table.header, *table.rows[first : first + size])))) > LONGEST:
         size -= 1
     without_row = unanswerable and rng.random() < 0.5
+    without_column = unanswerable and not without_row
     if size < ROWS[0] + without_row:
         return None
     row = first + rng.randrange(size)
     cell = _pick(table, row, rng, form=False)
-    if cell is None or (unanswerable and not without_row and not _missed(table, cell.column)):
+    if cell is None or (without_column and not _is_unlike_others(table, cell.column)):
         return None
     shown = [at for at in range(first, first + size) if not (without_row and at == row)]
-    columns = [at for at in range(len(table.header)) if not (unanswerable and not without_row and at == cell.column)]
+    columns = [at for at in range(len(table.header)) if not (without_column and at == cell.column)]
     lines = [CELL.join(line[at] for at in columns) for line in (table.header, *(table.rows[at] for at in shown))]
-    answer = table.rows[row][cell.column]
+    answer, answers = table.rows[row][cell.column], ()
     if unanswerable:
-        if any(all(stands(text, line) for text in (answer, *(text for _, text in cell.keys))) for line in lines):
+        texts = (answer, *(text for _, text in cell.keys))
+        if any(all(has_words(line, text) for text in texts) for line in lines):
             return None
-        answers = ()
     else:
-        start = sum(len(line) + 1 for line in lines[: 1 + shown.index(row)]) + len(CELL.join((*table.rows[row][: cell.column], "")))
-        answers = (Span(answer, start),)
-    return QaRow(name, "lookups", _question(table, cell, rng), "\n".join(lines), table.title, answers, unanswerable, "table")
+        before = sum(len(line) + 1 for line in lines[: 1 + shown.index(row)])
+        answers = (Span(answer, before + len(CELL.join((*table.rows[row][: cell.column], "")))),)
+    asked = _question(table, cell, rng)
+    return QaRow(name, "lookups", asked, "\n".join(lines), table.title, answers, unanswerable, "table")
 
 
 def _of_form(table: Table, name: str, unanswerable: bool, rng: random.Random) -> QaRow | None:
-    """Put to the row asked for, or to another, as a form: its name stands in the form or in the title. One in four has two forms."""
+    """A question about a row written as a form, or about two such forms for one question in four.
+
+    The name of the row is in the form or in the title. Unanswerable: it is the form of another row, or lacks the field.
+    """
     cell = _pick(table, rng.randrange(len(table.rows)), rng, form=True)
-    two, strange = rng.random() < 0.25, unanswerable and rng.random() < 0.5
-    if cell is None or (unanswerable and not strange and not _missed(table, cell.column)):
+    two, without_row = rng.random() < 0.25, unanswerable and rng.random() < 0.5
+    if cell is None or (unanswerable and not without_row and not _is_unlike_others(table, cell.column)):
         return None
-    ((key, name_said),) = cell.keys
+    ((key, row_name),) = cell.keys
     others = rng.sample([at for at in range(len(table.rows)) if at != cell.row], 2)
-    shown = others[: 1 + two] if strange else [cell.row, *others[:two]]
+    shown = others[: 1 + two] if without_row else [cell.row, *others[:two]]
     rng.shuffle(shown)
-    inside = two or rng.random() < 0.5
+    inside = two or rng.random() < 0.5  # the name of the row is a field of the form
     layout = rng.choice(LAYOUTS)
     label = table.rows[shown[0]][key]
     title = table.title if inside else f"{table.title} - {label}" if table.title and rng.random() < 0.5 else label
     answer, context, answers = table.rows[cell.row][cell.column], "", ()
     for row in shown:
-        left_out = {*(() if inside else (key,)), *((cell.column,) if unanswerable and row == cell.row else ())}
+        asked_for = row == cell.row
+        left_out = {*(() if inside else (key,)), *((cell.column,) if unanswerable and asked_for else ())}
         form, starts = _form(table, row, left_out, layout)
-        if len(starts) < 2 or (unanswerable and stands(name_said, form + CELL + title) and (strange or stands(answer, form + CELL + title))):
+        text = form + CELL + title
+        if len(starts) < 2:
+            return None
+        if unanswerable and has_words(text, row_name) and (without_row or has_words(text, answer)):
             return None
         context += "\n\n" * bool(context)
-        if not unanswerable and row == cell.row:
+        if not unanswerable and asked_for:
             answers = (Span(answer, len(context) + starts[cell.column]),)
         context += form
     if len(context) > LONGEST:
         return None
-    alone = not (two or strange) and rng.random() < 0.4
-    return QaRow(name, "lookups", _question(table, cell, rng, alone=alone), context, title, answers, unanswerable, "extractive")
+    alone = not (two or without_row) and rng.random() < 0.4
+    asked = _question(table, cell, rng, alone=alone)
+    return QaRow(name, "lookups", asked, context, title, answers, unanswerable, "extractive")
 
 
 def _form(table: Table, row: int, left_out: Collection[int], layout: tuple[str, int]) -> tuple[str, dict[int, int]]:
-    """A row as a form, and where the cell of each column begins in it."""
-    mark, on_a_line = layout
+    """A row as a form, and the character at which the cell of each column begins. Empty cells are left out too."""
+    separator, pairs_per_line = layout
     text, starts = "", {}
     for column, (name, cell) in enumerate(zip(table.header, table.rows[row], strict=True)):
-        if column not in left_out and said(cell):
-            text += ("" if not starts else "  " if len(starts) % on_a_line else "\n") + name + mark
+        if column not in left_out and has_value(cell):
+            gap = "" if not starts else "  " if len(starts) % pairs_per_line else "\n"
+            text += gap + name + separator
             starts[column] = len(text)
             text += cell
     return text, starts

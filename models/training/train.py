@@ -1,29 +1,31 @@
-"""python -m models.training.train --preset PRESET --data PREPARED --out RUN: train, or go on with a run that was cut off.
+"""python -m models.training.train --preset PRESET --data PREPARED --out RUN: train, or go on with an interrupted run.
 
-PRESET is floor, embedded, mamba (a decoder of state-space layers), or tiny for a try; PREPARED is what `python -m models.training.prepare_data` wrote. The same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the
-weights), `log.jsonl` and `log.png`.
+PRESET is baseline, embedded, or tiny for a try; PREPARED is what `python -m models.training.prepare_data` wrote. The
+same command runs on a CPU and on one CUDA GPU. RUN gets `model/` (the weights), `log.jsonl` and `log.png`.
+Other presets and sparse attention: python -m models.systems.train.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from models.common import command_line
-from models.systems import attention_flags
-from models.training import trainer_flags
+from models.training import attention_flags, trainer_flags
+from models.training.attention_flags import Attend
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from models.training.presets import Batched, Task
+    from models.training.presets import Batched, Preset, Task
     from models.training.training_loop import TrainConfig
 
-NAMES = ("floor", "embedded", "tiny", "mamba")  # of models.training.presets, which takes a second to import
+NAMES = ("baseline", "embedded", "tiny")  # of models.training.presets, which takes a second to import
 DEV = 150  # questions of each development file that are looked at while training
 
 
@@ -63,46 +65,56 @@ def development(task: Task, files: Sequence[Path]) -> Callable[[nn.Module], dict
     return measure if rows else None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.training.train", description="Train a reader on prepared examples.")
-    parser.add_argument("--preset", choices=NAMES, required=True)
+def parser(
+    module: str = "models.training.train", presets: Sequence[str] = NAMES, attention: ModuleType = attention_flags
+) -> argparse.ArgumentParser:
+    """The flags of `python -m MODULE`. attention: a module with the functions of models.training.attention_flags."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description="Train a reader on prepared examples.")
+    parser.add_argument("--preset", choices=presets, required=True)
     parser.add_argument("--data", type=Path, required=True, help="what python -m models.training.prepare_data wrote")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is gone on with")
-    parser.add_argument("--start", type=Path, help="a trained model's folder to begin with (embedded: a floor or an embedded one; mamba: an embedded one or a mamba one)")
-    parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too (embedded, tiny: one of the same preset)")
-    parser.add_argument("--dev", type=Path, nargs="*", default=[], help="files of questions to measure on while training")
-    attention_flags.add(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run found there is continued")
+    start = "a trained model's folder to begin with, of this preset; embedded also begins with a baseline"
+    parser.add_argument("--start", type=Path, help=start)
+    parser.add_argument("--teacher", type=Path, help="a trained model's folder to learn from too, of the same preset")
+    measured = "files of questions to measure on while training"
+    parser.add_argument("--dev", type=Path, nargs="*", default=[], help=measured)
+    attention.add(parser)
     trainer_flags.add(parser)
     return parser
 
 
 def fit(task: Task, config: TrainConfig, out: Path, dev: Sequence[Path] = ()) -> None:
-    """Train to the end, and leave the model, the log and its picture in the run's folder. Raises DataError, TrainError."""
+    """Train to the end; writes the model, the log and its plot to the run's folder. Raises DataError, TrainError."""
     from models.training.plots import draw
     from models.training.training_loop import compile_layers, train
 
     if config.compile and task.teacher is not None:
         compile_layers(task.teacher)
 
-    model = train(task.model, epochs(task.examples, config), task.loss, config, out, evaluate=development(task, dev), fresh=task.fresh)
+    batches, measure = epochs(task.examples, config), development(task, dev)
+    model = train(task.model, batches, task.loss, config, out, evaluate=measure, fresh=task.fresh)
     model.save_pretrained(out / "model")
     draw(out / "log.jsonl", out / "log.png")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = _parser().parse_args(arguments)
+def run(options: argparse.Namespace, presets: Mapping[str, Preset], attend: Attend | None) -> None:
+    """Do what the flags of `parser` ask for. Raises DataError, TrainError, WeightsError."""
     import torch
 
-    from models.training.presets import PRESETS
-
-    attend = attention_flags.given(options)
-    defaults, make = PRESETS[options.preset]
+    defaults, make = presets[options.preset]
     config = trainer_flags.given(options, defaults)
     torch.manual_seed(config.seed)  # new weights are drawn when the model is made
     task = make(options.data, options.start, options.teacher)
     if attend:
-        attend(task.model)
+        task = replace(task, model=attend(task.model))
     fit(task, config, options.out, options.dev)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    from models.training.presets import PRESETS
+
+    run(options, PRESETS, attention_flags.given(options))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The training loop that every trainer shares: accelerate, checkpoints, a JSONL log, plots. Knows no model and no data.
+"""The training loop that every trainer shares: accelerate, checkpoints, a JSONL log. Knows no model and no data.
 
-A run is a folder: `log.jsonl`, `checkpoint/` (replaced as a whole, so that a kill leaves the old one or the new one), `model/` at the end.
-A run that was cut off and goes on ends with the same weights as one that was not.
+In: a model, its batches and its loss. Out: the trained model, and a folder with `train.json`, `log.jsonl` and
+`checkpoint/`, which is replaced as a whole, so that a kill leaves the old one or the new one. A run that was cut off
+and resumed ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,21 +20,29 @@ from tqdm import tqdm
 
 from models.common.errors import DataError, TrainError
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Loss = Callable[[nn.Module, Any], dict[str, torch.Tensor]]  # (model, batch) -> parts, the sum to minimise as "loss"
+
 TORCH_STATE = "state.pt"
-FRESH = 4.0  # times the learning rate
-RECOMPILATIONS = 64  # of a layer: each one of a model has its own modules; beyond it they would run uncompiled
+FRESH = 4.0  # times the learning rate; chosen by hand
+LOG_EVERY = 50  # batches between two lines of the log
+SEED_STRIDE = 1_000_003  # a prime above the batches of a run, so that runs of two seeds share no dropout
+RECOMPILATIONS = 64  # of one layer by torch.compile, whose default of 8 is too few: every layer of a model counts
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX or AVX-512 BF16), else fp32.
+    """Settings of a run. Raises TrainError for a value that cannot be.
 
-    accumulate: batches between two steps of the optimizer, which sees the mean of their gradients. Raises TrainError.
+    precision: fp32, bf16, or auto = bf16 where the device multiplies it faster (CUDA, a CPU with AMX or AVX-512 BF16),
+    else fp32. accumulate: batches between two steps of the optimizer, which sees the mean of their gradients.
     """
 
     epochs: int = 2
-    batches: int = 0  # at most so many, where that is not 0; the learning rate falls to 0 over these
+    batches: int = 0  # at most so many, 0 = all of the epochs; the learning rate falls to 0 over these
     tokens: int = 6144  # in a batch, about
     learning_rate: float = 1e-4
     warmup: float = 0.05  # of all steps
@@ -56,7 +65,7 @@ class TrainConfig:
 
 
 def resolve_precision(asked: str) -> str:
-    """accelerate's name of the precision. bf16 on a CPU that does not multiply it is hundreds of times slower than fp32."""
+    """accelerate's name of the precision. A CPU without bf16 products is hundreds of times slower with it than fp32."""
     if asked != "auto":
         return {"fp32": "no"}.get(asked, asked)
     fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
@@ -64,25 +73,25 @@ def resolve_precision(asked: str) -> str:
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
-    """The share of the learning rate at a step: linear up, then linear down to 0."""
+    """The factor of the learning rate at a step: linear warm-up, then linear decay to 0. warmup: share of `steps`."""
     rising = max(1, int(warmup * steps))
     return (step + 1) / rising if step < rising else max(0.0, (steps - step) / max(1, steps - rising))
 
 
 def compile_layers(model: nn.Module) -> None:
-    """By torch.compile, when they are first run."""
+    """Have torch.compile compile each repeated layer when it first runs."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     torch._dynamo.config.recompile_limit = RECOMPILATIONS
     for module in model.modules():
-        if isinstance(module, GradientCheckpointingLayer):  # as transformers calls the layers that a model repeats
+        if isinstance(module, GradientCheckpointingLayer):  # the base class of repeated layers in transformers
             module.compile(dynamic=True)
 
 
 def train(
     model: nn.Module,
-    batches: Callable[[int], Sequence[Any]],  # epoch -> what is handed to `loss`, lazily
-    loss: Callable[[nn.Module, Any], dict[str, torch.Tensor]],
+    batches: Callable[[int], Sequence[Any]],
+    loss: Loss,
     config: TrainConfig,
     out: Path,
     *,
@@ -91,8 +100,9 @@ def train(
 ) -> nn.Module:
     """Train to the end, from the run's checkpoint where it has one. Returns the bare model, on the CPU or GPU.
 
-    fresh: how the names of weights begin that start from nothing beside others that are trained already: they learn FRESH times as fast.
-    Raises DataError where there is nothing to train on, TrainError for a checkpoint of another run.
+    batches: epoch -> what is handed to `loss`, made lazily. fresh: the prefixes of the names of untrained weights
+    beside trained ones, which learn FRESH times as fast. Raises DataError where there is nothing to train on,
+    TrainError for a checkpoint of another run.
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
@@ -103,62 +113,130 @@ def train(
     total = min(total, config.batches or total)
     if not total:
         raise DataError("there are no examples to train on")
-    accelerator = Accelerator(mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision=resolve_precision(config.precision), cpu=not torch.cuda.is_available()
+    )
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if config.compile:
         compile_layers(model)
     optimizer = torch.optim.AdamW(parameter_groups(model, config.weight_decay, fresh), lr=config.learning_rate)
-    model, optimizer = accelerator.prepare(model, optimizer)
+    run = _Run(*accelerator.prepare(model, optimizer), accelerator, loss, config, total, out)
+    run.resume()
     out.mkdir(parents=True, exist_ok=True)
-    plan = {"batches": total, "seed": config.seed, "accumulate": config.accumulate}
-    done = _resume(accelerator.unwrap_model(model), optimizer, plan, out)
     (out / "train.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    rewind(out / "log.jsonl", done)
-    bar = tqdm(total=total, initial=done, desc=out.name, disable=None, mininterval=1)
-    saved, sums, started = time.monotonic(), {}, time.monotonic()
+    rewind(out / "log.jsonl", run.done)
     before = 0  # batches of the epochs before
-    with (out / "log.jsonl").open("a") as log:
+    progress = tqdm(total=total, initial=run.done, desc=out.name, disable=None, mininterval=1)
+    with progress as bar, (out / "log.jsonl").open("a") as log:
         for order in orders:
-            for at in range(max(0, done - before), min(len(order), total - before)):
-                first = at - at % config.accumulate  # of the batches that make one step
-                window = min(config.accumulate, len(order) - first)
-                torch.manual_seed(config.seed * 1_000_003 + done)  # dropout depends on the batch alone, not on what was drawn before
-                model.train()
-                with accelerator.autocast():
-                    parts = loss(model, order[at].to(accelerator.device))
-                accelerator.backward(parts["loss"] / window)
-                stepped = at + 1 == first + window
-                if stepped:
-                    accelerator.clip_grad_norm_(model.parameters(), config.clip)
-                    for group in optimizer.param_groups:
-                        group["lr"] = group["scale"] * config.learning_rate * schedule(done, total, config.warmup)
-                    optimizer.step()
-                    optimizer.zero_grad()
-                done += 1
+            for at in range(max(0, run.done - before), min(len(order), total - before)):
+                run.batch(order, at)
                 bar.update()
-                for name, value in parts.items():
-                    sums.setdefault(name, []).append(value.item())
-                if done % 50 == 0 or done == total:
-                    line = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
-                    write_line(log, {"step": done, "of": total, "seconds": round(time.monotonic() - started, 1), **line})
-                    bar.set_postfix(loss=line["loss"])
-                    sums = {}
-                if evaluate and (done % config.evaluate_every == 0 or done == total):
-                    model.eval()
-                    write_line(log, {"step": done, **evaluate(accelerator.unwrap_model(model))})
-                if stepped and time.monotonic() - saved > 60 * config.save_minutes:  # else gradients would be lost
-                    _save(accelerator.unwrap_model(model), optimizer, plan, done, out)
-                    saved = time.monotonic()
+                if run.done % LOG_EVERY == 0 or run.done == total:
+                    bar.set_postfix(loss=run.write_means(log)["loss"])
+                if evaluate and (run.done % config.evaluate_every == 0 or run.done == total):
+                    run.model.eval()
+                    write_line(log, {"step": run.done, **evaluate(run.bare)})
+                run.save_when_due()
             before += len(order)
-    bar.close()
-    bare = accelerator.unwrap_model(model)
-    _save(bare, optimizer, plan, done, out)
-    return bare
+    run.save()
+    return run.bare
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state of one training: model, optimizer and the batches done."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    loss: Loss
+    config: TrainConfig
+    total: int
+    out: Path
+    done: int = 0
+    stepped: bool = True  # no gradient is waiting for the optimizer
+    sums: dict[str, list[float]] = field(default_factory=dict)  # parts of the loss since the last line of the log
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def bare(self) -> nn.Module:
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def plan(self) -> dict[str, int]:
+        """What a checkpoint must have in common with the run that goes on from it."""
+        return {"batches": self.total, "seed": self.config.seed, "accumulate": self.config.accumulate}
+
+    def batch(self, order: Sequence[Any], at: int) -> None:
+        """Gradients of a batch of an epoch, and a step of the optimizer after the last of `accumulate` batches."""
+        config = self.config
+        first = at - at % config.accumulate  # of the batches that make one step
+        window = min(config.accumulate, len(order) - first)
+        # dropout depends on the batch alone, not on what was drawn before
+        torch.manual_seed(config.seed * SEED_STRIDE + self.done)
+        self.model.train()
+        with self.accelerator.autocast():
+            parts = self.loss(self.model, order[at].to(self.accelerator.device))
+        self.accelerator.backward(parts["loss"] / window)
+        self.stepped = at + 1 == first + window
+        if self.stepped:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+            rate = config.learning_rate * schedule(self.done, self.total, config.warmup)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["scale"] * rate
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.done += 1
+        for name, value in parts.items():
+            self.sums.setdefault(name, []).append(value.item())
+
+    def write_means(self, log: IO[str]) -> dict[str, float]:
+        """A line of the log: the mean of each part of the loss since the last one."""
+        means = {name: round(sum(values) / len(values), 4) for name, values in self.sums.items()}
+        seconds = round(time.monotonic() - self.started, 1)
+        write_line(log, {"step": self.done, "of": self.total, "seconds": seconds, **means})
+        self.sums = {}
+        return means
+
+    def save_when_due(self) -> None:
+        """Between two steps only: a checkpoint has no gradients."""
+        if self.stepped and time.monotonic() - self.saved > 60 * self.config.save_minutes:
+            self.save()
+            self.saved = time.monotonic()
+
+    def save(self) -> None:
+        """Replace the checkpoint as a whole."""
+        path = self.out / "checkpoint" / TORCH_STATE
+        path.parent.mkdir(exist_ok=True)
+        new = path.with_suffix(".new")
+        state = {"model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save({**state, "plan": self.plan, "done": self.done}, new)
+        new.replace(path)
+
+    def resume(self) -> None:
+        """Take over the checkpoint where there is one. Raises TrainError where it is of another run."""
+        path = self.out / "checkpoint" / TORCH_STATE
+        if not path.exists():
+            return
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if (plan := state.get("plan", self.plan)) != self.plan:
+            raise TrainError(
+                f"{path} was made with {plan}, asked for is {self.plan}: give the same flags and data, or another --out"
+            )
+        try:
+            self.bare.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            cause = str(error).splitlines()[0]
+            raise TrainError(f"{path} is of another model: give another --out ({cause})") from error
+        self.done = state["done"]
 
 
 def parameter_groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Weight decay for matrices only, as usual."""
+    """Groups for AdamW: weight decay for matrices only, and `scale`, FRESH for names that begin with one of `fresh`."""
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     kinds = [(new, matrix) for new in (False, True) for matrix in (True, False)]
     groups = [
@@ -172,36 +250,12 @@ def parameter_groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> 
     return [group for group in groups if group["params"]]
 
 
-def write_line(file: Any, line: dict[str, Any]) -> None:
+def write_line(file: IO[str], line: dict[str, Any]) -> None:
     file.write(json.dumps(line) + "\n")
     file.flush()
 
 
 def rewind(log: Path, done: int) -> None:
-    """Drop what a run that was cut off wrote after its checkpoint: it is done again."""
+    """Drop the lines that a run wrote after its checkpoint, of `done` batches, before it was cut off."""
     lines = log.read_text().splitlines(keepends=True) if log.exists() else []
     log.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= done))
-
-
-def _save(model: nn.Module, optimizer: torch.optim.Optimizer, plan: dict[str, int], done: int, out: Path) -> None:
-    path = out / "checkpoint" / TORCH_STATE
-    path.parent.mkdir(exist_ok=True)
-    new = path.with_suffix(".new")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "plan": plan, "done": done}, new)
-    new.replace(path)
-
-
-def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, plan: dict[str, int], out: Path) -> int:
-    """Batches done so far, 0 without a checkpoint."""
-    path = out / "checkpoint" / TORCH_STATE
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state.get("plan", plan) != plan:
-        raise TrainError(f"{path} was made with {state['plan']}, asked for is {plan}: give the same flags and data, or another --out")
-    try:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        raise TrainError(f"{path} is of another model: give another --out ({str(error).splitlines()[0]})") from error
-    return state["done"]

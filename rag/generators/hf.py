@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class HfGenerator:
     """A model of a folder or a hub id; it is loaded at construction, which raises GeneratorError where it cannot be.
 
-    Decoding is greedy. `generate` raises GeneratorError where the prompt does not fit into the model; what goes wrong in
-    the model itself surfaces as it is. Closing the iterator stops the generation.
+    Decoding is greedy. `generate` raises GeneratorError where the prompt does not fit into the model; errors of the
+    model itself are passed on. Closing the iterator stops the generation.
     """
 
     def __init__(self, path: str, *, max_new_tokens: int = 512) -> None:
@@ -60,7 +60,7 @@ class HfGenerator:
         images = [to_image(picture) for picture in prompt.pictures]
         if self._processor.chat_template is None:
             if images:
-                raise GeneratorError(f"{self.name} has no chat template, so it cannot be shown pictures: use another model")
+                raise GeneratorError(f"{self.name} has no chat template, so no pictures: use another model")
             return self._tokenizer(f"{system}\n\n{user}\nAnswer:", return_tensors="pt")
         from jinja2 import TemplateError
 
@@ -81,7 +81,7 @@ class HfGenerator:
         limit = getattr(config, "max_position_embeddings", None) or length + self.max_new_tokens
         if length >= limit:
             raise GeneratorError(
-                f"the question and its sources take {length} tokens, {self.name} holds {limit}: lower the context budget"
+                f"question and sources take {length} tokens, {self.name} holds {limit}: lower the context budget"
             )
         return min(self.max_new_tokens, limit - length)
 
@@ -94,7 +94,8 @@ class HfGenerator:
         def run() -> None:
             try:
                 self._model.generate(
-                    **inputs.to(self._model.device), streamer=streamer, max_new_tokens=room, do_sample=False, num_beams=1,
+                    **inputs.to(self._model.device), streamer=streamer, max_new_tokens=room, do_sample=False,
+                    num_beams=1,
                     stopping_criteria=StoppingCriteriaList([lambda ids, scores, **_: _all(ids, closed.is_set())]),
                 )  # fmt: skip
             finally:
@@ -157,7 +158,8 @@ def _load_processor(path: str, sees: bool) -> Any:
 def _missing(path: str, error: Exception) -> GeneratorError:
     reason = " ".join(str(error).split())
     return GeneratorError(
-        f"hf:{path} cannot be loaded: it needs a folder with config.json, a tokenizer and safetensors, or a hub id that is"
+        f"hf:{path} cannot be loaded: it needs a folder with config.json, a tokenizer and safetensors, or a hub id "
+        "that is"
         f" in the cache or can be fetched ({reason[:200]})"
     )
 
@@ -165,7 +167,8 @@ def _missing(path: str, error: Exception) -> GeneratorError:
 def _turn(role: str, text: str, images: Any, parts: bool) -> dict[str, Any]:
     if not parts:
         return {"role": role, "content": text}
-    return {"role": role, "content": [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]}
+    shown = [{"type": "image", "image": image} for image in images]
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
 
 
 def _without_special_tokens(text: str, tokenizer: Any) -> str:

@@ -1,4 +1,4 @@
-"""Answers from any server that speaks OpenAI's chat completions: Ollama, llama.cpp, vLLM, LM Studio, or OpenAI itself."""
+"""Answers from a server that speaks OpenAI's chat completions: Ollama, llama.cpp, vLLM, LM Studio, or OpenAI itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class OpenAIGenerator:
     """
 
     def __init__(
-        self, url: str, model: str | None = None, *, max_tokens: int = 512, connect_timeout: float = 5.0, read_timeout: float = 300.0
+        self, url: str, model: str | None = None, *, max_tokens: int = 512, connect_timeout: float = 5.0,
+        read_timeout: float = 300.0,
     ) -> None:
         self.url = _base(url)
         self.model = model
@@ -115,7 +116,7 @@ class OpenAIGenerator:
             raise self._broken(error) from error
 
     def _pieces(self, lines: Iterator[str], details: dict[str, Any]) -> Iterator[str]:
-        """The text in a stream of server-sent events. A stream that just ends was cut: its answer must not pass for whole."""
+        """The text in a stream of server-sent events. One that just ends was cut, and is an error."""
         finished = False
         for line in lines:
             field, _, value = line.partition(":")
@@ -137,7 +138,7 @@ class OpenAIGenerator:
                     details["finish_reason"] = choice["finish_reason"]
                     finished = True
         if not finished:
-            raise GeneratorError(f"{self.url} broke off in the middle of the answer: ask again, or look at the server's log")
+            raise GeneratorError(f"{self.url} broke off within the answer: ask again, or see the server's log")
 
     def _models(self, client: httpx.Client) -> tuple[str, ...]:
         import httpx
@@ -149,7 +150,7 @@ class OpenAIGenerator:
         if response.status_code in (401, 403):
             raise self._refusal(client, response)
         if response.status_code != 200:
-            raise GeneratorError(f"{self.url} lists no models ({response.status_code}): is it an OpenAI-compatible server?")
+            raise GeneratorError(f"{self.url} lists no models ({response.status_code}): is it OpenAI-compatible?")
         names = tuple(str(entry["id"]) for entry in _objects(self._parsed(response.text).get("data")) if "id" in entry)
         if not names:
             raise GeneratorError(f"{self.url} has no model: load one there first, or name one with openai:URL#MODEL")
@@ -167,7 +168,7 @@ class OpenAIGenerator:
     def _refusal(self, client: httpx.Client, response: httpx.Response) -> GeneratorError:
         reason = _reason_of(response.text)
         if response.status_code in (401, 403):
-            return GeneratorError(f"{self.url} refused the key ({response.status_code}): set OPENAI_API_KEY to a valid one")
+            return GeneratorError(f"{self.url} refused the key ({response.status_code}): set a valid OPENAI_API_KEY")
         if response.status_code == 404:
             there = self._models(client)
             if self.model not in there:
@@ -178,9 +179,11 @@ class OpenAIGenerator:
         import httpx
 
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return GeneratorError(f"no server answers at {self.url}: start it, or mend the address ({_short(str(error))})")
+            reason = _short(str(error))
+            return GeneratorError(f"no server answers at {self.url}: start it, or mend the address ({reason})")
         if isinstance(error, httpx.TimeoutException):
-            return GeneratorError(f"{self.url} sent nothing for {self.read_timeout:g} seconds: a smaller model answers sooner")
+            silent = f"{self.read_timeout:g} seconds"
+            return GeneratorError(f"{self.url} sent nothing for {silent}: a smaller model answers sooner")
         return GeneratorError(f"the connection to {self.url} broke: {_short(str(error)) or type(error).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""The prompt that every language model gets: numbered sources, one question, and the rules of citing. Knows no model."""
+"""The prompt that every language model gets: numbered sources, one question, the rules of citing. Knows no model."""
 
 from __future__ import annotations
 

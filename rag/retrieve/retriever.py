@@ -101,7 +101,8 @@ class Retriever:
     def _collect(self, fused: list[tuple[int, float]], ranked: dict[str, Hits], k: int) -> tuple[Evidence, ...]:
         """The first k that are no near-duplicate of a better one, as evidence."""
         places = {
-            name: {row: ChannelRank(rank, score) for rank, (row, score) in enumerate(hits, 1)} for name, hits in ranked.items()
+            name: {row: ChannelRank(rank, score) for rank, (row, score) in enumerate(hits, 1)}
+            for name, hits in ranked.items()
         }
         kept: list[Evidence] = []
         seen: list[frozenset[str]] = []
@@ -115,7 +116,8 @@ class Retriever:
                 if any(_alike(held, other) for other in seen[-NEAR:]):
                     continue
                 seen.append(held)
-                kept.append(_evidence(chunk, score, {name: found[row] for name, found in places.items() if row in found}))
+                channels = {name: found[row] for name, found in places.items() if row in found}
+                kept.append(_evidence(chunk, score, channels))
                 if len(kept) == k:
                     return tuple(kept)
         return tuple(kept)

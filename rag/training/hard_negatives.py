@@ -20,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from indexing.build.run import build
-from models.training.question_sets import ANSWERED_SETS, QaRow, read_qa
+from models.training.question_sets import STANDALONE_SETS, QaRow, read_qa
 from rag.pipeline import RagPipeline
 
 KEEP = {"train": 3, "dev": 19}
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    for name in ANSWERED_SETS:
+    for name in STANDALONE_SETS:
         rows = {split: read_qa(options.data / "qa" / split / f"{name}.jsonl.gz") for split in KEEP}
         passages = {key(row.context): row for split in rows for row in rows[split]}
         trained = {key(row.context) for row in rows["train"]}

@@ -25,10 +25,10 @@ from indexing.loaders.layout import Style
 from indexing.types import Document
 from models.training.question_phrasing import Lookup, question
 from models.training.question_sets import QaRow, Span
-from models.training.table_contexts import stands
+from models.training.table_contexts import has_words
 from vision.ocr import Word
-from vision.training.rendered.drawn import KINDS, Material, drawn, material
 from vision.training.rendered.fact import Fact, Rendered
+from vision.training.rendered.pages import KINDS, Material, material, random_page
 from vision.training.rendered.sheet import Sheet
 
 CONFUSED = str.maketrans("O0l1S5B8", "0O1l5S8B")  # letters and figures that OCR takes for each other
@@ -91,11 +91,11 @@ def put(page: Rendered, fact: Fact, sentence: str, others: list[Rendered], rng: 
     shop = next((page.sheet.runs[one.value].text for one in page.facts if one.asked == "shop"), "")
     if others and shop and shop in sentence and rng.random() < STRANGER:
         other = rng.choice(others)
-        elsewhere = stands(shop, "\n".join(run.text for run in other.sheet.runs.values()))
+        elsewhere = has_words("\n".join(run.text for run in other.sheet.runs.values()), shop)
         return None if elsewhere else (document(other, other.sheet, rng), None)
     if rng.random() < 0.5:
         read = document(page, page.sheet.without(*(fact.own if rng.random() < 0.5 else (fact.value,))), rng)
-        return None if stands(page.sheet.runs[fact.value].text, read.text) else (read, None)
+        return None if has_words(read.text, page.sheet.runs[fact.value].text) else (read, None)
     read = document(page, page.sheet, rng)
     span = answer(read, page.sheet, fact.value)
     return (read, span) if span else None
@@ -106,7 +106,7 @@ def rows(given: Material, count: int, seed: int) -> list[QaRow]:
     made: list[QaRow] = []
     bar = tqdm(total=count, desc="pages", disable=None)
     for kind in islice(cycle(KINDS), 100 * count):
-        page = drawn(kind, given, rng)
+        page = random_page(kind, given, rng)
         for fact in rng.sample(page.facts, min(PER_PAGE, len(page.facts))) if page else ():
             sentence = asked(page, fact, rng)
             found = put(page, fact, sentence, list(receipts), rng)

@@ -1,4 +1,4 @@
-"""Grounded models for tests of writing: one with weights of chance, and one that copies what stands in memory behind the word it said last."""
+"""Grounded models for tests of writing: one with random weights, and one that copies the next word of its memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def by_chance(seed: int = 0, config: GroundedConfig | None = None) -> GroundedFo
 
 
 def copier(vocabulary: int = WORDS) -> GroundedForCausalLM:
-    """Nothing but a word's own vector reaches the copy attention, which looks for the slots whose word before is that one."""
+    """Writes the word that follows the last one in memory.
+
+    Only the word's own vector reaches the copy attention, whose keys are the vectors of the word before each slot.
+    """
     config = tiny(vocabulary, CLS, SEP)
     config.pointer_size = config.hidden_size
     model = by_chance(config=config)
@@ -41,7 +44,7 @@ def copier(vocabulary: int = WORDS) -> GroundedForCausalLM:
 
 
 def memory(model: GroundedForCausalLM, words: list[int], seed: int = 0) -> Memory:
-    """Of one block of these words, in states of chance."""
+    """Memory of one block of these words, with random states."""
     generator = torch.Generator().manual_seed(seed)
     states = torch.randn(1, len(words), model.config.memory_config.hidden_size, generator=generator)
     with torch.no_grad():

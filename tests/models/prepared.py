@@ -1,4 +1,4 @@
-"""What models.training.prepare_data wrote, as a test wants to look at it: tokens of each part instead of places in an array."""
+"""Reads back the arrays of models.training.prepare_data, with the tokens of each part instead of their places."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from models.common import base_encoder
 from models.training.batches import Examples
-from models.training.prepare_data import SETS
+from models.training.training_sets import SETS
 
 TOKENIZER = Tokenizer.from_file(str(base_encoder.folder() / "tokenizer.json"))
 TOKENIZER.no_padding()
@@ -45,4 +45,6 @@ def _shown(array: Sequence[int], row: dict) -> Shown:
 
     context, start = part("context"), int(row["start"])
     answer = None if start < 0 else context[start : int(row["end"]) + 1]
-    return Shown(SETS[row["set"]], part("question"), part("title"), context, answer, row["answerable"] == 1, int(row["evidence"]))
+    return Shown(
+        SETS[row["set"]], part("question"), part("title"), context, answer, row["answerable"] == 1, int(row["evidence"])
+    )

@@ -1,4 +1,4 @@
-"""Small question sets, written where a test says."""
+"""Small question sets, written to a test's folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ def row(question: str, context: str, answer: str | None = None, **more: Any) -> 
     """One line of a question set. answer: what the context says word for word; None = it does not answer."""
     answers = [] if answer is None else [{"text": answer, "start": context.index(answer)}]
     return {"question": question, "context": context, "answers": answers, "unanswerable": answer is None, **more}
+
+
+def lot_rows(count: int) -> list[dict[str, Any]]:
+    """Questions for the grade of a lot, each with a context of its own that says it in one word."""
+    grades = [f"{'ABC'[i % 3]}{i}" for i in range(count)]
+    return [
+        row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {grade}.", grade)
+        for i, grade in enumerate(grades)
+    ]
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from qa_files import row, write_jsonl
 
 from models.common.errors import DataError, WeightsError
-from models.reader.extractive_reader import Finding
+from models.reader.types import Finding
 from models.reader.windows import Passage
 from models.systems import aspects as module
 from models.systems.aspects import aspects, balance, evaluate, joined, under, variation
@@ -23,7 +23,7 @@ OTHER = "A boiler heats it."
 
 
 class Particular:
-    """Finds the first of its words that the passage holds, if it is asked in the words that it knows; else the first word."""
+    """Answers known questions with the first of three words in the passage, others with its first word."""
 
     def __init__(self, *known: str) -> None:
         self.known, self.asked = known, []
@@ -33,13 +33,22 @@ class Particular:
         return [self._find(question, passage.text) for question, passage in pairs]
 
     def _find(self, question: str, text: str) -> Finding:
-        words = next((word for word in ("woman", "man", "boiler") if word in text), "") if question in self.known else text.split()[0]
+        words = (
+            next((word for word in ("woman", "man", "boiler") if word in text), "")
+            if question in self.known
+            else text.split()[0]
+        )
         return Finding(text.index(words), text.index(words) + len(words), 1.0, 1.0, 1.0)
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> list[QaRow]:
-    return read_qa(write_jsonl(tmp_path / "set.jsonl", [row("Who paid", CONTEXT, "man"), row("Give the source", OTHER, "boiler"), row("When was it built", OTHER)]))
+    return read_qa(
+        write_jsonl(
+            tmp_path / "set.jsonl",
+            [row("Who paid", CONTEXT, "man"), row("Give the source", OTHER, "boiler"), row("When was it built", OTHER)],
+        )
+    )
 
 
 def test_every_aspect_by_hand(rows: list[QaRow]) -> None:
@@ -55,7 +64,10 @@ def test_every_aspect_by_hand(rows: list[QaRow]) -> None:
     # "woman" is right where women stand for men; "da" is the one word of a question that it does not know
     assert fair.f1["gender"].value == 1.0 and fair.changed["gender"] == 1 and fair.changed["names"] == 0
     assert fair.f1["dialect"].value == 0.5 and fair.worst.value == 0.5 and fair.plain.value == 1.0
-    assert made.bias["gender"].answer_counts == {"female": 0, "male": 1} and made.bias["gender"].answers == 0.5 == made.bias["gender"].references
+    assert (
+        made.bias["gender"].answer_counts == {"female": 0, "male": 1}
+        and made.bias["gender"].answers == 0.5 == made.bias["gender"].references
+    )
     assert made.bias["names"].answers is None
     assert (made.toxicity.added.value, made.toxicity.quoted.value) == (0.0, 0.0)
     assert made.efficiency["flops_per_token"] == 5.0 and made.efficiency["ms_per_question"] >= 0
@@ -87,14 +99,22 @@ def test_files_are_joined_question_by_question(rows: list[QaRow]) -> None:
 
 def test_distance_from_balance() -> None:
     assert variation([3, 3], [5, 5]) == 0 and variation([2, 4], [1, 2]) == 0  # for the length of its list
-    assert variation([4, 0], [2, 2]) == 0.5 and variation([1, 0, 0], [1, 1, 1]) == pytest.approx(2 / 3) and variation([0, 0], [1, 1]) is None
-    found = balance(["He saw HER.", "hero"], ["the king"], {"female": frozenset({"her"}), "male": frozenset({"he", "king"})})
+    assert (
+        variation([4, 0], [2, 2]) == 0.5
+        and variation([1, 0, 0], [1, 1, 1]) == pytest.approx(2 / 3)
+        and variation([0, 0], [1, 1]) is None
+    )
+    found = balance(
+        ["He saw HER.", "hero"], ["the king"], {"female": frozenset({"her"}), "male": frozenset({"he", "king"})}
+    )
     assert (found.answer_counts, found.reference_counts, found.references) == ({"female": 1, "male": 1}, {"female": 0, "male": 1}, 0.5)
     assert found.answers == pytest.approx(abs(1 / 1.5 - 0.5))
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = write_jsonl(tmp_path / "set.jsonl", [row("Who paid the clerk?", CONTEXT, "The man"), row("How deep is the pool?", CONTEXT)])
+    file = write_jsonl(
+        tmp_path / "set.jsonl", [row("Who paid the clerk?", CONTEXT, "The man"), row("How deep is the pool?", CONTEXT)]
+    )
     module.main([str(file), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["set"]["accuracy"]["f1"]["n"] == 1 and told["all"]["efficiency"]["flops_per_token"] > 1e6
@@ -108,5 +128,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_worst_counts_the_question_as_it_is(rows: list[QaRow]) -> None:
     made = evaluate(Particular(), rows)
-    better = replace(made, perturbed={name: [replace(one, f1=1.0) for one in some] for name, some in made.perturbed.items()})
+    better = replace(
+        made, perturbed={name: [replace(one, f1=1.0) for one in some] for name, some in made.perturbed.items()}
+    )
     assert (under(better, ROBUSTNESS).mean.value, under(better, ROBUSTNESS).worst.value) == (1.0, 0.0)

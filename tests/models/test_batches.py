@@ -1,4 +1,4 @@
-"""Batches: which examples come together, in which order, and what a row of one says."""
+"""Batches: which examples come together, in which order, and the tensors of a batch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ from models.common.errors import DataError
 from models.reader.sequences import CLS, PAD, ROUND, SEP
 from models.training import prepare_data
 from models.training.batches import Batch, Examples, cut
-from models.training.prepare_data import MIXTURE, is_held, prepare
+from models.training.prepare_data import prepare
+from models.training.training_sets import MIXTURE, is_held_out
 
 FILLER = "The mill grinds barley, oats and rye. "
 ROWS = [
-    row(f"How warm is pool {i}?", FILLER * (i % 40) + f"Pool {i} has {i + 100} degrees.", f"{i + 100} degrees", title="Pools" * (i % 2))
+    row(
+        f"How warm is pool {i}?",
+        FILLER * (i % 40) + f"Pool {i} has {i + 100} degrees.",
+        f"{i + 100} degrees",
+        title="Pools" * (i % 2),
+    )
     for i in range(120)
 ]
 NOTHING = [row(f"How deep is pool {i}?", f"Pool {i} is round.") for i in range(4)]
-FREE = [{**row(f"Why pool {i}?", f"Pool {i} is old.", "old"), "answers": [{"text": "Age.", "start": -1}]} for i in range(4)]
+FREE = [
+    {**row(f"Why pool {i}?", f"Pool {i} is old.", "old"), "answers": [{"text": "Age.", "start": -1}]} for i in range(4)
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("data")
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", [*ROWS, *NOTHING, *FREE])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare_data, "OPENED", 0.0)
+        patch.setattr(prepare_data, "WITH_OPENING", 0.0)
         prepare(folder, folder / "out")
     return Examples(folder / "out")
 
@@ -75,7 +83,9 @@ def batch_of(examples: Examples, rows: list[dict]) -> tuple[Batch, list[dict]]:
     asked = {tokens(one["question"]): one for one in rows}
     found = []
     for at, line in enumerate(examples.rows):
-        question = tuple(int(token) for token in examples.tokens[int(line["question"]) :][: int(line["question_length"])])
+        question = tuple(
+            int(token) for token in examples.tokens[int(line["question"]) :][: int(line["question_length"])]
+        )
         if question in asked and line["evidence"] != 0:
             found.append((at, asked[question]))
     return examples.batch(np.array([at for at, _ in found])), [one for _, one in found]
@@ -83,7 +93,7 @@ def batch_of(examples: Examples, rows: list[dict]) -> tuple[Batch, list[dict]]:
 
 def test_start_and_end_are_the_answers_tokens(examples: Examples) -> None:
     batch, rows = batch_of(examples, ROWS[:30])
-    assert len(rows) == sum(not is_held(one["context"]) for one in ROWS[:30])
+    assert len(rows) == sum(not is_held_out(one["context"]) for one in ROWS[:30])
     for i, one in enumerate(rows):
         start, end = int(batch.start[i]), int(batch.end[i])
         assert tuple(batch.input_ids[i, start : end + 1].tolist()) == tokens(one["answers"][0]["text"])

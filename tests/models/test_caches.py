@@ -24,8 +24,8 @@ def written(model: GroundedForCausalLM, name: str = "dynamic", **given: int) -> 
     """Tokens, logits of each (NEW, V), and the cache."""
     options = key_value_caches.options(name, model.config, **{"bits": 8, "window": 32, **given})
     made = model.generate(
-        PROMPT, max_new_tokens=NEW, do_sample=False, eos_token_id=None, return_dict_in_generate=True, output_logits=True, **options,
-        **memory(model, list(range(50, 70))).inputs(),
+        PROMPT, max_new_tokens=NEW, do_sample=False, eos_token_id=None, return_dict_in_generate=True,
+        output_logits=True, **options, **memory(model, list(range(50, 70))).inputs(),
     )  # fmt: skip
     return made.sequences[0].tolist(), torch.cat(made.logits), made.past_key_values
 
@@ -46,7 +46,10 @@ def test_a_window_is_attention_to_the_last_tokens(model: GroundedForCausalLM) ->
     said = [model(PROMPT, past_key_values=whole, **inputs).logits[:, -1]]
     for at in range(PROMPT.shape[1], len(tokens) - 1):
         seen = torch.arange(at + 1)[None, None, None] > at - 4  # (1, 1, 1, at + 1)
-        said.append(model(torch.tensor([[tokens[at]]]), attention_mask=seen, position_ids=torch.tensor([[at]]), past_key_values=whole, **inputs).logits[:, -1])
+        said.append(model(
+            torch.tensor([[tokens[at]]]), attention_mask=seen, position_ids=torch.tensor([[at]]), past_key_values=whole,
+            **inputs,
+        ).logits[:, -1])
     torch.testing.assert_close(logits, torch.cat(said), atol=1e-4, rtol=1e-4)
     assert (logits - written(model)[1]).abs().max() > 0.01
 
@@ -62,7 +65,8 @@ def test_bytes_are_those_of_the_numbers_kept(model: GroundedForCausalLM) -> None
     heads = config.num_hidden_layers * 2 * config.num_key_value_heads * kept  # keys and values
     assert key_value_caches.cache_bytes(written(model)[2]) == heads * config.head_dim * 4
     for bits in (8, 4):
-        assert key_value_caches.cache_bytes(written(model, "quantised", bits=bits)[2]) == heads * (config.head_dim * bits // 8 + 2 * 2)
+        cache = written(model, "quantised", bits=bits)[2]
+        assert key_value_caches.cache_bytes(cache) == heads * (config.head_dim * bits // 8 + 2 * 2)
 
 
 @pytest.mark.parametrize("bits", [8, 4])

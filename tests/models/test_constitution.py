@@ -26,7 +26,8 @@ def said(text: str, **more: object) -> Answer:
     (said("28 degrees of boiler"), ("together",)),  # words that any text has need no support, but the span does
     (said("28 degrees", fall=0.0), ("read",)), (said("28 degrees", fall=-1.0), ("read",)),
     (said(" ".join(PASSAGE[:LONGEST])), ()), (said(" ".join(PASSAGE[: LONGEST + 1])), ("short",)),
-    (said("", fall=0.0), ("abstains",)), (said("", answerable=False, fall=0.0), ()), (said("28 degrees", answerable=False), ("abstains",)),
+    (said("", fall=0.0), ("abstains",)), (said("", answerable=False, fall=0.0), ()),
+    (said("28 degrees", answerable=False), ("abstains",)),
     (said("30 degrees", answerable=False, fall=-2.0), ("supported", "together", "read", "abstains")),
 ])  # fmt: skip
 def test_what_breaks_which_rule(answer: Answer, broken: tuple[str, ...]) -> None:
@@ -34,8 +35,9 @@ def test_what_breaks_which_rule(answer: Answer, broken: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize(("text", "revised"), [
-    ("28 degrees", "28 degrees"), ("30 28 degrees 28", "28 degrees"), ("to 28 degrees by a", "28 degrees"), ("heated to 30", "heated"), ("a cat", ""),
-    ("the the", ""), ("", ""), ("children pay children pay nothing", "children pay nothing"),
+    ("28 degrees", "28 degrees"), ("30 28 degrees 28", "28 degrees"), ("to 28 degrees by a", "28 degrees"),
+    ("heated to 30", "heated"), ("a cat", ""), ("the the", ""), ("", ""),
+    ("children pay children pay nothing", "children pay nothing"),
 ])  # fmt: skip
 def test_what_is_said_instead(text: str, revised: str) -> None:
     found = revise(said(text))
@@ -60,7 +62,8 @@ def test_a_revision_keeps_what_it_must(words: tuple[str, ...], passage: tuple[st
 
 @given(WORDS, WORDS)
 def test_words_that_stand_together_are_supported(words: tuple[str, ...], passage: tuple[str, ...]) -> None:
-    assert not unsupported(passage[1:4], passage) and set(unsupported(words, passage)) == set(content(words)) - set(passage)
+    assert not unsupported(passage[1:4], passage)
+    assert set(unsupported(words, passage)) == set(content(words)) - set(passage)
     broken = critique(Answer(words, passage, bool(words), 1.0))
     assert "supported" not in broken or "together" in broken
 

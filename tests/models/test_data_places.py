@@ -1,4 +1,4 @@
-"""Where an answer's tokens and a context's windows lie, for any text."""
+"""Token spans of answers and windows of contexts, for any text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prepared import TOKENIZER
 
 from models.reader.sequences import WINDOW
-from models.training.prepare_data import token_span, windows
+from models.training.example_arrays import token_span, windows
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=8), st.integers(0, 40), st.integers(1, 20))
@@ -19,7 +19,9 @@ def test_the_tokens_of_a_span_are_all_that_touch_it(steps: list[tuple[int, int]]
     for gap, width in steps:
         offsets.append((at + gap, at + gap + width))
         at += gap + width
-    touched = [i for i, (left, right) in enumerate(offsets) if set(range(left, right)) & set(range(start, start + length))]
+    touched = [
+        i for i, (left, right) in enumerate(offsets) if set(range(left, right)) & set(range(start, start + length))
+    ]
     span = token_span(offsets, start, start + length)
     assert span == ((touched[0], touched[-1]) if touched else None)
 
@@ -44,7 +46,8 @@ def contexts(draw: st.DrawFn) -> tuple[int, tuple[int, int] | None]:
     if draw(st.booleans()):
         return length, None
     first = draw(st.integers(0, length - 1))
-    more = draw(st.integers(0, 2 * WINDOW) | st.integers(WINDOW - 3, WINDOW + 1))  # just fitting spans leave one place to a window
+    # just fitting spans leave one place to a window
+    more = draw(st.integers(0, 2 * WINDOW) | st.integers(WINDOW - 3, WINDOW + 1))
     return length, (first, min(length - 1, first + more))
 
 

@@ -1,4 +1,4 @@
-"""Fewer layers, and learning from a teacher."""
+"""Distillation: a student with fewer layers, and what it learns from a teacher."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, out: str, *more: str) -> Path:
-    distill.main(["--teacher", str(folder / "teacher"), "--data", str(folder / "data"), "--out", str(folder / out), *RUN, *more])
+    distill.main(
+        ["--teacher", str(folder / "teacher"), "--data", str(folder / "data"), "--out", str(folder / out), *RUN, *more]
+    )
     return folder / out
 
 
 def test_layers_are_taken_evenly_and_the_last_one_stays() -> None:
-    assert distill.evenly_spaced(6, 3) == [1, 3, 5] and distill.evenly_spaced(6, 4) == [0, 2, 3, 5] and distill.evenly_spaced(4, 1) == [3] and distill.evenly_spaced(4, 4) == [0, 1, 2, 3]
+    assert distill.evenly_spaced(6, 3) == [1, 3, 5] and distill.evenly_spaced(6, 4) == [0, 2, 3, 5]
+    assert distill.evenly_spaced(4, 1) == [3] and distill.evenly_spaced(4, 4) == [0, 1, 2, 3]
 
 
 def test_layers_that_do_nothing_may_go() -> None:
-    """Of the memory's four the first and the third, which are the first below and above the cut; of the decoder's three the first two, one of which reads memory."""
+    """Layers made to add nothing are removed, in the memory encoder below and above its cut and in the decoder."""
     model = small.grounded()
-    small.assert_same(small.said(distill.fewer_layers(model, 3, 4)), small.said(model))
+    small.assert_same(small.outputs(distill.fewer_layers(model, 3, 4)), small.outputs(model))
     with torch.no_grad():
         for norm in [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]:
             norm.weight.fill_(1.0), norm.bias.zero_()  # so that what is normalised already stays
@@ -54,15 +57,21 @@ def test_layers_that_do_nothing_may_go() -> None:
             model.model.layers[at].self_attn.o_proj.weight.zero_(), model.model.layers[at].mlp.down_proj.weight.zero_()
         model.model.layers[0].cross_attn.attention_gate.zero_(), model.model.layers[0].cross_attn.mlp_gate.zero_()
     student = distill.fewer_layers(model, 1, 2)
-    assert (student.config.cross_attention_layers, student.config.memory_cached_layers, len(student.memory.experts)) == ([0], 1, 1)
-    small.assert_same(small.said(student, code=0), small.said(model, code=0))
+    assert (
+        student.config.cross_attention_layers,
+        student.config.memory_cached_layers,
+        len(student.memory.experts),
+    ) == ([0], 1, 1)
+    small.assert_same(small.outputs(student, code=0), small.outputs(model, code=0))
 
 
 def lost(folder: Path, student: Path) -> dict[str, torch.Tensor]:
-    """What a student has still to learn of its examples and of the teacher."""
+    """The parts of the loss of a student, and of a teacher as its own student."""
     questions = small.Questions(folder / "data")
     batch = questions.batch(questions.order(10_000, 0, 0)[0])
-    task = distilled(open_model(GroundedForCausalLM, student), open_model(GroundedForCausalLM, folder / "teacher"), folder / "data")
+    task = distilled(
+        open_model(GroundedForCausalLM, student), open_model(GroundedForCausalLM, folder / "teacher"), folder / "data"
+    )
     with torch.no_grad():
         return task.loss(task.model.eval(), batch)
 
@@ -73,7 +82,7 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
     out = run(folder, "pruned", *flags)
     sizes = json.loads(capsys.readouterr().out)
     assert open_model(GroundedForCausalLM, out / "model").num_parameters() == sizes["student"] < sizes["teacher"]
-    itself, before, after = lost(folder, folder / "teacher"), lost(folder, folder / "student"), lost(folder, out / "model")
+    itself, before, after = (lost(folder, path) for path in (folder / "teacher", folder / "student", out / "model"))
     assert itself["taught"] < before["taught"] and after["loss"] < before["loss"]
     log = (out / "log.jsonl").read_text()
     assert "taught" in json.loads(log.splitlines()[-1])
@@ -85,7 +94,8 @@ def test_a_run_teaches_the_student_and_goes_on(folder: Path, capsys: pytest.Capt
 def test_fewer_layers_by_the_command(folder: Path) -> None:
     out = run(folder, "layers", "--layers", "2", "--memory-layers", "3")
     config = open_model(GroundedForCausalLM, out / "model").config
-    assert (config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers) == (2, [0, 1], 3, 2)
+    assert (config.num_hidden_layers, config.cross_attention_layers) == (2, [0, 1])
+    assert (config.memory_config.num_hidden_layers, config.memory_cached_layers) == (3, 2)
     with pytest.raises(TrainError, match="of another model"):
         run(folder, "layers", "--layers", "1", "--memory-layers", "3")
 

@@ -12,9 +12,10 @@ import pytest
 
 from indexing.build.run import build
 from models.reader import shipped_weights
-from models.reader.extractive_reader import Computed, Reader
+from models.reader.extractive_reader import Reader
 from models.reader.image_patches import PATCHES, WIDTH, Picture
 from models.reader.sequences import PATCH, Parts, Sequences, collate
+from models.reader.types import Computed
 from models.systems import dynamic_batching
 from models.systems.dynamic_batching import Cancelled, DynamicBatcher, QueueFull, cancelled_by
 from rag.calibration import calibration

@@ -15,8 +15,8 @@ from qa_files import row, write_jsonl
 from models.common import base_encoder
 from models.common.checkpoint import model_type, open_model
 from models.common.errors import WeightsError
-from models.network.baseline_reader import FloorReader
-from models.reader.extractive_reader import NOTHING, Finding
+from models.network.baseline_reader import BaselineReader
+from models.reader.types import NOTHING, Finding
 from models.reader.windows import Passage
 from models.training.evaluate import evaluate_qa, named, open_reader, sigmoid
 from models.training.question_sets import QaRow, read_qa
@@ -44,14 +44,16 @@ class Knows:
 def rows(tmp_path: Path) -> list[QaRow]:
     free = {**row("Why?", CONTEXT), "unanswerable": False, "answers": [{"text": "It is winter.", "start": -1}]}
     return read_qa(write_jsonl(tmp_path / "set.jsonl", [
-        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("By what?", CONTEXT, "a boiler"), row("Who pays?", CONTEXT, "Children"),
-        row("How deep?", CONTEXT), row("How old?", CONTEXT), free,
+        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("By what?", CONTEXT, "a boiler"),
+        row("Who pays?", CONTEXT, "Children"), row("How deep?", CONTEXT), row("How old?", CONTEXT), free,
     ]))  # fmt: skip
 
 
 def test_every_figure_by_hand(rows: list[QaRow]) -> None:
-    reader = Knows({"How warm?": ("28 degrees", 3.0), "By what?": ("heated to 28 degrees by a boiler", 1.0), "Who pays?": ("nothing", -1.0),
-                    "How deep?": ("pool", 2.0), "How old?": ("pool", -3.0)})  # fmt: skip
+    reader = Knows({
+        "How warm?": ("28 degrees", 3.0), "By what?": ("heated to 28 degrees by a boiler", 1.0),
+        "Who pays?": ("nothing", -1.0), "How deep?": ("pool", 2.0), "How old?": ("pool", -3.0),
+    })  # fmt: skip
     report = evaluate_qa(reader, rows, lambda finding: sigmoid(finding.answerable))
     f1 = 2 * (1 / 6) / (1 / 6 + 1)  # "boiler" of six words without the article, all of the answer
     assert reader.titles[0] == "Pool" and len(reader.titles) == 5  # free text is left out
@@ -68,7 +70,9 @@ def test_every_figure_by_hand(rows: list[QaRow]) -> None:
 
 
 def test_the_threshold_is_the_least_confidence(rows: list[QaRow]) -> None:
-    reader = Knows({question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")})
+    reader = Knows(
+        {question: ("pool", 0.5) for question in ("How warm?", "By what?", "Who pays?", "How deep?", "How old?")}
+    )
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.5).abstention.recall.value == 0.0
     assert evaluate_qa(reader, rows, lambda finding: finding.span, 0.51).abstention.recall.value == 1.0
 
@@ -100,13 +104,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_trained_model_opens(folder: Path) -> None:
-    opened = open_model(FloorReader, folder)
+    opened = open_model(BaselineReader, folder)
     assert opened.span.weight.equal(tiny.reader().span.weight) and model_type(folder) == "bert"
 
 
 def test_a_folder_without_a_readers_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     """MiniLM itself would open too, under heads of chance."""
-    with pytest.raises(WeightsError, match=r"holds no FloorReader: .*(judge|span|pooler)"):
+    with pytest.raises(WeightsError, match=r"holds no BaselineReader: .*(judge|span|pooler)"):
         open_reader(base_encoder.folder())
     with pytest.raises(WeightsError, match="nowhere holds no model"):
         open_reader(tmp_path / "nowhere")
@@ -114,10 +118,10 @@ def test_a_folder_without_a_readers_weights_is_refused(folder: Path, tmp_path: P
     whole = weights.read_bytes()
     for damaged in (whole[: len(whole) // 2], b""):
         weights.write_bytes(damaged)
-        with pytest.raises(WeightsError, match="holds no FloorReader"):
+        with pytest.raises(WeightsError, match="holds no BaselineReader"):
             open_reader(folder)
     weights.unlink()
-    with pytest.raises(WeightsError, match="holds no FloorReader"):
+    with pytest.raises(WeightsError, match="holds no BaselineReader"):
         open_reader(folder)
     for text in ("{", json.dumps([1]), "{}"):
         (folder / "config.json").write_text(text)

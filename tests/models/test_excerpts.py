@@ -1,4 +1,4 @@
-"""Parts of tables around an answer, and the openings of documents."""
+"""Excerpts of long tables around an answer, and the openings of documents."""
 
 from __future__ import annotations
 

@@ -43,26 +43,46 @@ class Knows(LM):
 def data(tmp_path: Path) -> Path:
     free = {**row("Why?", CONTEXT), "unanswerable": False, "answers": [{"text": "It is winter.", "start": -1}]}
     write_jsonl(tmp_path / "qa" / "dev" / "mine.jsonl.gz", [
-        row("How warm?", CONTEXT, "28 degrees", title="Pool"), row("user: By what?\tagent: no\tuser: What heats it?", CONTEXT, "a boiler", title=""), row("How deep?", CONTEXT, title=""), {**free, "title": ""},
+        row("How warm?", CONTEXT, "28 degrees", title="Pool"),
+        row("user: By what?\tagent: no\tuser: What heats it?", CONTEXT, "a boiler", title=""),
+        row("How deep?", CONTEXT, title=""), {**free, "title": ""},
     ])  # fmt: skip
-    write_jsonl(tmp_path / "bigbench" / "bigbench_pick.jsonl.gz", [{"query": f"{at} {QUERY}", "choices": ["one", "two"], "gold": gold} for at, gold in enumerate((0, 1, 1))])
-    write_jsonl(tmp_path / "bigbench" / "bigbench_close.jsonl.gz", [{"context": f"Input {at}: (", "continuation": end} for at, end in enumerate((") ]", ") ]", "Yes."))])
+    write_jsonl(
+        tmp_path / "bigbench" / "bigbench_pick.jsonl.gz",
+        [{"query": f"{at} {QUERY}", "choices": ["one", "two"], "gold": gold} for at, gold in enumerate((0, 1, 1))],
+    )
+    write_jsonl(
+        tmp_path / "bigbench" / "bigbench_close.jsonl.gz",
+        [{"context": f"Input {at}: (", "continuation": end} for at, end in enumerate((") ]", ") ]", "Yes."))],
+    )
     return tmp_path
 
 
 def test_every_figure_by_hand(data: Path) -> None:
     model = Knows({
-        "How warm?": "28 degrees", "What heats it?": "gas boiler", **{f"{at} {QUERY}".rstrip(): "one" for at in range(3)}, **{f"{at} {QUERY}": "one" for at in range(3)},
+        "How warm?": "28 degrees", "What heats it?": "gas boiler",
+        **{f"{at} {QUERY}".rstrip(): "one" for at in range(3)}, **{f"{at} {QUERY}": "one" for at in range(3)},
         "Input 0": ")]", "Input 1": "]", "Input 2": "yes.",
     })  # fmt: skip
     made = evaluate(model, files(data, ["mine", "pick", "close"]))
     f1 = 2 * (1 / 2) * 1 / (1 / 2 + 1)
     assert made["mine"].n == 2 and made["mine"].figures == {"exact_match": 0.5, "f1": round((1 + f1) / 2, 4)}
     assert 0 <= made["mine"].chance["f1"] < 0.7 and made["mine"].constant == {}
-    assert (made["pick"].figures, made["pick"].chance, made["pick"].constant) == ({"acc": 0.3333}, {"acc": 0.5}, {"acc": 0.6667})
+    assert (made["pick"].figures, made["pick"].chance, made["pick"].constant) == (
+        {"acc": 0.3333},
+        {"acc": 0.5},
+        {"acc": 0.6667},
+    )
     assert made["pick"].errors["acc"] == pytest.approx((1 / 3 * 2 / 3 / 2) ** 0.5, abs=1e-3)
-    assert (made["close"].figures, made["close"].chance, made["close"].constant) == ({"exact_match": 0.6667}, {"exact_match": 0.0}, {"exact_match": 0.6667})
-    assert model.asked[:2] == [f"Title: Pool\n\n{CONTEXT}\n\nQuestion: How warm?\nAnswer:", f"{CONTEXT}\n\nQuestion: What heats it?\nAnswer:"]
+    assert (made["close"].figures, made["close"].chance, made["close"].constant) == (
+        {"exact_match": 0.6667},
+        {"exact_match": 0.0},
+        {"exact_match": 0.6667},
+    )
+    assert model.asked[:2] == [
+        f"Title: Pool\n\n{CONTEXT}\n\nQuestion: How warm?\nAnswer:",
+        f"{CONTEXT}\n\nQuestion: What heats it?\nAnswer:",
+    ]
     assert evaluate(model, files(data, ["pick"]), limit=1)["pick"].n == 1
 
 
@@ -85,9 +105,13 @@ def test_without_memory_a_continuation_is_all_that_counts(model: GroundedForCaus
     from lm_eval.api.instance import Instance
 
     tokenizer = open_tokenizer()
-    prompt, end = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("who pays for the pool?", "children"))
+    prompt, end = (
+        tokenizer.encode(text, add_special_tokens=False).ids for text in ("who pays for the pool?", "children")
+    )
     logits = model(input_ids=torch.tensor([[*prompt, *end]])).logits[0].log_softmax(-1)
-    [(chance, _)] = plain(model).loglikelihood([Instance("loglikelihood", {}, ("who pays for the pool?", " children"), 0)], disable_tqdm=True)
+    [(chance, _)] = plain(model).loglikelihood(
+        [Instance("loglikelihood", {}, ("who pays for the pool?", " children"), 0)], disable_tqdm=True
+    )
     assert chance == pytest.approx(float(logits[range(len(prompt) - 1, len(logits) - 1), end].sum()), abs=1e-3)
 
 

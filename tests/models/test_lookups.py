@@ -1,4 +1,4 @@
-"""Look-ups: where the answer stands, what unanswerable means, that no place in a table is favoured, and which tables are read."""
+"""Cell questions: answer offsets, what unanswerable means, even places in a table, and which tables are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qa_files import row, write_jsonl
 
-from models.training.table_contexts import Table, read_tables, stands
+from models.training.table_contexts import Table, has_words, read_tables
 from models.training.table_questions import LONGEST, PER_TABLE, lookups
 
 MILLS = Table(
@@ -25,7 +25,9 @@ FERRIES = Table(
     "", ("year", "ferry", "captain", "fare_eur"),
     tuple((str(1990 + i), f"{name} ferry", f"Ada {name}s", str(i % 3)) for i, name in enumerate(TREES)), "ferries",
 )
-WORDS = st.sampled_from(["red", "green", "blue", "7", "12", "1999", "2001", "-", "north", "south", "Berg", "Tal", "Hof"])
+WORDS = st.sampled_from(
+    ["red", "green", "blue", "7", "12", "1999", "2001", "-", "north", "south", "Berg", "Tal", "Hof"]
+)
 CELLS = st.lists(WORDS, max_size=2).map(" ".join)
 
 
@@ -59,7 +61,9 @@ def test_an_answer_is_the_cell_of_its_row_and_column(table: Table, seed: int) ->
                 cells = made.context.split("\n")[len(above) - 1].split(" | ")
                 assert cells[column] == answer.text
                 assert tuple(cells) in table.rows
-                assert table.header[column].lower() in made.question.lower() or made.question.startswith(("Who", "When", "Where"))
+                assert table.header[column].lower() in made.question.lower() or made.question.startswith(
+                    ("Who", "When", "Where")
+                )
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,12 +75,16 @@ def test_what_is_unanswerable_does_not_hold_the_cell_under_its_name(table: Table
         for cells in table.rows:
             if not made.question.count(cells[0]):
                 continue
-            parts = made.context.split("\n") if made.kind == "table" else [f"{part} {made.title}" for part in made.context.split("\n\n")]
-            under = [part for part in parts if stands(cells[0], part)]
-            named = [cell for name, cell in zip(table.header, cells, strict=True) if stands(name, made.question)]
-            asked = [cell for cell in named if not stands(cell, made.question)]
+            parts = (
+                made.context.split("\n")
+                if made.kind == "table"
+                else [f"{part} {made.title}" for part in made.context.split("\n\n")]
+            )
+            under = [part for part in parts if has_words(part, cells[0])]
+            named = [cell for name, cell in zip(table.header, cells, strict=True) if has_words(made.question, name)]
+            asked = [cell for cell in named if not has_words(made.question, cell)]
             if len(asked) == 1 and asked[0].strip("- "):
-                assert not any(stands(asked[0], part) for part in under), made
+                assert not any(has_words(part, asked[0]) for part in under), made
 
 
 def test_the_answer_is_the_one_that_a_reader_of_the_table_would_give() -> None:
@@ -93,7 +101,8 @@ def test_the_answer_is_the_one_that_a_reader_of_the_table_would_give() -> None:
 def test_no_place_in_a_table_is_likelier_than_another() -> None:
     places = [
         (made.context[: made.answers[0].start].count("\n") - 1, made.context.count("\n"))
-        for made in lookups([replace(FERRIES, context=str(i)) for i in range(1500)], 8000, 0) if made.kind == "table" and made.answers
+        for made in lookups([replace(FERRIES, context=str(i)) for i in range(1500)], 8000, 0)
+        if made.kind == "table" and made.answers
     ]
     even = sum(1 / size for _, size in places)
     assert even > 200
@@ -107,14 +116,16 @@ def test_unanswerable_is_made_in_each_way() -> None:
     for made in many(FERRIES, 2, 320):
         ferry = next((cells for cells in FERRIES.rows if cells[0] in made.question), None)
         if ferry and made.unanswerable and "captain" in made.question.lower():
-            ways[made.kind, "captain" in made.context, stands(ferry[0], f"{made.context} {made.title}")] += 1
+            ways[made.kind, "captain" in made.context, has_words(f"{made.context} {made.title}", ferry[0])] += 1
     left_out, another = (False, True), (True, False)
     assert all(ways[kind, *way] > 1 for kind in ("table", "extractive") for way in (left_out, another))
 
 
 def test_half_are_forms_half_are_unanswerable_and_no_table_is_asked_much() -> None:
     made = lookups([MILLS, FERRIES] * 30, 240, 3)
-    assert Counter((one.kind, one.unanswerable) for one in made) == dict.fromkeys(product(("table", "extractive"), (False, True)), 60)
+    assert Counter((one.kind, one.unanswerable) for one in made) == dict.fromkeys(
+        product(("table", "extractive"), (False, True)), 60
+    )
     assert len({one.id for one in made}) == 240
     assert len({one.question for one in made}) > 120
     assert 0 < len(lookups([FERRIES], 100, 0)) <= PER_TABLE
@@ -130,7 +141,11 @@ def test_forms_have_their_name_inside_or_in_the_title() -> None:
 
 
 def test_the_seed_decides() -> None:
-    assert lookups([MILLS, FERRIES] * 10, 60, 5) == lookups([MILLS, FERRIES] * 10, 60, 5) != lookups([MILLS, FERRIES] * 10, 60, 6)
+    assert (
+        lookups([MILLS, FERRIES] * 10, 60, 5)
+        == lookups([MILLS, FERRIES] * 10, 60, 5)
+        != lookups([MILLS, FERRIES] * 10, 60, 6)
+    )
 
 
 def test_a_header_longer_than_a_context_is_passed_over() -> None:

@@ -1,4 +1,4 @@
-"""The training loop: it learns, it goes on where it was cut off, and it is the same with the same seed."""
+"""The training loop: it learns, resumes after an interruption, and gives the same weights for the same seed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from models.common.errors import DataError, TrainError
-from models.network.baseline_reader import loss
 from models.training.batches import Batch
+from models.training.objective import baseline_loss as loss
 from models.training.training_loop import FRESH, TrainConfig, parameter_groups, schedule, train
 
 SHORT = TrainConfig(epochs=2, precision="fp32", learning_rate=1e-3, save_minutes=0.0)
@@ -29,7 +29,7 @@ class Killed(Exception):
 
 
 def killed_at(call: int) -> Callable[[nn.Module, Batch], dict[str, torch.Tensor]]:
-    """The loss of models.network.baseline_reader, which at its so manyth call ends the run."""
+    """The baseline's loss, which at its so manyth call ends the run."""
     calls = iter(range(call + 1))
 
     def dying(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
@@ -130,7 +130,8 @@ def test_a_step_sees_the_mean_gradient_of_its_batches(tmp_path: Path, monkeypatc
 def test_halves_that_are_accumulated_learn_like_the_whole(tmp_path: Path) -> None:
     whole = [tiny.batch(8, number) for number in range(4)]
     for batch in whole:
-        batch.answerable[3] = batch.evidence[3] = batch.start[3] = batch.end[3] = 0  # as many of each kind in both halves
+        # as many of each kind in both halves
+        batch.answerable[3] = batch.evidence[3] = batch.start[3] = batch.end[3] = 0
 
     def half(batch: Batch, rows: slice) -> Batch:
         return Batch(*(getattr(batch, name)[rows] for name in Batch.__slots__))
@@ -142,7 +143,8 @@ def test_halves_that_are_accumulated_learn_like_the_whole(tmp_path: Path) -> Non
     fresh = tiny.reader(0.0)
     for name in ("span.weight", "judge.weight", "encoder.encoder.layer.0.output.dense.weight"):
         moved = (one.get_parameter(name) - fresh.get_parameter(name)).norm()
-        assert (two.get_parameter(name) - one.get_parameter(name)).norm() < 0.25 * moved  # the learning rate falls a little earlier
+        # the learning rate falls a little earlier
+        assert (two.get_parameter(name) - one.get_parameter(name)).norm() < 0.25 * moved
 
 
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path) -> None:
@@ -159,13 +161,22 @@ def test_frozen_weights_stay_and_vectors_do_not_decay(tmp_path: Path) -> None:
     model = tiny.reader()
     model.encoder.embeddings.requires_grad_(False)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    train(model, batches, lambda model, batch: {"loss": 0 * loss(model, batch)["loss"]}, replace(SHORT, weight_decay=0.5), tmp_path)
+    train(
+        model,
+        batches,
+        lambda model, batch: {"loss": 0 * loss(model, batch)["loss"]},
+        replace(SHORT, weight_decay=0.5),
+        tmp_path,
+    )
     for name, weight in model.state_dict().items():
         decayed = weight.ndim > 1 and not name.startswith("encoder.embeddings")
         assert torch.equal(weight, before[name]) != decayed, name
     matrices, rest = parameter_groups(model, 0.5, ())
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    assert len(matrices["params"]) + len(rest["params"]) == len(trained) and (matrices["weight_decay"], rest["weight_decay"]) == (0.5, 0.0)
+    assert len(matrices["params"]) + len(rest["params"]) == len(trained) and (
+        matrices["weight_decay"],
+        rest["weight_decay"],
+    ) == (0.5, 0.0)
     new = {id(weight) for name, weight in model.named_parameters() if name.startswith("span")}
     for group in parameter_groups(model, 0.5, ("span",)):
         assert {id(weight) in new for weight in group["params"]} == {group["scale"] == FRESH}
@@ -185,7 +196,9 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
         train(tiny.reader(), lambda epoch: [], loss, SHORT, tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"tokens": 0}, {"accumulate": -1}, {"evaluate_every": 0}, {"precision": "fp8"}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"tokens": 0}, {"accumulate": -1}, {"evaluate_every": 0}, {"precision": "fp8"}]
+)
 def test_a_configuration_that_cannot_be(wrong: dict) -> None:
     with pytest.raises(TrainError, match=next(iter(wrong))):
         TrainConfig(**wrong)

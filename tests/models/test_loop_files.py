@@ -1,4 +1,4 @@
-"""A run's folder: its log, its checkpoint, and what becomes of both when the run is cut off."""
+"""The folder of a run: its log and checkpoint, and what an interruption leaves of both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from test_loop import SHORT, Killed, assert_same, batches, killed_at, logged
 
 from models.common.errors import TrainError
-from models.network.baseline_reader import loss
+from models.training.objective import baseline_loss as loss
 from models.training.plots import draw
 from models.training.training_loop import train
 
@@ -69,7 +69,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_is_drawn(tmp_path: Path) -> None:
-    lines = [{"step": 50, "of": 100, "seconds": 1.0, "loss": 2.0}, {"step": 50, "dev F1": 0.5}, {"step": 100, "of": 100, "seconds": 2.0, "loss": 1.0}]
+    lines = [
+        {"step": 50, "of": 100, "seconds": 1.0, "loss": 2.0},
+        {"step": 50, "dev F1": 0.5},
+        {"step": 100, "of": 100, "seconds": 2.0, "loss": 1.0},
+    ]
     for name, chosen in (("both", lines), ("training", lines[:1]), ("nothing", [])):
         (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in chosen))
         draw(tmp_path / "log.jsonl", tmp_path / f"{name}.png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,25 +11,30 @@ import torch
 from grounded_batch import batch_of
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.common.checkpoint import open_model
 from models.common.errors import WeightsError
-from models.network.config import tiny
+from models.network.config import settings, tiny
 from models.network.grounded import GroundedForCausalLM
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.systems import upcycle
 from models.systems.mixture_of_experts import (
     COUNTED,
-    PADDING,
     Mixture,
+    MixtureOfExpertsConfig,
+    MixtureOfExpertsForCausalLM,
     active_weights,
     balance,
     chosen,
     loads,
-    modalities,
 )
-from models.training.objective import SHARES, loss, recall, writing
+from models.training.objective import PADDING, SHARES, loss, modalities, recall, writing
 
 PROMPT = torch.tensor([[1, 40, 41, 42, 2]])
 MIXED = {"num_local_experts": 4, "num_experts_per_tok": 2}
+
+
+def configured(**more: int) -> MixtureOfExpertsConfig:
+    return MixtureOfExpertsConfig.from_dict(settings(tiny()) | more)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def dense() -> GroundedForCausalLM:
 
 def mixed(null: int = 0) -> GroundedForCausalLM:
     torch.manual_seed(1)
-    made = GroundedForCausalLM(replace(tiny(), **MIXED, num_null_experts=null)).eval()
+    made = MixtureOfExpertsForCausalLM(configured(**MIXED, num_null_experts=null)).eval()
     for weight in made.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.2)
@@ -109,10 +113,10 @@ def test_an_expert_that_no_token_goes_to_gets_no_gradient(by: str) -> None:
 def test_a_tokens_way_depends_on_nothing_that_follows_and_not_on_its_batch() -> None:
     model = mixed(3)
     ids = torch.randint(3, 97, (4, 12))
-    whole = model.model(ids, output_router_logits=True).router_logits
+    whole = model.model(ids).router_logits
     assert len(whole) == 3
-    begun = model.model(ids[:, :7], output_router_logits=True).router_logits
-    alone = model.model(ids[2:3], output_router_logits=True).router_logits
+    begun = model.model(ids[:, :7]).router_logits
+    alone = model.model(ids[2:3]).router_logits
     for mine, prefix, one in zip(whole, begun, alone, strict=True):
         way = chosen(mine, 4, 2).view(4, 12, 2)
         assert torch.equal(way[:, :7].flatten(0, 1), chosen(prefix, 4, 2)) and torch.equal(way[2], chosen(one, 4, 2))
@@ -131,7 +135,7 @@ def test_cached_decoding_is_uncached_decoding() -> None:
 
 
 def test_the_balance_is_least_where_experts_are_chosen_evenly() -> None:
-    config = replace(tiny(), num_local_experts=4, num_experts_per_tok=1)
+    config = configured(num_local_experts=4, num_experts_per_tok=1)
     even = 5 * torch.eye(4).repeat(6, 1)  # (24, 4)
     one = 5 * torch.eye(4)[:1].expand(24, 4)
     kinds = torch.zeros(24, dtype=torch.long)
@@ -140,7 +144,7 @@ def test_the_balance_is_least_where_experts_are_chosen_evenly() -> None:
     assert loads(even, config).tolist() == [0.25] * 4 and loads(one, config).tolist() == [1, 0, 0, 0]
     # each modality has its own balance: even over both, but neither is
     apart = torch.cat((even[::2][:2].repeat(6, 1), even[1::2][:2].repeat(6, 1)))
-    two = torch.tensor([Kind.TEXT] * 12 + [Kind.TABLE] * 12)
+    two = torch.tensor([BlockModality.TEXT] * 12 + [BlockModality.TABLE] * 12)
     assert balance([apart], kinds, config).item() == pytest.approx(1.0)
     assert balance([apart], two, config).item() > 1.5 * 1.9
     assert balance([torch.cat((even, one))], torch.cat((kinds, kinds + PADDING)), config).item() == pytest.approx(1.0)
@@ -151,7 +155,7 @@ def test_training_balances_and_learns() -> None:
     batch = batch_of(model)
     parts = loss(model, batch)
     assert {"balance", "answer", "span"} <= set(parts) <= {*SHARES, "loss", "through"}
-    assert set(modalities(batch).tolist()) == {PADDING, Kind.TEXT, Kind.TABLE}
+    assert set(modalities(batch).tolist()) == {PADDING, BlockModality.TEXT, BlockModality.TABLE}
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     first = writing(model, batch)
     for _ in range(25):
@@ -183,12 +187,18 @@ def test_the_counted_operations_of_a_backward_pass_are_twice_those_of_a_forward_
     assert backward.get_total_flops() == 2 * forward.get_total_flops()
 
 
-def test_the_command_writes_a_model_that_is_the_dense_one(dense: GroundedForCausalLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_a_model_that_is_the_dense_one(
+    dense: GroundedForCausalLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dense.save_pretrained(tmp_path / "dense")
-    asked = ["--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"), "--json"]
+    asked = [
+        "--experts", "4", "--active", "2", "--model", str(tmp_path / "dense"), "--out", str(tmp_path / "out" / "mixed"),
+        "--json",
+    ]
     upcycle.main(asked)
     told = json.loads(capsys.readouterr().out)
-    made = GroundedForCausalLM.from_pretrained(tmp_path / "out" / "mixed").eval()
+    made = open_model(GroundedForCausalLM, tmp_path / "out" / "mixed").eval()
+    assert isinstance(made, MixtureOfExpertsForCausalLM)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mixed"]
     count = sum(weight.numel() for weight in made.parameters())
     assert told == {"weights": count, "active": active_weights(made)} and count - told["active"] == 3 * 2 * 3 * 32 * 48
@@ -197,17 +207,25 @@ def test_the_command_writes_a_model_that_is_the_dense_one(dense: GroundedForCaus
         torch.testing.assert_close(made(PROMPT).logits, dense(PROMPT).logits, atol=1e-5, rtol=1e-5)
     with pytest.raises(WeightsError, match="is there already"):
         upcycle.main(asked)
-    asked[asked.index("--model") + 1], asked[asked.index("--out") + 1] = str(tmp_path / "out" / "mixed"), str(tmp_path / "again")
+    asked[asked.index("--model") + 1], asked[asked.index("--out") + 1] = (
+        str(tmp_path / "out" / "mixed"),
+        str(tmp_path / "again"),
+    )
     with pytest.raises(WeightsError, match="has experts already"):
         upcycle.main(asked)
 
 
-@pytest.mark.parametrize(("experts", "active", "null", "says"), [(2, 3, 0, "3 of 2 experts"), (4, 0, 0, "0 of 4 experts"), (4, 2, -1, "-1 null"), (4, 1, 2, "--active 2 or more")])
-def test_what_cannot_be_upcycled_is_one_line(dense: GroundedForCausalLM, experts: int, active: int, null: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("experts", "active", "null", "says"),
+    [(2, 3, 0, "3 of 2 experts"), (4, 0, 0, "0 of 4 experts"), (4, 2, -1, "-1 null"), (4, 1, 2, "--active 2 or more")],
+)
+def test_what_cannot_be_upcycled_is_one_line(
+    dense: GroundedForCausalLM, experts: int, active: int, null: int, says: str
+) -> None:
     with pytest.raises(WeightsError, match=says):
         upcycle.upcycled(dense, experts, active, null)
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(Exception, match="num_experts_per_tok"):
-        replace(tiny(), num_local_experts=2, num_experts_per_tok=3)
+        configured(num_local_experts=2, num_experts_per_tok=3)

@@ -13,20 +13,30 @@ import torch
 from models.network.config import embedded
 from models.network.grounded import GroundedForCausalLM
 from models.network.grounded_reader import GroundedReader
-from models.reader.coordinates import Kind
+from models.reader.coordinates import BlockModality
 from models.reader.image_patches import WIDTH
 from models.reader.sequences import IGNORED, PATCH
 from models.reader.windows import Passage
 from models.training.objective import ALLOWED, loss, recall
-from models.training.prepare_data import MIXTURE, prepare
+from models.training.prepare_data import prepare
 from models.training.question_batches import QuestionBatch, Questions
+from models.training.training_sets import MIXTURE
 
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [
-    {"id": "1", "question": "How wide is the south gate?", "context": CONTEXT, "answers": [{"text": "1.85 m", "start": 40}]},
-    {"id": "2", "question": "Who paid for the gate?", "context": CONTEXT, "answers": [{"text": "Josiah Pask", "start": 53}]},
+    {
+        "id": "1", "question": "How wide is the south gate?", "context": CONTEXT,
+        "answers": [{"text": "1.85 m", "start": 40}],
+    },
+    {
+        "id": "2", "question": "Who paid for the gate?", "context": CONTEXT,
+        "answers": [{"text": "Josiah Pask", "start": 53}],
+    },
     {"id": "3", "question": "Who painted the gate?", "context": CONTEXT, "answers": [], "unanswerable": True},
-    {"id": "4", "question": "When was the south gate built?", "context": CONTEXT, "answers": [{"text": "1786", "start": 28}]},
+    {
+        "id": "4", "question": "When was the south gate built?", "context": CONTEXT,
+        "answers": [{"text": "1786", "start": 28}],
+    },
 ]
 OTHER = {"text": "The north wall was mended in 1901.", "title": "Walls"}
 
@@ -34,8 +44,10 @@ OTHER = {"text": "The north wall was mended in 1901.", "title": "Walls"}
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Questions:
     folder = tmp_path_factory.mktemp("prepared")
-    for kind, lines in (("data/qa", [{**row, "source": "squad2_dev", "title": "Mill", "kind": "extractive"} for row in ROWS]),
-                        ("beside", [{"candidates": [] if row["id"] == "3" else [OTHER]} for row in ROWS])):
+    for kind, lines in (
+        ("data/qa", [{**row, "source": "squad2_dev", "title": "Mill", "kind": "extractive"} for row in ROWS]),
+        ("beside", [{"candidates": [] if row["id"] == "3" else [OTHER]} for row in ROWS]),
+    ):
         (folder / kind / "train").mkdir(parents=True)
         for name in MIXTURE:
             with gzip.open(folder / kind / "train" / f"{name}.jsonl.gz", "wt") as file:
@@ -54,13 +66,20 @@ def batch(questions: Questions) -> QuestionBatch:
 def model() -> GroundedForCausalLM:
     torch.manual_seed(0)
     config = embedded()
-    config.num_hidden_layers, config.cross_attention_layers, config.memory_config.num_hidden_layers, config.memory_cached_layers = 2, [1], 2, 1
+    (
+        config.num_hidden_layers,
+        config.cross_attention_layers,
+        config.memory_config.num_hidden_layers,
+        config.memory_cached_layers,
+    ) = 2, [1], 2, 1
     return GroundedForCausalLM(config)
 
 
 def test_labels_are_the_answers_and_slots_are_where_they_stand(batch: QuestionBatch) -> None:
     width = batch.block_ids.shape[1]
-    slots = torch.zeros(len(batch.question_ids) * int(batch.blocks), width, dtype=torch.long).index_copy(0, batch.place, batch.block_ids)
+    slots = torch.zeros(len(batch.question_ids) * int(batch.blocks), width, dtype=torch.long).index_copy(
+        0, batch.place, batch.block_ids
+    )
     slots = slots.view(len(batch.question_ids), -1)
     answers = 0
     for row in range(len(ROWS)):
@@ -71,7 +90,8 @@ def test_labels_are_the_answers_and_slots_are_where_they_stand(batch: QuestionBa
         assert batch.labels[row][written][-1] == 102  # [SEP]; alone where there is no answer
         answers += int(pointed.any())
     assert answers == 3
-    assert int(batch.blocks) == 2 and (batch.answerable == 0).sum() >= 2  # the candidates found beside, and the near miss
+    # the candidates found beside, and the near miss
+    assert int(batch.blocks) == 2 and (batch.answerable == 0).sum() >= 2
 
 
 def test_the_loss_is_that_of_the_whole_mixture(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
@@ -89,26 +109,45 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     table[0, 2:9, 2:] = 5
     for experts in model.memory.experts:
         torch.nn.init.normal_(experts.up)  # from 0 the other weights of an expert do not learn at first
-    kinds = torch.arange(len(table)) % len(Kind)
+    kinds = torch.arange(len(table)) % len(BlockModality)
     ids = batch.block_ids.clone()
     ids[-1, 3:6] = PATCH
-    loss(model, replace(batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds, cached=torch.zeros_like(batch.cached)))["loss"].backward()
-    without = {name for name, weight in model.named_parameters() if weight.requires_grad and (weight.grad is None or not weight.grad.any())}
+    loss(model, replace(
+        batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds,
+        cached=torch.zeros_like(batch.cached),
+    ))["loss"].backward()
+    without = {
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and (weight.grad is None or not weight.grad.any())
+    }
     assert without == set()
     assert model.model.embed_tokens.weight.grad is None
 
 
-def test_a_near_miss_is_beside_its_question(model: GroundedForCausalLM, questions: Questions, batch: QuestionBatch) -> None:
+def test_a_near_miss_is_beside_its_question(
+    model: GroundedForCausalLM, questions: Questions, batch: QuestionBatch
+) -> None:
     ((answered, missed),) = batch.pairs.tolist()
-    assert batch.answerable[answered] == 1 and batch.answerable[missed] == 0 and torch.equal(batch.block_ids[answered], batch.block_ids[missed])
+    assert (
+        batch.answerable[answered] == 1
+        and batch.answerable[missed] == 0
+        and torch.equal(batch.block_ids[answered], batch.block_ids[missed])
+    )
     for tokens in (1, 100_000):
         order = questions.order(tokens, 0, 0)
-        assert sorted(at for one in order for at in one) == [0, 1, 2, 3] and sum(len(questions.batch(one).pairs) for one in order) == 1
+        assert (
+            sorted(at for one in order for at in one) == [0, 1, 2, 3]
+            and sum(len(questions.batch(one).pairs) for one in order) == 1
+        )
     asked = replace(batch, cached=torch.zeros_like(batch.cached))
     contrast = loss(model, asked)["contrast"]
     turned = loss(model, replace(asked, pairs=batch.pairs.flip(1)))["contrast"]
-    margin = torch.log(torch.expm1(turned)) - torch.log(torch.expm1(contrast))  # softplus(m) and softplus(-m), m the same
-    assert margin.abs() > 0 and torch.log(torch.expm1(turned)).item() == pytest.approx(-torch.log(torch.expm1(contrast)).item(), abs=1e-4)
+    # softplus(m) and softplus(-m), m the same
+    margin = torch.log(torch.expm1(turned)) - torch.log(torch.expm1(contrast))
+    assert margin.abs() > 0 and torch.log(torch.expm1(turned)).item() == pytest.approx(
+        -torch.log(torch.expm1(contrast)).item(), abs=1e-4
+    )
     assert loss(model, replace(batch, cached=torch.ones_like(batch.cached)))["contrast"] == 0
 
 
@@ -144,12 +183,12 @@ def test_computing_more_than_is_allowed_costs(model: GroundedForCausalLM, batch:
 
 def test_a_teacher_is_followed_but_on_pages(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
     teacher = deepcopy(model)
-    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, Kind.TEXT))
+    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, BlockModality.TEXT))
     same = loss(model, asked, teacher)["taught"]
     torch.nn.init.normal_(teacher.memory.span.weight)
     other = loss(model, asked, teacher)
     assert other["taught"] > same + 0.1 and other["loss"].isfinite()
-    pages = loss(model, replace(asked, kinds=torch.full_like(batch.kinds, Kind.PAGE)), teacher)
+    pages = loss(model, replace(asked, kinds=torch.full_like(batch.kinds, BlockModality.PAGE)), teacher)
     assert pages["taught"] == 0
     other["taught"].backward()
     assert model.memory.span.weight.grad.any() and teacher.memory.span.weight.grad is None

@@ -1,4 +1,4 @@
-"""Training in several processes: the losses and weights of one process, checkpoints that any layout opens, and what is refused."""
+"""Training in several processes: losses and weights of one process, checkpoints for any layout, and what is refused."""
 
 from __future__ import annotations
 
@@ -31,11 +31,21 @@ from models.training.train import Epoch
 from models.training.training_loop import TrainConfig
 from models.training.training_loop import train as train_alone
 
-ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees." + " It is large." * (i % 4), f"{i + 100} degrees") for i in range(40)]
-ROWS += [row("How deep is it?", "The pool is round."), row("Who swims?", "Nobody was there on that day, not even Ann.", "Nobody")]
+ROWS = [
+    row(
+        f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees." + " It is large." * (i % 4),
+        f"{i + 100} degrees",
+    )
+    for i in range(40)
+]  # fmt: skip
+ROWS += [
+    row("How deep is it?", "The pool is round."),
+    row("Who swims?", "Nobody was there on that day, not even Ann.", "Nobody"),
+]
 CONFIG = TrainConfig(epochs=1, tokens=110, learning_rate=2e-3, accumulate=4, precision="fp32", clip=0.5)
 CLOSE = 1e-4
-NO_GRADIENT = "memory.span.bias"  # one number for all places of a softmax: what is computed as its gradient is noise, which AdamW makes large
+# one number for all places of a softmax: what is computed as its gradient is noise, which AdamW makes large
+NO_GRADIENT = "memory.span.bias"
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +81,14 @@ def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
 
     order = task.examples.order(CONFIG.tokens, CONFIG.seed, 0)
     assert len(order) % CONFIG.accumulate  # so that the last step has fewer batches
-    model = train_alone(task.model, lambda _: Epoch(task.examples, order), loss, CONFIG, tmp_path_factory.mktemp("alone"))
+    model = train_alone(
+        task.model, lambda _: Epoch(task.examples, order), loss, CONFIG, tmp_path_factory.mktemp("alone")
+    )
     windows = [losses[at : at + CONFIG.accumulate] for at in range(0, len(losses), CONFIG.accumulate)]
-    return Alone([sum(window) / len(window) for window in windows], {name: weight.detach().clone() for name, weight in model.named_parameters()})
+    return Alone(
+        [sum(window) / len(window) for window in windows],
+        {name: weight.detach().clone() for name, weight in model.named_parameters()},
+    )
 
 
 
@@ -95,7 +110,12 @@ def trained(prepared: Path, runs: list[tuple[Layout, Path]]) -> list[parallel.Tr
         made = [parallel.train(new(prepared), layout, CONFIG, out) for layout, out in runs]
         resumed = runs[-1][1].parent / "resumed"
         with pytest.raises(EOFError):
-            parallel.train(replace(new(prepared), examples=Torn(prepared)), Layout(data=2), replace(CONFIG, save_minutes=0.0), resumed)
+            parallel.train(
+                replace(new(prepared), examples=Torn(prepared)),
+                Layout(data=2),
+                replace(CONFIG, save_minutes=0.0),
+                resumed,
+            )
         return [*made, parallel.train(new(prepared), Layout(tensor=2), CONFIG, resumed)]
 
 
@@ -127,7 +147,11 @@ def test_two_processes_train_what_one_trains(runs: Runs, alone: Alone, name: str
     assert first.losses == second.losses
     assert_same(folder, first, alone)
     line = json.loads((folder / "log.jsonl").read_text())
-    assert line["step"] == line["of"] and line["loss"] == pytest.approx(sum(first.losses) / len(first.losses), abs=CLOSE) and line["through"] == 1
+    assert (
+        line["step"] == line["of"]
+        and line["loss"] == pytest.approx(sum(first.losses) / len(first.losses), abs=CLOSE)
+        and line["through"] == 1
+    )
 
 
 def test_each_process_holds_its_part(runs: Runs, alone: Alone) -> None:
@@ -144,7 +168,10 @@ def test_a_run_goes_on_in_another_layout(runs: Runs, alone: Alone) -> None:
     folder, (first, _) = runs["resumed"]
     assert len(first.losses) == len(alone.losses) - 2
     assert_same(folder, first, alone, slice(2, None))
-    assert [path.name for path in (folder / parallel.SHARDS).iterdir()] == [str(sum(CONFIG.accumulate for _ in alone.losses) - 3)]  # the last step has one batch
+    # the last step has one batch
+    assert [path.name for path in (folder / parallel.SHARDS).iterdir()] == [
+        str(sum(CONFIG.accumulate for _ in alone.losses) - 3)
+    ]
 
 
 @pytest.mark.slow
@@ -160,16 +187,24 @@ def eighth(prepared: Path, out: Path) -> parallel.Trained:
 
 
 def flags(prepared: Path, out: Path, *more: str) -> list[str]:
-    return ["--preset", "tiny", "--data", str(prepared), "--out", str(out), "--tokens", "110", "--precision", "fp32", *more]
+    return [
+        "--preset", "tiny", "--data", str(prepared), "--out", str(out), "--tokens", "110", "--precision", "fp32", *more,
+    ]
 
 
 @pytest.mark.parametrize(("started", "more", "error", "says"), [
-    (4, ["--data-parallel", "2"], LayoutError, "2 x 1 x 1 .* are 2 processes, and 4 were started: .* --nproc-per-node 2"),
+    (
+        4, ["--data-parallel", "2"], LayoutError,
+        "2 x 1 x 1 .* are 2 processes, and 4 were started: .* --nproc-per-node 2",
+    ),
     (4, ["--pipeline-parallel", "4"], LayoutError, "the decoder has 3 layers, give at most 3"),
     (3, ["--tensor-parallel", "3"], LayoutError, "cannot share 4 heads evenly"),
     (4, ["--tensor-parallel", "4"], LayoutError, "cannot share 2 key-value heads evenly"),
     (1, ["--data-parallel", "0"], LayoutError, "at least 1"),
-    (2, ["--data-parallel", "2", "--accumulate", "3"], TrainError, "--accumulate 3: .* give 2 or a larger multiple of 2"),
+    (
+        2, ["--data-parallel", "2", "--accumulate", "3"], TrainError,
+        "--accumulate 3: .* give 2 or a larger multiple of 2",
+    ),
     (2, ["--pipeline-parallel", "2", "--accumulate", "1"], TrainError, "--accumulate 1"),
     (2, ["--data-parallel", "2", "--zero", "2"], TrainError, "not installed: pip install deepspeed"),
     (2, ["--data-parallel", "2", "--zero", "4"], TrainError, "--zero is one of 1, 2, 3, not 4"),
@@ -178,7 +213,13 @@ def flags(prepared: Path, out: Path, *more: str) -> list[str]:
     (1, ["--data", "nowhere"], DataError, r"models\.training\.prepare_data"),
 ])  # fmt: skip
 def test_what_cannot_be_is_one_line_before_anything_starts(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int, more: list[str], error: type[Exception], says: str
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: int,
+    more: list[str],
+    error: type[Exception],
+    says: str,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(started))
     with pytest.raises(error, match=says) as raised:
@@ -211,8 +252,14 @@ def test_a_checkpoint_of_another_run_and_a_torn_one(prepared: Path, runs: Runs, 
 @pytest.mark.slow
 def test_when_one_process_dies_none_is_left(prepared: Path, tmp_path: Path) -> None:
     """As it is typed; what was saved is gone on with."""
-    typed = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "models.systems.parallel", *flags(prepared, tmp_path, "--data-parallel", "2")]
-    started = subprocess.Popen([*typed, "--epochs", "5000"], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    typed = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "models.systems.parallel",
+        *flags(prepared, tmp_path, "--data-parallel", "2"),
+    ]
+    started = subprocess.Popen(
+        [*typed, "--epochs", "5000"], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    )
     while not (tmp_path / "log.jsonl").exists() and started.poll() is None:
         time.sleep(0.1)
     workers = psutil.Process(started.pid).children()

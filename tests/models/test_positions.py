@@ -1,4 +1,4 @@
-"""Positions beyond training: transformers' own scaling, which reaches our decoder, its cache and the folder that it is saved in."""
+"""RoPE scaling beyond the trained length: transformers' own, in the decoder, its cache and the saved folder."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+# isort: skip - after models.network.config, which mends torchvision
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from models.common.errors import WeightsError
 from models.network.config import GroundedConfig, tiny
 from models.network.grounded import GroundedForCausalLM
 from models.systems import rope_scaling
-
-from transformers import LlamaConfig, LlamaForCausalLM  # isort: skip - after models.network.config, which mends torchvision
 
 TRAINED, FACTOR = 16, 4.0
 
@@ -38,7 +39,9 @@ def test_it_is_that_of_transformers(scaling: str) -> None:
     model = made()
     rope_scaling.stretch(model, scaling, FACTOR, TRAINED)
     names = set(LlamaConfig.__dataclass_fields__)
-    llama = LlamaForCausalLM(LlamaConfig(**{name: value for name, value in model.config.to_dict().items() if name in names})).eval()
+    llama = LlamaForCausalLM(
+        LlamaConfig(**{name: value for name, value in model.config.to_dict().items() if name in names})
+    ).eval()
     llama.load_state_dict({name: value for name, value in model.state_dict().items() if name in llama.state_dict()})
     assert llama.model.rotary_emb.rope_type == scaling
     for length in (TRAINED, 60):
@@ -78,7 +81,12 @@ def test_the_command_writes_all_or_nothing(tmp_path: Path, capsys: pytest.Captur
     torch.testing.assert_close(opened(ids(60)).logits, model(ids(60)).logits)
     with pytest.raises(WeightsError, match="is there already"):
         rope_scaling.main(asked)
-    for source, flags, says in [("made/it", [], "scaled already"), ("model", ["--factor", "1"], "a factor above 1"), ("model", ["--trained", "0"], "at least 1 token"), ("none", [], "holds no")]:
+    for source, flags, says in [
+        ("made/it", [], "scaled already"),
+        ("model", ["--factor", "1"], "a factor above 1"),
+        ("model", ["--trained", "0"], "at least 1 token"),
+        ("none", [], "holds no"),
+    ]:
         with pytest.raises(WeightsError, match=says):
             rope_scaling.main([str(tmp_path / source), str(tmp_path / "made" / "other"), *flags])
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["it"]

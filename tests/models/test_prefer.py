@@ -1,4 +1,4 @@
-"""Preference tuning on a tiny model: grounded answers are chosen, the decoder learns to prefer them, and nothing is half-written."""
+"""Preference tuning on a tiny model: it learns to prefer grounded answers, and nothing is left half-written."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ from models.systems.preference_pairs import Pair, PreferConfig, preferences
 from models.training.question_sets import QaRow, read_qa
 
 TOKENIZER = open_tokenizer()
-CONTEXTS = ["The pool is heated to 28 degrees by a boiler.", "Lot 5 was sampled at noon, and found to be of grade B by the laboratory in Utrecht, which keeps it."]
-ROWS = [row("How warm is it?", CONTEXTS[0], "28 degrees", title="Pool"), row("Which grade has lot 5?", CONTEXTS[1], "B"), row("Who pays?", CONTEXTS[0])]
+CONTEXTS = [
+    "The pool is heated to 28 degrees by a boiler.",
+    "Lot 5 was sampled at noon, and found to be of grade B by the laboratory in Utrecht, which keeps it.",
+]
+ROWS = [
+    row("How warm is it?", CONTEXTS[0], "28 degrees", title="Pool"),
+    row("Which grade has lot 5?", CONTEXTS[1], "B"),
+    row("Who pays?", CONTEXTS[0]),
+]
 
 
 def made(there: bool = True) -> GroundedForCausalLM:
@@ -62,7 +69,11 @@ def chance(model: GroundedForCausalLM, pair: Pair, answer: list[int]) -> float:
 
 
 def pairs(looked: list[Critiqued]) -> list[Pair]:
-    wanted = {"How warm is it?": ("28 degrees", "30 degrees pool pool"), "Which grade has lot 5?": ("B", "grade lot lot"), "Who pays?": ("a boiler", "")}
+    wanted = {
+        "How warm is it?": ("28 degrees", "30 degrees pool pool"),
+        "Which grade has lot 5?": ("B", "grade lot lot"),
+        "Who pays?": ("a boiler", ""),
+    }
     return [Pair(one.prompt, *([*ids(text), SEP] for text in wanted[one.row.question]), one.memory) for one in looked]
 
 
@@ -74,15 +85,23 @@ def test_tokens_become_words() -> None:
 def test_samples_are_seeded_and_looked_at(rows: list[QaRow], looked: list[Critiqued]) -> None:
     model, copied = made(), 0
     other, again = (list(Critic(model, 3).critique(rows, seed, better=False)) for seed in (1, 0))
-    drawn, same, not_same = ([[said.tokens for said in one.samples] for one in every] for every in (looked, again, other))
+    drawn, same, not_same = (
+        [[said.tokens for said in one.samples] for one in every] for every in (looked, again, other)
+    )
     assert drawn == same != not_same
     for one in looked:
-        assert len(one.samples) == 3 and one.better and not any({"supported", "together"} & {*said.broken} for said in one.better)
+        assert (
+            len(one.samples) == 3
+            and one.better
+            and not any({"supported", "together"} & {*said.broken} for said in one.better)
+        )
         for said in [*one.samples, *one.better]:
             pair = Pair(one.prompt, said.tokens, said.tokens, one.memory)
             assert said.log_probability == pytest.approx(chance(model, pair, list(said.tokens)), abs=2e-3)
             closed = replace(one.memory, memory_bias=torch.full(one.memory.memory_ids.shape, -1e4))
-            assert said.answer.fall == pytest.approx(said.log_probability - chance(model, replace(pair, memory=closed), list(said.tokens)), abs=4e-3)
+            assert said.answer.fall == pytest.approx(
+                said.log_probability - chance(model, replace(pair, memory=closed), list(said.tokens)), abs=4e-3
+            )
             for token, place in zip(said.tokens, said.places, strict=False):
                 if place:
                     copied += 1
@@ -94,7 +113,10 @@ def test_greedy_says_one_thing(rows: list[QaRow]) -> None:
     found = list(Critic(made(), 3, temperature=0.0).critique(rows, better=False))
     assert [len(one.samples) for one in found] == [1, 1, 1] and not any(one.better for one in found)
     with torch.no_grad():
-        assert all(made()(torch.tensor([one.prompt]), **one.memory.inputs()).logits[0, -1].argmax() == one.samples[0].tokens[0] for one in found)
+        assert all(
+            made()(torch.tensor([one.prompt]), **one.memory.inputs()).logits[0, -1].argmax() == one.samples[0].tokens[0]
+            for one in found
+        )
 
 
 def test_where_the_judge_finds_nothing_silence_is_better(rows: list[QaRow]) -> None:
@@ -111,8 +133,16 @@ def test_pairs_prefer_what_is_grounded(looked: list[Critiqued]) -> None:
         answer = Answer(tuple(text.split()), passage, answerable=True, fall=fall)
         return JudgedAnswer((*ids(text), SEP), answer, (), chance, critique(answer))
 
-    good, stray, torn, worst, silent = said("28 degrees"), said("30 degrees"), said("degrees 28"), said("32 to 30", fall=-1), said("")
-    found = preferences(replace(one, samples=[good, stray, torn, torn, worst, silent], better=[torn, good, said("a boiler")]))
+    good, stray, torn, worst, silent = (
+        said("28 degrees"),
+        said("30 degrees"),
+        said("degrees 28"),
+        said("32 to 30", fall=-1),
+        said(""),
+    )
+    found = preferences(
+        replace(one, samples=[good, stray, torn, torn, worst, silent], better=[torn, good, said("a boiler")])
+    )
     assert found == [(good, worst), (good, stray)]
     assert preferences(replace(one, samples=[good], better=[good])) == []
     assert preferences(replace(one, samples=[stray], better=[torn])) == []
@@ -122,7 +152,10 @@ def test_memories_of_unlike_length_are_read_as_by_themselves(looked: list[Critiq
     model, several = made(), pairs(looked)
     assert len({pair.memory.memory_ids.shape for pair in several}) > 1
     batch = MemoryCollator(PAD, memories=[pair.memory for pair in several])(
-        [{"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected, "pair": at} for at, pair in enumerate(several)]
+        [
+            {"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected, "pair": at}
+            for at, pair in enumerate(several)
+        ]
     )
     labels = batch["input_ids"].masked_fill(batch.pop("completion_mask") == 0, IGNORED)
     with torch.no_grad():
@@ -149,7 +182,11 @@ def test_the_margin_grows_and_memory_stays(looked: list[Critiqued]) -> None:
     assert steps[0]["rewards/margins"] == pytest.approx(0, abs=1e-4)  # what it is compared with is what it was
     assert all(late > early + 1 for early, late in zip(first, margins(), strict=True)), (first, margins())
     assert steps[-1]["rewards/margins"] > 0.1
-    changed = {name.split(".")[0] + "." + name.split(".")[1] for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    changed = {
+        name.split(".")[0] + "." + name.split(".")[1]
+        for name, weight in model.state_dict().items()
+        if not torch.equal(weight, before[name])
+    }
     assert changed == {"model.layers", "model.norm", "copy.query", "copy.sentinel"}
     assert "forward" not in vars(model) and all(weight.requires_grad for weight in model.parameters())
 
@@ -160,7 +197,9 @@ def start(tmp_path: Path) -> Path:
     return tmp_path / "start"
 
 
-def test_the_command_writes_all_or_nothing(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_all_or_nothing(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, out = write_jsonl(tmp_path / "own.jsonl.gz", ROWS), tmp_path / "out" / "it"
     given = ["--data", str(data), "--model", str(start), "--out", str(out), "--samples", "2", "--epochs", "1", "--json"]
     monkeypatch.setattr(dpo, "optimise", lambda *_: 1 / 0)
@@ -171,10 +210,24 @@ def test_the_command_writes_all_or_nothing(start: Path, tmp_path: Path, capsys: 
     prefer.main(given)
     report = json.loads(capsys.readouterr().out)
     written = [json.loads(line) for line in (out / prefer.PAIRS).read_text().splitlines()]
-    assert report["questions"] == 3 and report["samples"] == 6 and report["pairs"] == len(written) > 0 and set(report) >= {"broken", "margin", "told_apart"}
-    assert all(pair["broken"] and pair["chosen"] in " ".join(words(TOKENIZER.encode(" ".join(CONTEXTS), add_special_tokens=False).tokens)[0]) for pair in written)
-    tuned, begun = open_model(GroundedForCausalLM, out).state_dict(), open_model(GroundedForCausalLM, start).state_dict()
-    assert torch.equal(tuned["memory.span.weight"], begun["memory.span.weight"]) and not torch.equal(tuned["copy.query.weight"], begun["copy.query.weight"])
+    assert (
+        report["questions"] == 3
+        and report["samples"] == 6
+        and report["pairs"] == len(written) > 0
+        and set(report) >= {"broken", "margin", "told_apart"}
+    )
+    assert all(
+        pair["broken"]
+        and pair["chosen"] in " ".join(words(TOKENIZER.encode(" ".join(CONTEXTS), add_special_tokens=False).tokens)[0])
+        for pair in written
+    )
+    tuned, begun = (
+        open_model(GroundedForCausalLM, out).state_dict(),
+        open_model(GroundedForCausalLM, start).state_dict(),
+    )
+    assert torch.equal(tuned["memory.span.weight"], begun["memory.span.weight"]) and not torch.equal(
+        tuned["copy.query.weight"], begun["copy.query.weight"]
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["it"]
     with pytest.raises(WeightsError, match="is there already: name a new folder"):
         prefer.main(given)
@@ -182,13 +235,20 @@ def test_the_command_writes_all_or_nothing(start: Path, tmp_path: Path, capsys: 
 
 def test_only_pairs(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_jsonl(tmp_path / "own.jsonl", ROWS)
-    prefer.main(["--data", str(data), "--model", str(start), "--out", str(tmp_path / "out"), "--pairs-only", "--limit", "2"])
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [prefer.PAIRS] and "to 2 questions" in capsys.readouterr().out
+    prefer.main(
+        ["--data", str(data), "--model", str(start), "--out", str(tmp_path / "out"), "--pairs-only", "--limit", "2"]
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        prefer.PAIRS
+    ] and "to 2 questions" in capsys.readouterr().out
 
 
 def test_what_teaches_nothing_is_one_line(start: Path, tmp_path: Path) -> None:
     empty = write_jsonl(tmp_path / "empty.jsonl", [row("How deep?", " ")])
-    with pytest.raises(DataError, match="of the answers to 0 questions none breaks a rule where a better one is found: give more questions"):
+    with pytest.raises(
+        DataError,
+        match="of the answers to 0 questions none breaks a rule where a better one is found: give more questions",
+    ):
         prefer.main(["--data", str(empty), "--model", str(start), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".new-*"))
     with pytest.raises(TrainError, match="samples must be at least 1, not 0"):
@@ -205,7 +265,9 @@ def test_rows_without_slots_stack() -> None:
     """What one memory lacks may not be read."""
     model = made()
     states = torch.randn(1, 5, 32)
-    short, long = (model.remember(states[:, :size], torch.arange(5)[None, :size] + 7, torch.ones(1, size)) for size in (3, 5))
+    short, long = (
+        model.remember(states[:, :size], torch.arange(5)[None, :size] + 7, torch.ones(1, size)) for size in (3, 5)
+    )
     both = stacked([short, long])
     assert both.memory_mask.tolist() == [[True] * 3 + [False] * 2, [True] * 5] and both.memory_kv.shape[-2] == 5
     assert F.pad(short.memory_ids, (0, 2)).tolist() == both.memory_ids[:1].tolist()

@@ -30,7 +30,12 @@ def test_a_request_is_parted_as_it_was_made(passage: Passage) -> None:
 
 @pytest.mark.parametrize(
     ("text", "question"),
-    [("Q: Was it paid with bitcoin?\nA:", "Q: Was it paid with bitcoin?"), ("Facts. Is it? No.\nWhich is it?\nA. one\nB. two\nAnswer: ", "Which is it?"), ("Close it.\n\nInput: ( [\nOutput:", "Output:"), ("", "")],
+    [
+        ("Q: Was it paid with bitcoin?\nA:", "Q: Was it paid with bitcoin?"),
+        ("Facts. Is it? No.\nWhich is it?\nA. one\nB. two\nAnswer: ", "Which is it?"),
+        ("Close it.\n\nInput: ( [\nOutput:", "Output:"),
+        ("", ""),
+    ],
 )
 def test_without_a_passage_the_whole_is_memory(text: str, question: str) -> None:
     assert split_request(text) == (question, Passage(text))
@@ -39,24 +44,40 @@ def test_without_a_passage_the_whole_is_memory(text: str, question: str) -> None
 @torch.no_grad()
 def test_likelihoods_are_the_models(model: GroundedForCausalLM) -> None:
     asked = [request("How warm is it?", POOL), request("Who mended it?", MILL)]
-    pairs = [(asked[0], " 28.5 degrees"), (asked[1], " Josiah Pask"), (asked[0], "a boiler"), (asked[1], " in 1786 or so")]
+    pairs = [
+        (asked[0], " 28.5 degrees"),
+        (asked[1], " Josiah Pask"),
+        (asked[0], "a boiler"),
+        (asked[1], " in 1786 or so"),
+    ]
     found = TextInterface(model).likelihoods(pairs)
     reader = GroundedReader(model)
     for (text, continuation), (chance, greedy) in zip(pairs, found, strict=True):
         question, passage = split_request(text)
-        read, ids = reader.remember([question], [passage], [0]), open_tokenizer().encode(continuation, add_special_tokens=False).ids
-        logits = model(input_ids=torch.tensor([[*read.asked[0], *ids]]), **read.memory.inputs()).logits[0, len(read.asked[0]) - 1 : -1]
+        read, ids = (
+            reader.remember([question], [passage], [0]),
+            open_tokenizer().encode(continuation, add_special_tokens=False).ids,
+        )
+        logits = model(input_ids=torch.tensor([[*read.asked[0], *ids]]), **read.memory.inputs()).logits[
+            0, len(read.asked[0]) - 1 : -1
+        ]
         assert chance == pytest.approx(float(logits[range(len(ids)), ids].sum()), abs=1e-3)
         assert greedy == (logits.argmax(-1).tolist() == ids)
     without = reader.remember([split_request(asked[0])[0]], [Passage("nothing")], [0])
     ids = open_tokenizer().encode("a boiler", add_special_tokens=False).ids
-    other = model(input_ids=torch.tensor([[*without.asked[0], *ids]]), **without.memory.inputs()).logits[0, len(without.asked[0]) - 1 : -1]
+    other = model(input_ids=torch.tensor([[*without.asked[0], *ids]]), **without.memory.inputs()).logits[
+        0, len(without.asked[0]) - 1 : -1
+    ]
     assert abs(float(other[range(len(ids)), ids].sum()) - found[2][0]) > 1e-2  # the passage is read
 
 
 def test_what_is_written_is_quoted_and_greedy(shipped_model: GroundedForCausalLM) -> None:
     prompted = TextInterface(shipped_model)
-    asked = [request("Who mended the gate?", MILL), request("How many degrees is the pool heated to?", POOL), request("Who?", Passage(""))]
+    asked = [
+        request("Who mended the gate?", MILL),
+        request("How many degrees is the pool heated to?", POOL),
+        request("Who?", Passage("")),
+    ]
     written = prompted.write(asked, 20)
     assert written[0].text == "Josiah Pask" and written[1].text.startswith("28.5")  # not "28. 5", as its tokens are
     assert all(one.log_probability <= 0 for one in written)

@@ -19,7 +19,9 @@ HEATED = row("How warm is the pool?", POOL, "28 degrees", id="a", source="leafle
 @pytest.mark.parametrize("name", ["set.jsonl", "set.jsonl.gz"])
 def test_a_row_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
     [read] = read_qa(write_jsonl(tmp_path / name, [HEATED]))
-    assert read == QaRow("a", "leaflet", "How warm is the pool?", POOL, "Pool", (Span("28 degrees", 22),), False, "extractive")
+    assert read == QaRow(
+        "a", "leaflet", "How warm is the pool?", POOL, "Pool", (Span("28 degrees", 22),), False, "extractive"
+    )
     assert read.span == Span("28 degrees", 22)
 
 
@@ -30,7 +32,11 @@ def test_what_a_row_may_leave_out(tmp_path: Path) -> None:
 
 
 def test_the_span_is_the_first_answer_that_stands_in_the_context(tmp_path: Path) -> None:
-    free, blank, stands = {"text": "warm"}, {"text": " ", "start": 3}, {"text": "nothing", "start": POOL.index("nothing")}
+    free, blank, stands = (
+        {"text": "warm"},
+        {"text": " ", "start": 3},
+        {"text": "nothing", "start": POOL.index("nothing")},
+    )
     rows = [{**HEATED, "answers": [free, blank, stands]}, {**HEATED, "answers": [{"text": "warm", "start": -1}]}]
     first, second = read_qa(write_jsonl(tmp_path / "set.jsonl", rows))
     assert first.span == Span("nothing", POOL.index("nothing")) and second.span is None

@@ -1,4 +1,4 @@
-"""Questions made from prose: what every one of them keeps, and what is asked of a text whose recurring spans are known."""
+"""Cloze questions from prose: what all have in common, and which spans are asked for in a text that is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qa_files import write_jsonl
 
 from models.common.errors import DataError
 from models.training.question_sets import QaRow
-from models.training.recurring_spans import EACH, LEFT, MASK, recurring
+from models.training.recurring_spans import MASK, PER_DOCUMENT, REMAINING, recurring
 
 POOL = (
     "The architect Marta Ruiz drew the old harbour museum before the river was widened. "
@@ -27,11 +27,19 @@ POOL = (
     "A letter from Lisbon tells of storms, broken masts and a winter without any bread."
 )
 SAID_TWICE = ("Marta Ruiz", "old harbour museum", "1921", "northern villages")
-BOOK = {"title": "Ports", "sections": [{"heading": "Ports", "paragraphs": [POOL]}, {"heading": "South", "paragraphs": [POOL]}]}
+BOOK = {
+    "title": "Ports",
+    "sections": [{"heading": "Ports", "paragraphs": [POOL]}, {"heading": "South", "paragraphs": [POOL]}],
+}
 PAGE = {"title": "Harbours", "paragraphs": [POOL]}
 
-WORDS = ["Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey", "Ruiz’s", "[MASK]", "–"]
-SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(lambda words: " ".join(["It", "was", *words]) + ".")
+WORDS = [
+    "Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey",
+    "Ruiz’s", "[MASK]", "–",
+]
+SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(
+    lambda words: " ".join(["It", "was", *words]) + "."
+)
 PARAGRAPHS = st.lists(st.lists(SENTENCE, min_size=2, max_size=9).map(" ".join), min_size=1, max_size=4)
 
 
@@ -49,25 +57,35 @@ def test_what_every_question_keeps(tmp_path_factory: pytest.TempPathFactory, par
         for answer in row.answers:
             assert row.context[answer.start : answer.start + len(answer.text)] == answer.text != ""
             assert answer.text.lower() not in row.question.lower()
-    assert len({row.id for row in rows}) == len(rows) <= EACH
+    assert len({row.id for row in rows}) == len(rows) <= PER_DOCUMENT
 
 
 def test_of_a_known_text_a_span_of_two_sentences_is_asked(tmp_path: Path) -> None:
     rows = [row for seed in range(60) for row in made(tmp_path, PAGE, seed=seed)]
     answers = {row.span.text for row in rows if row.span}
     assert {"Marta Ruiz", "old harbour museum", "1921"} < answers
-    assert not {"Marta", "harbour museum", "old harbour", "museum", "Lisbon"} & answers  # parts of a longer span, or said once
+    # parts of a longer span, or said once
+    assert not {"Marta", "harbour museum", "old harbour", "museum", "Lisbon"} & answers
     for row in rows:
         masked = MASK in row.question
         assert masked or row.question.endswith("?")
-        assert masked == ("what" not in row.question.lower() and "who" not in row.question.lower() and "which" not in row.question.lower())
+        assert masked == (
+            "what" not in row.question.lower()
+            and "who" not in row.question.lower()
+            and "which" not in row.question.lower()
+        )
         if masked and row.span:
             asked = row.question.replace(MASK, row.span.text)
             assert asked in POOL and asked not in row.context
 
 
 def test_the_wh_word_fits(tmp_path: Path) -> None:
-    asked = {row.span.text: row.question for seed in range(60) for row in made(tmp_path, PAGE, seed=seed) if row.span and MASK not in row.question}
+    asked = {
+        row.span.text: row.question
+        for seed in range(60)
+        for row in made(tmp_path, PAGE, seed=seed)
+        if row.span and MASK not in row.question
+    }
     assert re.search(r"(architect|named) who (drew|built)", asked["Marta Ruiz"])
     assert "in which year" in asked["1921"]
     assert re.search(r"(drew|while) what", asked["old harbour museum"])  # without its article
@@ -85,7 +103,7 @@ def test_the_unanswerable_lose_every_sentence_that_says_it(tmp_path: Path) -> No
     hidden = [row for row in rows if row.unanswerable]
     assert 0.1 < len(hidden) / len(rows) < 0.35
     for row in hidden:
-        assert len(row.context.split()) >= LEFT
+        assert len(row.context.split()) >= REMAINING
         if MASK in row.question:
             [span] = [span for span in SAID_TWICE if row.question.replace(MASK, span) in POOL]
             assert not any(re.search(rf"\b{word}\b", row.context, re.IGNORECASE) for word in span.split())
@@ -104,8 +122,16 @@ def test_a_span_that_the_title_says_is_not_asked(tmp_path: Path) -> None:
 
 
 def test_a_sentence_that_shares_nothing_with_the_rest_is_not_asked(tmp_path: Path) -> None:
-    alone = "Two tall brothers of Marta Ruiz carved seven wooden spoons. Nobody remembers how Marta Ruiz lost that fine silver painting. "
-    rest = POOL.replace("Marta Ruiz", "Ana Sol").replace("1921", "1922").replace("old harbour museum", "building").replace("northern", "far")
+    alone = (
+        "Two tall brothers of Marta Ruiz carved seven wooden spoons. "
+        "Nobody remembers how Marta Ruiz lost that fine silver painting. "
+    )
+    rest = (
+        POOL.replace("Marta Ruiz", "Ana Sol")
+        .replace("1921", "1922")
+        .replace("old harbour museum", "building")
+        .replace("northern", "far")
+    )
     said = [{"title": "Ana Sol 1922 far villages", "paragraphs": [alone + rest]}]
     assert not any(made(tmp_path, *said, seed=seed) for seed in range(30))
 
@@ -118,7 +144,7 @@ def test_what_a_gap_must_not_cut(tmp_path: Path) -> None:
 
 def test_no_more_than_asked_for_nor_than_a_document_gives(tmp_path: Path) -> None:
     long = {"title": "x", "paragraphs": [POOL] * 20}
-    assert len(made(tmp_path, long, long)) == 2 * EACH
+    assert len(made(tmp_path, long, long)) == 2 * PER_DOCUMENT
     assert len(made(tmp_path, long, long, count=4)) == 4
     assert made(tmp_path, {"title": "x", "paragraphs": ["Nothing is said twice here."]}) == []
 
@@ -140,8 +166,11 @@ def test_figures_and_notes_leave_no_litter(tmp_path: Path) -> None:
     assert rows and not any("()" in row.context or "[12]" in row.context or "citation" in row.context for row in rows)
 
 
-BROKEN = ["{", "7", "[]", json.dumps({"title": "x"}), json.dumps({"title": "x", "paragraphs": [7]}), json.dumps({"paragraphs": [POOL]}),
-          json.dumps({"title": "x", "sections": [{"heading": "y"}]}), json.dumps({"title": 7, "paragraphs": []}), "[" * 100_000]  # fmt: skip
+BROKEN = [
+    "{", "7", "[]", json.dumps({"title": "x"}), json.dumps({"title": "x", "paragraphs": [7]}),
+    json.dumps({"paragraphs": [POOL]}), json.dumps({"title": "x", "sections": [{"heading": "y"}]}),
+    json.dumps({"title": 7, "paragraphs": []}), "[" * 100_000,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", BROKEN)

@@ -37,7 +37,12 @@ def test_a_score_is_what_decoder_and_judge_say(reader: GroundedReader, recalled:
     ids = torch.tensor([[*prompt, *answer] for answer in answers])
     asked = ids[:, : len(prompt)]
     traced = trace(reader.model, asked, torch.ones_like(asked), ids[:, len(prompt) :], recalled.memory)
-    slots = torch.tensor([[recalled.width + 1 + at for at in (3, 4, 5, 0, 0)], [recalled.width + 1 + at for at in (len(context) - 2, 3, 4, 5, 0)]])
+    slots = torch.tensor(
+        [
+            [recalled.width + 1 + at for at in (3, 4, 5, 0, 0)],
+            [recalled.width + 1 + at for at in (len(context) - 2, 3, 4, 5, 0)],
+        ]
+    )
     short, scattered = parallel_sampling.samples(recalled, answers, replace(traced, slots=slots))
     assert (short.tokens, short.place, short.copied) == (tuple(context[3:6]), (1, 3, 5), 1.0)
     assert (scattered.place, scattered.copied) == ((1, 3, len(context) - 2), 0.75)
@@ -61,11 +66,18 @@ def test_a_token_that_stands_nowhere_has_no_slot(reader: GroundedReader, recalle
 
 
 def test_the_best_is_grounded_best_and_else_the_likeliest() -> None:
-    drawn = [Sample((1,), -3.0, (0, 0, 0), 1.0, 2.0), Sample((2,), -1.0, (0, 1, 1), 1.0, 1.5), Sample((3,), -0.1, None, 0.0, float("-inf"))]
+    drawn = [
+        Sample((1,), -3.0, (0, 0, 0), 1.0, 2.0),
+        Sample((2,), -1.0, (0, 1, 1), 1.0, 1.5),
+        Sample((3,), -0.1, None, 0.0, float("-inf")),
+    ]
     assert parallel_sampling.best(drawn) is drawn[0]
     assert parallel_sampling.best([drawn[2], Sample((4,), -0.2, None, 0.0, float("-inf"))]) is drawn[2]
 
 
-@pytest.mark.parametrize(("slots", "longest"), [([], 0), ([-1, -1], 0), ([7], 1), ([3, 4, 5, 9, 10], 3), ([9, 3, 4, -1, 0, 1, 2], 3), ([5, 5, 4], 1)])
+@pytest.mark.parametrize(
+    ("slots", "longest"),
+    [([], 0), ([-1, -1], 0), ([7], 1), ([3, 4, 5, 9, 10], 3), ([9, 3, 4, -1, 0, 1, 2], 3), ([5, 5, 4], 1)],
+)
 def test_runs_by_hand(slots: list[int], longest: int) -> None:
     assert parallel_sampling.longest_run(slots) == longest

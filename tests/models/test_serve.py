@@ -23,8 +23,11 @@ from models.systems.processes import TENSOR, Layout, process_group
 from models.systems.tensor_parallel import share_heads
 
 POOL = "The pool is heated to 28 degrees. It is open until nine in the evening."
-LINES = [json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),
-         json.dumps({"question": "How long?", "context": POOL, "title": "Pool"}), json.dumps({"question": 3, "context": POOL})]  # fmt: skip
+LINES = [
+    json.dumps({"question": "How warm is it?", "context": POOL}), "[]", json.dumps({"question": "Who?", "context": ""}),
+    json.dumps({"question": "How long?", "context": POOL, "title": "Pool"}),
+    json.dumps({"question": 3, "context": POOL}),
+]  # fmt: skip
 
 
 def model(*, normed: bool) -> GroundedForCausalLM:
@@ -42,9 +45,17 @@ def computed(model: GroundedForCausalLM) -> dict[str, Any]:
     """What one process, or each of several, makes of the lines, and what the decoder says beside memory."""
     torch.manual_seed(1)
     ids, shape = torch.randint(3, 99, (2, 9)), model.projector.shape
-    memory = Memory(torch.randn(2, shape[0], 2, shape[2], 9, shape[3]), torch.randn(2, 9, model.config.pointer_size), ids, torch.ones_like(ids).bool())
+    memory = Memory(
+        torch.randn(2, shape[0], 2, shape[2], 9, shape[3]),
+        torch.randn(2, 9, model.config.pointer_size),
+        ids,
+        torch.ones_like(ids).bool(),
+    )
     logits = model(ids[:, :5], **memory.inputs()).logits.numpy()
-    return {"logits": logits, **{str(greedy): list(serve.serve(GroundedReader(model, greedy=greedy), LINES)) for greedy in (False, True)}}
+    return {
+        "logits": logits,
+        **{str(greedy): list(serve.serve(GroundedReader(model, greedy=greedy), LINES)) for greedy in (False, True)},
+    }
 
 
 def shared() -> list[dict[str, Any]]:
@@ -82,7 +93,9 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path, monkeypatch: pytest.M
         serve.main(["--model", str(tmp_path / "model")])
 
 
-def test_as_it_is_typed_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_it_is_typed_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     model(normed=False).save_pretrained(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(LINES)))
     serve.main(["--model", str(tmp_path)])

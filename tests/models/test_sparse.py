@@ -12,24 +12,26 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from models.common.checkpoint import open_model
 from models.common.errors import AttentionError
-from models.network.config import GroundedConfig, tiny
+from models.network.config import tiny
 from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Memory
 from models.network.soft_prompts import Prefix
 from models.reader.coordinates import PLACES
 from models.systems import sparse_attention
+from models.systems.sparse_attention import SparseAttentionForCausalLM
 
 COVERING = 1000
 
 
 def made(window: int = 0, first: int = 0) -> GroundedForCausalLM:
     torch.manual_seed(0)
-    model = GroundedForCausalLM(GroundedConfig(**tiny().to_dict() | {"attention_window": window, "attention_globals": first})).eval()
+    model = GroundedForCausalLM(tiny()).eval()
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.2)
-    return model
+    return sparse_attention.with_sparse_attention(model, window, first) if window else model
 
 
 def ids(*shape: int) -> torch.Tensor:
@@ -157,10 +159,11 @@ def test_positions_of_a_long_block_begin_again() -> None:
 
 def test_it_is_saved_with_the_model_and_can_be_left_out(tmp_path: Path) -> None:
     made(5, 2).save_pretrained(tmp_path)
-    opened = GroundedForCausalLM.from_pretrained(tmp_path)
+    opened = open_model(GroundedForCausalLM, tmp_path)
+    assert isinstance(opened, SparseAttentionForCausalLM)
     for config in (opened.config, opened.config.memory_config):
         assert (config._attn_implementation, config.attention_window, config.attention_globals) == ("sparse", 5, 2)
-    dense = GroundedForCausalLM.from_pretrained(tmp_path, attn_implementation="sdpa")
+    dense = SparseAttentionForCausalLM.from_pretrained(tmp_path, attn_implementation="sdpa")
     with torch.no_grad():
         torch.testing.assert_close(dense(ids(1, 30)).logits, made()(ids(1, 30)).logits)
 

@@ -1,4 +1,4 @@
-"""Speculative decoding: whatever is guessed, what is written is what would have been written, in fewer passes where guesses are right."""
+"""Speculative decoding: the text is that of plain decoding, in fewer passes where the guesses are right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ GUESSES = ("memory", "prompt", "assistant", "early-exit")
 def run(model: GroundedForCausalLM, prompt: torch.Tensor, words: list[int], **options: object) -> tuple[list[int], int]:
     """What is written, and in how many passes."""
     with speculative_decoding.counted(model) as passes:
-        written = model.generate(prompt, do_sample=False, **{"max_new_tokens": 12, **options}, **memory(model, words).inputs())
+        written = model.generate(
+            prompt, do_sample=False, **{"max_new_tokens": 12, **options}, **memory(model, words).inputs()
+        )
     return written[0, prompt.shape[1] :].tolist(), passes.count
 
 
@@ -29,14 +31,19 @@ def test_memory_is_copied_in_two_passes_or_in_one() -> None:
     assert run(model, PROMPT, EVIDENCE) == (answer, 7)
     assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids)) == (answer, 2)
     assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, answer)) == (answer, 1)
-    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, [21, 22, 50, 51])) == (answer, 2)
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, [21, 22, 50, 51])) == (
+        answer,
+        2,
+    )
     assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("memory", model, ids, [60])) == (answer, 2)
-    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("prompt", model, ids)) == (answer, 7)  # where nothing of it stands
+    # where nothing of it stands
+    assert run(model, PROMPT, EVIDENCE, **speculative_decoding.options("prompt", model, ids)) == (answer, 7)
 
 
 @pytest.mark.parametrize(("words", "bias", "first"), [
     ([30, 21, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102], -50.0, []),  # the first 21 is there, but hardly read
-    ([30, 23, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102], 150.0, [21, 22, 50]),  # the first 23 is read where 21 was copied, not where 23 was
+    # the first 23 is read where 21 was copied, not where 23 was
+    ([30, 23, 40, 41, 42, 102, 20, 21, 22, 23, 24, 102], 150.0, [21, 22, 50]),
 ])  # fmt: skip
 def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bias: float, first: list[int]) -> None:
     model = copier()
@@ -44,7 +51,13 @@ def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bia
     inputs["memory_bias"][0, 1] = bias
     candidates = speculative_decoding.MemoryCandidates(torch.tensor(words), first)
     with speculative_decoding.counted(model) as passes:
-        written = model.generate(PROMPT, custom_generate=speculative_decoding.verifying(candidates), max_new_tokens=12, do_sample=False, **inputs)
+        written = model.generate(
+            PROMPT,
+            custom_generate=speculative_decoding.guided(candidates),
+            max_new_tokens=12,
+            do_sample=False,
+            **inputs,
+        )
     assert written[0, 3:].tolist() == [21, 22, 23, 24, 102] and passes.count == 2
 
 
@@ -55,11 +68,19 @@ def test_the_answer_is_that_of_greedy_search(guess: str, cache: str) -> None:
         model, prompt = by_chance(seed), torch.tensor([[101, 40, 41, 42 + seed, 40, 102]])
         model.copy.sentinel.bias.data.fill_(-1.0)  # much is copied
         words = torch.randint(3, 100, (24,)).tolist()
-        options = speculative_decoding.options(guess, model, torch.tensor(words), [5, 6], by_chance(seed + 7) if seed else speculative_decoding.lower_half(model))
+        options = speculative_decoding.options(
+            guess,
+            model,
+            torch.tensor(words),
+            [5, 6],
+            by_chance(seed + 7) if seed else speculative_decoding.lower_half(model),
+        )
         kept = {"eos_token_id": None, "pad_token_id": 0}
         plain, passes = run(model, prompt, words, **kept, **key_value_caches.options(cache, model.config, 8, 32))
         assert passes == len(plain) == 12
-        written, fewer = run(model, prompt, words, **kept, **options, **key_value_caches.options(cache, model.config, 8, 32))
+        written, fewer = run(
+            model, prompt, words, **kept, **options, **key_value_caches.options(cache, model.config, 8, 32)
+        )
         assert written == plain and fewer <= passes
         assert model.config.num_hidden_layers == 3
 

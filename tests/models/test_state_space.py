@@ -1,4 +1,4 @@
-"""State-space layers: the hybrid decoder writes the same with a cache and without, alone and in a batch, and learns to copy."""
+"""State-space layers: the hybrid decoder writes the same with and without a cache, alone and in a batch, and learns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 from grounded_batch import batch_of
-from qa_files import row, write_jsonl
+from qa_files import lot_rows, write_jsonl
 
+from models.common.checkpoint import open_model
 from models.common.errors import TrainError, WeightsError
 from models.network.config import tiny
 from models.network.grounded import GroundedForCausalLM
 from models.network.memory_encoder import Memory
 from models.reader.sequences import CLS, SEP
 from models.reader.windows import open_tokenizer
-from models.systems.state_space import StateSpaceMixer, mixers, with_state_space
-from models.training import presets, train
+from models.systems import train
+from models.systems.state_space import (
+    StateSpaceConfig,
+    StateSpaceForCausalLM,
+    StateSpaceMixer,
+    mixers,
+    with_state_space,
+)
 from models.training.objective import recall, writing
 from models.training.prepare_data import prepare_rows
 from models.training.question_sets import read_qa
@@ -63,7 +70,9 @@ def test_all_but_the_mixers_is_taken_over(transformer: GroundedForCausalLM) -> N
     assert [isinstance(layer.self_attn, StateSpaceMixer) for layer in made.model.layers] == [True, False, True]
     before, after = transformer.state_dict(), made.state_dict()
     new = {name for name in after if name.startswith(mixers(made.config))}
-    assert len(new) == 2 * 8 and all(torch.equal(before[name], weight) for name, weight in after.items() if name not in new)
+    assert len(new) == 2 * 8 and all(
+        torch.equal(before[name], weight) for name, weight in after.items() if name not in new
+    )
 
 
 def test_new_mixers_begin_as_mamba_does(transformer: GroundedForCausalLM) -> None:
@@ -93,7 +102,11 @@ def test_cached_decoding_is_uncached_decoding(model: GroundedForCausalLM, memory
     whole = model(ids, **inputs).logits
     start = model(ids[:, :4], use_cache=True, **inputs)
     cache = start.past_key_values
-    assert isinstance(cache, DynamicCache) and [isinstance(layer, LinearAttentionLayer) for layer in cache.layers] == [True, False, True]
+    assert isinstance(cache, DynamicCache) and [isinstance(layer, LinearAttentionLayer) for layer in cache.layers] == [
+        True,
+        False,
+        True,
+    ]
     parts = [start.logits, model(ids[:, 4:6], past_key_values=cache, **inputs).logits]
     parts += [model(ids[:, at : at + 1], past_key_values=cache, **inputs).logits for at in range(6, 9)]
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=1e-5)
@@ -106,7 +119,9 @@ def test_every_way_of_generating_but_the_assisted_one(model: GroundedForCausalLM
         ids = torch.cat((ids, model(ids, **inputs).logits[:, -1:].argmax(-1)), 1)
     options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0, **inputs}
     assert model.generate(PROMPT, **options).tolist() == ids.tolist()
-    assert model.generate(PROMPT, cache_implementation="static", disable_compile=True, **options).tolist() == ids.tolist()
+    assert (
+        model.generate(PROMPT, cache_implementation="static", disable_compile=True, **options).tolist() == ids.tolist()
+    )
     assert model.generate(PROMPT, num_beams=3, num_return_sequences=2, **options).shape == (2, 11)
     for assisted in ({"prompt_lookup_num_tokens": 3}, {"assistant_model": model}):
         with pytest.raises(ValueError, match="assisted generation is not supported with stateful models"):
@@ -118,8 +133,8 @@ def test_beams_carry_their_own_state(model: GroundedForCausalLM, memory: Memory)
     """What beams are worth is what the model says of them without a cache."""
     inputs = first(memory, 1)
     out = model.generate(
-        PROMPT, num_beams=3, num_return_sequences=3, max_new_tokens=5, do_sample=False, eos_token_id=None, pad_token_id=0, length_penalty=0.0,
-        return_dict_in_generate=True, output_scores=True, **inputs,
+        PROMPT, num_beams=3, num_return_sequences=3, max_new_tokens=5, do_sample=False, eos_token_id=None,
+        pad_token_id=0, length_penalty=0.0, return_dict_in_generate=True, output_scores=True, **inputs,
     )  # fmt: skip
     wide = {name: values.expand(3, *values.shape[1:]) for name, values in inputs.items()}
     said = model(out.sequences, **wide).logits[:, 4:-1].log_softmax(-1)
@@ -132,13 +147,17 @@ def test_a_padded_batch_writes_what_its_members_write_alone(model: GroundedForCa
     prompts = [[1, 40, 41, 42, 2], [1, 60, 2]]
     options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     alone = [
-        model.generate(torch.tensor([prompt]), **options, **{name: values[at : at + 1] for name, values in memory.inputs().items()})[0, len(prompt) :].tolist()
+        model.generate(
+            torch.tensor([prompt]), **options, **{name: values[at : at + 1] for name, values in memory.inputs().items()}
+        )[0, len(prompt) :].tolist()
         for at, prompt in enumerate(prompts)
     ]
     ids = torch.tensor([prompts[0], [0, 0, *prompts[1]]])
     mask = (ids != 0).long()
     assert model.generate(ids, attention_mask=mask, **options, **first(memory, 2))[:, 5:].tolist() == alone
-    shifted = model(ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp_min(0), **first(memory, 2)).logits[1:, 2:]
+    shifted = model(
+        ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp_min(0), **first(memory, 2)
+    ).logits[1:, 2:]
     single = model(ids[1:, 2:], **{name: values[1:2] for name, values in memory.inputs().items()}).logits
     torch.testing.assert_close(shifted, single, atol=1e-5, rtol=1e-5)
 
@@ -147,10 +166,12 @@ def test_a_padded_batch_writes_what_its_members_write_alone(model: GroundedForCa
 def test_saved_and_loaded_it_is_the_same(model: GroundedForCausalLM, memory: Memory, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
-    assert isinstance(loaded, GroundedForCausalLM) and loaded.config.state_space_layers == [0, 2]
+    assert isinstance(loaded, StateSpaceForCausalLM) and loaded.config.state_space_layers == [0, 2]
     after = loaded.state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in model.state_dict().items())
-    torch.testing.assert_close(loaded(PROMPT, **first(memory, 1)).logits, model(PROMPT, **first(memory, 1)).logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        loaded(PROMPT, **first(memory, 1)).logits, model(PROMPT, **first(memory, 1)).logits, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_it_learns_to_copy() -> None:
@@ -166,32 +187,43 @@ def test_it_learns_to_copy() -> None:
     assert writing(model, batch)["answer"].item() < 0.1 < before
     model.eval()
     memory, _ = recall(model, batch)
-    written = model.generate(batch.question_ids, max_new_tokens=2, do_sample=False, eos_token_id=None, pad_token_id=0, **memory.inputs())
+    written = model.generate(
+        batch.question_ids, max_new_tokens=2, do_sample=False, eos_token_id=None, pad_token_id=0, **memory.inputs()
+    )
     assert torch.equal(written, batch.decoder_ids[:, :5])
 
 
 def test_the_preset_trains_what_writes_alone(transformer: GroundedForCausalLM, tmp_path: Path) -> None:
-    rows = [row(f"Which grade has lot {i}?", f"Lot {i} was sampled at noon and found to be of grade {'ABC'[i % 3]}{i}.", f"{'ABC'[i % 3]}{i}") for i in range(8)]
+    rows = lot_rows(8)
     prepare_rows(read_qa(write_jsonl(tmp_path / "rows.jsonl", rows)), tmp_path / "data")
     dense = GroundedForCausalLM(tiny(open_tokenizer().get_vocab_size(), CLS, SEP))
     dense.save_pretrained(tmp_path / "dense")
-    asked = ["--preset", "mamba", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--precision", "fp32", "--batches", "1", "--learning-rate", "1e-2"]
+    asked = [
+        "--preset", "mamba", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--precision", "fp32",
+        "--batches", "1", "--learning-rate", "1e-2",
+    ]
     train.main([*asked, "--start", str(tmp_path / "dense")])
-    made = GroundedForCausalLM.from_pretrained(tmp_path / "run" / "model")
+    made = open_model(GroundedForCausalLM, tmp_path / "run" / "model")
     before = dense.state_dict()
-    moved = {name for name, weight in made.named_parameters() if name in before and not torch.equal(weight, before[name])}
-    assert made.config.state_space_layers == [0, 2] and {name.split(".")[0] for name in moved} >= {"model", "projector", "copy"}
+    moved = {
+        name for name, weight in made.named_parameters() if name in before and not torch.equal(weight, before[name])
+    }
+    assert made.config.state_space_layers == [0, 2] and {name.split(".")[0] for name in moved} >= {
+        "model",
+        "projector",
+        "copy",
+    }
     assert not any(name.startswith("memory.") for name in moved if "word_embeddings" not in name)
-    again = presets.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
+    again = train.mamba(tmp_path / "data", tmp_path / "run" / "model").model.state_dict()
     assert all(torch.equal(again[name], weight) for name, weight in made.state_dict().items())
 
 
 def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="give --start"):
-        presets.mamba(tmp_path, None)
+        train.mamba(tmp_path, None)
     with pytest.raises(TrainError, match="no teacher"):
-        presets.mamba(tmp_path, tmp_path, tmp_path)
+        train.mamba(tmp_path, tmp_path, tmp_path)
     with pytest.raises(WeightsError, match="of one layer"):
         with_state_space(GroundedForCausalLM(replace(tiny(), num_hidden_layers=1, cross_attention_layers=[0])))
     with pytest.raises(Exception, match="state_space_layers"):
-        replace(tiny(), state_space_layers=[0, 1, 2])
+        StateSpaceConfig(num_hidden_layers=3, state_space_layers=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""python -m models.training.train and models.training.evaluate as they are typed: from question files to a measured model."""
+"""The commands models.training.train and models.training.evaluate: from question files to a measured model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import torch
 from qa_files import row, write_jsonl
 
 from models.common.errors import DataError, TrainError
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.training import evaluate, train
 from models.training.prepare_data import prepare
 
 ROOT = Path(__file__).parents[2]
-ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
+ROWS = [
+    row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)
+]
 ROWS.append(row("How deep is it?", "The pool is round."))
 
 
@@ -32,12 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def flags(folder: Path, out: str) -> list[str]:
-    return ["--preset", "floor", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1", "--tokens", "200", "--seed", "7", "--precision", "fp32"]
+    return [
+        "--preset", "baseline", "--data", str(folder / "prepared"), "--out", str(folder / out), "--epochs", "1",
+        "--tokens", "200", "--seed", "7", "--precision", "fp32",
+    ]
 
 
 def module(*arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +60,14 @@ def test_a_run_leaves_its_model_its_log_and_a_picture(run: Path) -> None:
     assert set(lines[1]) == {"step", "dev F1", "dev AUROC"}
     assert (run / "log.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((run / "train.json").read_text())["tokens"] == 200
-    assert isinstance(FloorReader.from_pretrained(run / "model"), FloorReader)
+    assert isinstance(BaselineReader.from_pretrained(run / "model"), BaselineReader)
 
 
 def test_the_same_seed_trains_the_same_weights(folder: Path, run: Path) -> None:
     """In another process, whose random numbers were used before: the new heads' first values among them."""
     torch.rand(7)
     train.main(flags(folder, "again"))
-    one, two = (FloorReader.from_pretrained(folder / name / "model").state_dict() for name in ("run", "again"))
+    one, two = (BaselineReader.from_pretrained(folder / name / "model").state_dict() for name in ("run", "again"))
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, rtol=1e-4, atol=1e-5)
 
@@ -79,7 +86,7 @@ def test_a_trained_model_is_measured(folder: Path, run: Path, capsys: pytest.Cap
 
 def test_what_a_user_can_cause_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"models\.training\.prepare_data"):
-        train.main(["--preset", "floor", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
+        train.main(["--preset", "baseline", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
     with pytest.raises(TrainError, match="precision"):
         train.main([*flags(folder, "none"), "--precision", "fp8"])
     done = module("models.training.prepare_data", str(tmp_path), str(tmp_path / "out"))

@@ -25,6 +25,7 @@ from models.training.training_loop import train as run
 from vision.tower_input import TowerConfig
 from vision.training import contrastive
 from vision.training import train as vision_train
+from vision.training.batches import Batch
 
 WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense")
 
@@ -42,7 +43,9 @@ def made(trainer: str, batch: Any) -> tuple[nn.Module, Loss, Any]:
     torch.manual_seed(0)
     if trainer == "vision":
         pictures = torch.randint(0, 255, (4, 128, 128, 4), dtype=torch.uint8)
-        return contrastive.Learner(TowerConfig(32, 16, 32, 2, 2, 384, 0.0)), contrastive.loss, vision_train.Batch(pictures, torch.zeros(4, dtype=torch.bool), nn.functional.normalize(torch.randn(4, 384)))
+        tower = contrastive.ContrastiveTower(TowerConfig(32, 16, 32, 2, 2, 384, 0.0))
+        texts = nn.functional.normalize(torch.randn(4, 384))
+        return tower, contrastive.loss, Batch(pictures, torch.zeros(4, dtype=torch.bool), texts)
     model = small.reader()
     if trainer == "embedded":
         return model, loss, batch

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.reader.sequences import Parts, collate
 from models.training.batches import Batch
 
 WORDS = 50  # of the vocabulary, from 3 on
 
 
-def reader(dropout: float = 0.1, width: int = 24, seed: int = 0) -> FloorReader:
+def reader(dropout: float = 0.1, width: int = 24, seed: int = 0) -> BaselineReader:
     from transformers import BertConfig
 
     torch.manual_seed(seed)
-    return FloorReader(BertConfig(
-        vocab_size=128, hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=64,
-        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+    return BaselineReader(BertConfig(
+        vocab_size=128, hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
     ))  # fmt: skip
 
 

@@ -10,11 +10,11 @@ import pytest
 from indexing.build.run import Progress, Summary, build
 from indexing.filters import Filter
 from models.common.errors import FolioError
-from rag.config import RagConfig
+from rag.calibration import calibration
 from rag.conversation import EMPTY, Conversation, Reply, Turn, ask_about
 from rag.generators.protocol import abstention
 from rag.pipeline import RagPipeline
-from rag.types import Context, Draft, Support
+from rag.types import Context, Draft, Query, Support
 
 
 class Said:
@@ -26,8 +26,8 @@ class Said:
         self.confidences = confidences
         self.asked: list[str] = []
 
-    def generate(self, question: str, context: Context) -> Iterator[str | Draft]:
-        self.asked.append(question)
+    def generate(self, query: Query, context: Context) -> Iterator[str | Draft]:
+        self.asked.append(query.text)
         text = context.evidence[0].text
         found = [confidence for word, confidence in self.confidences.items() if word in text]
         if not found:
@@ -39,8 +39,8 @@ class Said:
 
 
 def open_with(index: Path, generator: Said) -> RagPipeline:
-    rag = RagPipeline.from_index(index)
-    return RagPipeline(rag.index, rag.embedder, generator, RagConfig())
+    rag = RagPipeline.from_index(index, generator="quote", rerank=False)
+    return RagPipeline(rag.index, rag.embedder, generator, rag.config, calibration())
 
 
 @pytest.fixture

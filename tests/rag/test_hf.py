@@ -11,6 +11,7 @@ from rag.generators.errors import GeneratorError
 from rag.generators.hf import HfGenerator
 from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Draft
+from rag.understand import understand
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def seen(pool: Context) -> Context:
 
 
 def ask(generator: HfGenerator, context: Context) -> tuple[list[str], Draft]:
-    *pieces, draft = generator.generate("How warm is it?", context)
+    *pieces, draft = generator.generate(understand("How warm is it?"), context)
     assert isinstance(draft, Draft)
     return pieces, draft
 
@@ -114,7 +115,7 @@ def endless(path: Path) -> tuple[HfGenerator, list[int]]:
 
 def test_closing_early_stops_the_generation(tmp_path: Path, pool: Context) -> None:
     generator, steps = endless(tmp_path)
-    pieces = generator.generate("?", pool)
+    pieces = generator.generate(understand("?"), pool)
     assert isinstance(pieces, Iterator)
     assert [next(pieces), next(pieces)] == ["It ", "is "]
     pieces.close()
@@ -131,7 +132,7 @@ def test_an_error_in_the_thread_surfaces(tmp_path: Path, pool: Context) -> None:
     generator._model.register_forward_pre_hook(fail)
     pieces = []
     with pytest.raises(ArithmeticError, match="in the model"):
-        for piece in generator.generate("?", pool):
+        for piece in generator.generate(understand("?"), pool):
             pieces.append(piece)
     assert pieces == ["It ", "is ", "It "]
 

@@ -14,6 +14,7 @@ from rag.generators.errors import GeneratorError
 from rag.generators.openai import OpenAIGenerator
 from rag.generators.protocol import ABSTENTION
 from rag.types import Context, Draft
+from rag.understand import understand
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def seen(pool: Context) -> Context:
 
 
 def ask(generator: OpenAIGenerator, context: Context, question: str = "How warm is it?") -> tuple[list[str], Draft]:
-    *pieces, draft = generator.generate(question, context)
+    *pieces, draft = generator.generate(understand(question), context)
     assert isinstance(draft, Draft)
     return pieces, draft
 
@@ -60,7 +61,7 @@ def test_streams_and_cites(server: FakeServer, pool: Context) -> None:
 def test_pieces_come_as_they_are_made(server: FakeServer, pool: Context) -> None:
     go_on = threading.Event()
     server.chat = lambda body: (200, [event("first"), lambda: go_on.wait(10), *stream(" second")])
-    pieces = OpenAIGenerator(server.url).generate("?", pool)
+    pieces = OpenAIGenerator(server.url).generate(understand("?"), pool)
     assert next(pieces) == "first"
     go_on.set()
     assert next(pieces) == " second"
@@ -246,7 +247,7 @@ def test_a_finished_answer_needs_no_done(server: FakeServer, pool: Context) -> N
 
 def test_closing_early_hangs_up(server: FakeServer, pool: Context) -> None:
     server.chat = lambda body: (200, [part for _ in range(500) for part in (event("x"), lambda: time.sleep(0.01))])
-    pieces = OpenAIGenerator(server.url).generate("?", pool)
+    pieces = OpenAIGenerator(server.url).generate(understand("?"), pool)
     assert next(pieces) == "x"
     pieces.close()
     assert server.cut.wait(3)

@@ -14,9 +14,11 @@ from PIL import Image, ImageDraw
 
 from indexing.build.run import build
 from indexing.filters import Filter
-from rag import RagPipeline
+from rag import RagPipeline, context
+from rag.calibration import calibration
+from rag.image_features import ImageFeatures
 from rag.retrieve import fusion
-from rag.understand import NAMED, UNNAMED, picture_share
+from rag.understand import image_share, understand
 from vision.errors import PictureError
 from vision.training.rendered.sheet import Sheet
 
@@ -113,13 +115,19 @@ def test_text_on_a_picture_is_evidence_and_never_an_instruction(tmp_path: Path) 
 
 
 def test_a_question_that_names_a_picture_gives_pictures_a_larger_share() -> None:
-    assert picture_share("Which diagram shows the water cycle?", given=False) == NAMED
-    assert picture_share("How many visitors came in 2004?", given=False) == UNNAMED < NAMED < picture_share("", given=True)
+    fitted = calibration()
+    shares = fitted.image_shares
+    assert image_share("Which diagram shows the water cycle?", shares, given=False) == shares.named
+    plain, given = image_share("How many visitors came in 2004?", shares, given=False), image_share("", shares, given=True)
+    assert plain == shares.unnamed < shares.named < given
     hits = {"dense": [(1, 0.9), (2, 0.5)], "bm25": [(2, 3.0)], "image": [(3, 0.4)]}
-    weights = fusion.weights(3, hits, NAMED)
-    assert weights["image"] == NAMED and np.isclose(sum(weights.values()), 1)
-    assert fusion.weights(3, {**hits, "image": []}, NAMED) == {**fusion.weights(3, {"dense": hits["dense"], "bm25": hits["bm25"]}), "image": 0.0}
-    assert fusion.weights(3, {"dense": [], "bm25": [], "image": hits["image"]}) == {"dense": 0.0, "bm25": 0.0, "image": 1.0}
+    weights = fusion.channel_weights(3, hits, fitted.fusion, shares.named)
+    assert weights["image"] == shares.named and np.isclose(sum(weights.values()), 1)
+    texts = {name: hits[name] for name in ("dense", "bm25")}
+    without = fusion.channel_weights(3, {**hits, "image": []}, fitted.fusion, shares.named)
+    assert without == {**fusion.channel_weights(3, texts, fitted.fusion), "image": 0.0}
+    alone = fusion.channel_weights(3, {"dense": [], "bm25": [], "image": hits["image"]}, fitted.fusion)
+    assert alone == {"dense": 0.0, "bm25": 0.0, "image": 1.0}
 
 
 def test_an_image_model_that_went_away_leaves_the_words(rag: RagPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +156,8 @@ def test_a_preview_of_a_picture_inside_a_document_is_shown(tmp_path: Path) -> No
 
 def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipeline, tmp_path: Path) -> None:
     from rag.conversation import Conversation
-    from ui.view import similar_html, turn_html
+    from ui.conversation_view import turn_html
+    from ui.evidence_view import similar_html
 
     scene("red").save(tmp_path / "query.png")
     conversation = Conversation(rag)
@@ -163,11 +172,11 @@ def test_a_picture_dropped_without_a_question_shows_what_is_like_it(rag: RagPipe
 
 
 def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) -> None:
-    from rag.context import pack
-
     hits = rag.search("Show me the picture of a red circle beside the ledger", 10)
     assert any(not hit.text for hit in hits[:3])
-    packed = pack(hits, 2000, rag.index)
+    query = understand("Show me the picture of a red circle beside the ledger")
+    vector = rag.embedder.encode_queries([query.text])[0]
+    packed = context.fit(context.gather(query, vector, hits, rag.index, ImageFeatures()), 10, 2000)
     worded = [bool(piece.text) for piece in packed.evidence]
     assert worded == sorted(worded, reverse=True) and not all(worded)
     assert all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from indexing.build.run import build
 from rag import RagPipeline
+from rag.calibration import calibration
 from rag.dates import days, years
 from rag.retrieve import fusion
 from rag.understand import LONGEST, match_expression, standalone, words
@@ -64,21 +65,25 @@ def test_a_chain_of_follow_ups_reaches_back_to_its_first_question() -> None:
     assert standalone("and its cat?", ["Where is the mill?", "who owns it?"]) == "Where is the mill? who owns it? and its cat?"
 
 
+def channel_weights(words: int, ranked: dict, image_share: float = 0.0) -> dict[str, float]:
+    return fusion.channel_weights(words, ranked, calibration().fusion, image_share)
+
+
 scores = st.lists(st.floats(0.01, 50, allow_nan=False), min_size=1, max_size=15).map(lambda found: sorted(found, reverse=True))
 
 
 @given(scores, scores, st.integers(1, 20))
 def test_fusing_keeps_every_row_and_the_order_of_a_lone_channel(dense: list[float], bm25: list[float], count: int) -> None:
     ranked = {"dense": list(enumerate(dense)), "bm25": [(100 - i, score) for i, score in enumerate(bm25)]}
-    weights = fusion.weights(count, ranked)
+    weights = channel_weights(count, ranked)
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
     assert all(0 <= weight <= 1 for weight in weights.values())
     fused = fusion.fuse(ranked, weights)
     assert {row for row, _ in fused} == {row for hits in ranked.values() for row, _ in hits}
     assert [score for _, score in fused] == sorted((score for _, score in fused), reverse=True)
     lone = {"dense": ranked["dense"], "bm25": []}
-    assert fusion.weights(count, lone) == {"dense": 1.0, "bm25": 0.0}
-    alone = [score for _, score in fusion.fuse(lone, fusion.weights(count, lone))]
+    assert channel_weights(count, lone) == {"dense": 1.0, "bm25": 0.0}
+    alone = [score for _, score in fusion.fuse(lone, channel_weights(count, lone))]
     assert alone == sorted(alone, reverse=True)
 
 
@@ -94,7 +99,7 @@ def test_a_steeper_dense_list_counts_more() -> None:
     flat = [(i, 0.5 - 0.001 * i) for i in range(10)]
     steep = [(i, 0.8 - 0.05 * i) for i in range(10)]
     bm25 = [(i, 9.0 - 0.1 * i) for i in range(10)]
-    assert fusion.weights(4, {"dense": steep, "bm25": bm25})["dense"] > fusion.weights(4, {"dense": flat, "bm25": bm25})["dense"]
+    assert channel_weights(4, {"dense": steep, "bm25": bm25})["dense"] > channel_weights(4, {"dense": flat, "bm25": bm25})["dense"]
 
 
 @pytest.fixture(scope="module")

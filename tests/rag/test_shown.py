@@ -12,10 +12,10 @@ from PIL import Image
 from samples_rag import evidence
 
 from indexing.types import Modality
-from models.reader.coordinates import Kind
-from models.reader.extractive_reader import Window
-from models.reader.flops import Spent
+from models.reader.coordinates import BlockModality
+from models.reader.flops import Cost
 from models.reader.image_patches import PATCHES, WIDTH
+from models.reader.types import Window
 from rag import image_features
 from rag.generators.quote import sentence_features
 from rag.lookups import picture_lookup
@@ -28,7 +28,7 @@ def picture(text: str) -> Evidence:
 
 
 def window(passage: int, answerable: float, seen: float, *, live: bool = True) -> Window:
-    return Window(passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, Kind.PAGE, Spent())
+    return Window(passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, BlockModality.PAGE, Cost())
 
 
 def webp(colour: str) -> bytes:

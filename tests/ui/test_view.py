@@ -1,4 +1,4 @@
-"""Answers and evidence as HTML: nothing of a source is live, nothing of it is lost, quotes and boxes are where they belong."""
+"""Answers and evidence as HTML: no text is live, no text is lost, quotes and boxes are where they belong."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples_rag import evidence
 
-from indexing.build.run import Progress, Summary, build
-from indexing.index import FileStatus, Index, Status
+from indexing.build.run import build
+from indexing.build.summary import Progress, Summary
+from indexing.index import Index
+from indexing.status import FileStatus, Status
 from indexing.types import Locator, Modality
 from rag.conversation import Reply, Turn
 from rag.types import Answer, Citation, Evidence
+from ui.answer_view import answer_html, sources
+from ui.conversation_view import question_html, turn_html
+from ui.evidence_view import evidence_html, place
 from ui.library_view import library_html, progress_html, summary_html
 from ui.markup import highlight, passage, shorten
 from ui.page_pictures import PagePicture, page_picture, picture_html, window
-from ui.view import answer_html, evidence_html, place, question_html, sources, turn_html
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">![x](http://evil.test/a.png) & </p></table>'
@@ -54,15 +58,16 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def answer(text: str, cited: list[tuple[Evidence, str, str]], **more) -> Answer:
-    """cited: (evidence, quote, claim)."""
+def answer(text: str, cited: list[tuple[Evidence, str, str]], read: tuple[Evidence, ...] = ()) -> Answer:
+    """cited: (evidence, quote, claim); read: all evidence, if more than what is cited."""
     citations = []
     for piece, quote, claim in cited:
-        at, said = piece.locator.char_start + piece.text.index(quote), text.index(claim)
-        citations.append(Citation(piece.document, piece.page, quote, at, at + len(quote), (), piece.chunk_id, said, said + len(claim)))
-    pieces = tuple(dict.fromkeys(piece.chunk_id for piece, _, _ in cited))
-    by_id = {piece.chunk_id: piece for piece, _, _ in cited}
-    return Answer(text, False, 0.9, tuple(citations), more.pop("evidence", tuple(by_id[id] for id in pieces)), {})
+        at, begin = piece.locator.char_start + piece.text.index(quote), text.index(claim)
+        end = begin + len(claim)
+        quoted = (piece.document, piece.page, quote, at, at + len(quote), ())
+        citations.append(Citation(*quoted, piece.chunk_id, begin, end))
+    pieces = {piece.chunk_id: piece for piece, _, _ in cited}
+    return Answer(text, False, 0.9, tuple(citations), read or tuple(pieces.values()), {})
 
 
 # markup
@@ -87,7 +92,8 @@ def test_a_passage_loses_no_character(text: str, spans: list, header: str) -> No
 def test_a_table_loses_no_character(rows: list[list[str]], spans: list) -> None:
     text = "\n".join(" | ".join(row) for row in rows)
     html = passage(text, spans, "x | y")
-    assert "<table>" in html or any(" | " in cell or cell[-1:] == " " or cell[:1] == " " for row in rows for cell in row)
+    cells = [cell for row in rows for cell in row]
+    assert "<table>" in html or any(" | " in cell or cell[-1:] == " " or cell[:1] == " " for cell in cells)
     assert Reader(html).text == text
 
 
@@ -114,7 +120,8 @@ def test_rows_of_another_width_stay_text() -> None:
 
 
 def test_lines_flow_only_where_they_were_full() -> None:
-    prose = "The three gates are new. They are of iroko,\neach hung on two hinges of manganese\nbronze, and close against the seats."
+    lines = "The three gates are new. They are of iroko,", "each hung on two hinges of manganese"
+    prose = "\n".join([*lines, "bronze, and close against the seats."])
     assert 'class="passage flowing"' in passage(prose)
     assert 'class="passage"' in passage("Oakum 3 kg\n27.45\nHemp line 8 mm 30 m, best\n21.60")
 
@@ -129,7 +136,8 @@ def test_shorten() -> None:
 
 def test_each_claim_is_followed_by_the_number_of_its_source() -> None:
     gates, roof = evidence("South gate: 1.85 m. Old."), evidence("Lead was taken.", "roof.txt")
-    html = answer_html(answer("South gate: 1.85 m.\nLead was taken.", [(gates, "South gate: 1.85 m.", "South gate: 1.85 m."), (roof, "Lead was taken.", "Lead was taken.")]), 4)
+    width, theft = "South gate: 1.85 m.", "Lead was taken."
+    html = answer_html(answer(f"{width}\n{theft}", [(gates, width, width), (roof, theft, theft)]), 4)
     assert html == (
         'South gate: 1.85 m.<a class="cite" href="#t4s1">1</a><br>Lead was taken.<a class="cite" href="#t4s2">2</a>'
     )
@@ -142,8 +150,8 @@ def test_quotes_of_one_chunk_are_one_source() -> None:
 
 
 def test_the_answer_said_again_after_its_sentence_is_bold_and_not_numbered_twice() -> None:
-    piece = evidence("The gate is 1.85 m wide. It was built in 1786.")
-    told = answer("The gate is 1.85 m wide.\n1.85 m", [(piece, "The gate is 1.85 m wide.", "The gate is 1.85 m wide."), (piece, "1.85 m", "1.85 m")])
+    piece, sentence = evidence("The gate is 1.85 m wide. It was built in 1786."), "The gate is 1.85 m wide."
+    told = answer(f"{sentence}\n1.85 m", [(piece, sentence, sentence), (piece, "1.85 m", "1.85 m")])
     told = replace(told, citations=(told.citations[0], replace(told.citations[1], claim_start=25, claim_end=31)))
     html = answer_html(told, 0)
     assert html.count('class="cite"') == 1
@@ -151,30 +159,33 @@ def test_the_answer_said_again_after_its_sentence_is_bold_and_not_numbered_twice
 
 
 def test_the_generators_own_markers_go_and_those_in_a_quote_stay() -> None:
-    piece = evidence("It is heated [3] to 28 degrees.")
-    told = answer("The pool is warm [1]. It is heated [3] to 28 degrees.", [
-        (piece, "heated [3] to 28 degrees", "The pool is warm [1]."), (piece, "It is heated [3] to 28 degrees.", "It is heated [3] to 28 degrees."),
-    ])
+    piece, sentence = evidence("It is heated [3] to 28 degrees."), "It is heated [3] to 28 degrees."
+    cited = [(piece, "heated [3] to 28 degrees", "The pool is warm [1]."), (piece, sentence, sentence)]
+    told = answer(f"The pool is warm [1]. {sentence}", cited)
     assert Reader(answer_html(told, 0)).text == "The pool is warm.1 It is heated [3] to 28 degrees.1"
 
 
 def test_bold_type_is_the_models_and_not_the_sources() -> None:
     piece = evidence("It weighs **610** kg.")
-    assert "weighs <b>610</b> kg" in answer_html(answer("It weighs **610** kg, so heavy.", [(piece, "**610**", "It weighs **610** kg, so heavy.")]), 0)
-    assert "weighs **610** kg" in answer_html(answer("It weighs **610** kg.", [(piece, "It weighs **610** kg.", "It weighs **610** kg.")]), 0)
+    said, quoted = "It weighs **610** kg, so heavy.", "It weighs **610** kg."
+    assert "weighs <b>610</b> kg" in answer_html(answer(said, [(piece, "**610**", said)]), 0)
+    assert "weighs **610** kg" in answer_html(answer(quoted, [(piece, quoted, quoted)]), 0)
     assert "<i" not in answer_html(answer("**<i>x</i>** y", [(piece, "kg", "y")]), 0)
 
 
 def test_rows_of_a_table_are_told_as_a_table() -> None:
     piece = evidence("Month | kg\nMay | 801\nJune | 779", modality=Modality.TABLE, headings=("Month | kg",))
-    html = answer_html(answer("Month | kg\nJune | 779", [(piece, "Month | kg", "Month | kg"), (piece, "June | 779", "June | 779")]), 0)
+    header, row = "Month | kg", "June | 779"
+    html = answer_html(answer(f"{header}\n{row}", [(piece, header, header), (piece, row, row)]), 0)
     assert html.count("<table>") == 1 and html.count("<tr") == 2 and html.endswith('<a class="cite" href="#t0s1">1</a>')
 
 
 def test_nothing_of_a_question_an_answer_or_a_name_is_live() -> None:
     piece = evidence(HOSTILE, "<b>.txt")
-    turn = Turn(HOSTILE, ("<img src=x>.txt",), reply=Reply(answer(HOSTILE, [(piece, HOSTILE, HOSTILE)]), None, True, 0.1))
-    for html in (question_html(turn), turn_html(turn, 0), turn_html(Turn(HOSTILE, text=HOSTILE), 0), turn_html(Turn("", problem=HOSTILE), 0)):
+    told = answer(HOSTILE, [(piece, HOSTILE, HOSTILE)])
+    turn = Turn(HOSTILE, ("<img src=x>.txt",), reply=Reply(told, None, True, 0.1))
+    others = turn_html(Turn(HOSTILE, text=HOSTILE), 0), turn_html(Turn("", problem=HOSTILE), 0)
+    for html in (question_html(turn), turn_html(turn, 0), *others):
         assert set(Reader(html).tags) <= {"div", "a", "p", "br", "ul", "li"}
         assert "\n" not in html  # else Markdown would be looked for behind a blank line
 
@@ -196,7 +207,8 @@ def test_a_question_of_a_hundred_thousand_characters_is_shown_short() -> None:
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shelf")
-    for name in ("restoration-report.pdf", "mill-books.xlsx", "open-day-talk.pptx", "oral-history.jsonl", "sack-stamp.bmp"):
+    names = "restoration-report.pdf", "mill-books.xlsx", "open-day-talk.pptx", "oral-history.jsonl", "sack-stamp.bmp"
+    for name in names:
         shutil.copy(SAMPLE / name, folder)
     (folder / "C# notes.txt").write_text(HOSTILE)
     build([folder], folder / "index")
@@ -204,10 +216,12 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chunk(shelf: Path, name: str, words: str = "") -> Evidence:
-    reader = Index(shelf / "index")
-    for found in reader.chunks(range(1, reader.count() + 1)).values():
-        if found.locator.document.rpartition("/")[2].startswith(name) and words in found.text:
-            return Evidence(found.id, found.locator.document, found.locator.page, found.text, 1.0, {}, found.locator, found.headings, found.modality)
+    index = Index(shelf / "index")
+    for found in index.chunks(range(1, index.count() + 1)).values():
+        at = found.locator
+        if at.document.rpartition("/")[2].startswith(name) and words in found.text:
+            located = (at.document, at.page, found.text, 1.0, {}, at)
+            return Evidence(found.id, *located, found.headings, found.modality)
     raise AssertionError(name)
 
 
@@ -224,11 +238,12 @@ def test_a_place_is_named_as_people_name_it(shelf: Path, name: str, words: str, 
 
 
 def test_the_evidence_of_an_answer(shelf: Path) -> None:
-    reader, piece, other = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg"), chunk(shelf, "C# notes.txt")
-    told = answer("The middle gate weighs 610 kg.", [(piece, "The middle gate weighs 610 kg.", "The middle gate weighs 610 kg.")], evidence=(piece, other))
-    box = reader.boxes(piece.document, 3, told.citations[0].char_start, told.citations[0].char_end)
+    index, sentence = Index(shelf / "index"), "The middle gate weighs 610 kg."
+    piece, other = chunk(shelf, "restoration-report.pdf", "610 kg"), chunk(shelf, "C# notes.txt")
+    told = answer(sentence, [(piece, sentence, sentence)], read=(piece, other))
+    box = index.documents.boxes(piece.document, 3, told.citations[0].char_start, told.citations[0].char_end)
     told = replace(told, citations=(replace(told.citations[0], boxes=box),))
-    html = evidence_html(Reply(told, reader, False, 0.1), 2)
+    html = evidence_html(Reply(told, index, False, 0.1), 2)
     assert 'id="t2s1"' in html and "<mark>The middle gate weighs 610 kg.</mark>" in html and "confidence 0.90" in html
     assert html.count('class="box"') == len(box) == 1 and "data:image/webp;base64," in html
     assert "1 more passage was read" in html and "<script" not in html and "<img src=x" not in html
@@ -236,7 +251,8 @@ def test_the_evidence_of_an_answer(shelf: Path) -> None:
 
 def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
     pieces = (chunk(shelf, "C# notes.txt"), chunk(shelf, "mill-books.xlsx", "868"))
-    html = evidence_html(Reply(Answer("Not in these sources.", True, 0.1, (), pieces, {}), Index(shelf / "index"), False, 0.1), 0)
+    told = Answer("Not in these sources.", True, 0.1, (), pieces, {})
+    html = evidence_html(Reply(told, Index(shelf / "index"), False, 0.1), 0)
     assert "None of them supports an answer." in html and "<mark>" not in html and "<script" not in html
     assert html.count("<tr>") == 5
 
@@ -244,38 +260,38 @@ def test_closest_passages_beside_an_abstention(shelf: Path) -> None:
 def test_a_page_is_drawn_from_its_file_while_that_is_what_was_indexed(shelf: Path) -> None:
     from PIL import Image
 
-    reader, piece = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
-    picture = page_picture(reader, piece)
+    index, piece = Index(shelf / "index"), chunk(shelf, "restoration-report.pdf", "610 kg")
+    picture = page_picture(index, piece)
     assert isinstance(picture, PagePicture) and not picture.note
     assert Image.open(io.BytesIO(picture.webp)).size == (picture.width, picture.height)
-    path = reader.source(piece.document)
+    path = index.documents.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        assert "gone or has changed" in page_picture(reader, piece)
+        assert "gone or has changed" in page_picture(index, piece)
         path.write_bytes(b"another file")
-        assert "gone or has changed" in page_picture(reader, piece)
+        assert "gone or has changed" in page_picture(index, piece)
     finally:
         kept.rename(path)
-    assert isinstance(page_picture(reader, piece), PagePicture)
+    assert isinstance(page_picture(index, piece), PagePicture)
 
 
 def test_a_picture_is_shown_when_its_file_is_gone(shelf: Path) -> None:
-    reader, piece = Index(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
-    assert page_picture(reader, piece).note == ""
-    path = reader.source(piece.document)
+    index, piece = Index(shelf / "index"), chunk(shelf, "sack-stamp.bmp")
+    assert page_picture(index, piece).note == ""
+    path = index.documents.source(piece.document)
     kept = path.rename(path.with_suffix(".away"))
     try:
-        picture = page_picture(reader, piece)
+        picture = page_picture(index, piece)
     finally:
         kept.rename(path)
     assert isinstance(picture, PagePicture) and "as it was indexed" in picture.note
 
 
 def test_formats_without_looks_have_no_picture_and_no_excuse(shelf: Path) -> None:
-    reader = Index(shelf / "index")
+    index = Index(shelf / "index")
     for name in ("mill-books.xlsx", "open-day-talk.pptx", "C# notes.txt"):
         piece = chunk(shelf, name)
-        assert page_picture(reader, piece) is None
+        assert page_picture(index, piece) is None
 
 
 def test_boxes_are_drawn_in_shares_of_the_page() -> None:
@@ -303,16 +319,19 @@ def test_the_library_lists_failures_first_and_escapes_names() -> None:
     html = library_html(Status("index", "mini", "f", 1, 3, 1, (good, bad)))
     assert "2 files, 1 document, 3 chunks" in html and "1 failed" in html and "2.0 KB" in html
     assert html.index("failed</span>") < html.index("a.txt")
-    assert set(Reader(html).tags) <= {"div", "p", "b", "span", "table", "thead", "tbody", "tr", "th", "td", "small", "button"}
+    table = {"table", "thead", "tbody", "tr", "th", "td"}
+    assert set(Reader(html).tags) <= {"div", "p", "b", "span", "small", "button"} | table
     assert "No file has this in its name" in library_html(Status("index", "mini", "f", 1, 3, 0, (good,)), "zebra")
     assert "The index is empty" in library_html(Status("index", "", "", 0, 0, 0, ()))
 
 
 def test_progress_and_summary() -> None:
-    assert "Read 2 of 4 files, 9 chunks, last b.txt" in progress_html(Progress(2, 4, 2, 9, "a/b.txt")) and "width:50%" in progress_html(Progress(2, 4, 2, 9, ""))
+    assert "Read 2 of 4 files, 9 chunks, last b.txt" in progress_html(Progress(2, 4, 2, 9, "a/b.txt"))
+    assert "width:50%" in progress_html(Progress(2, 4, 2, 9, ""))
     assert "Reading 4 files<" in progress_html(Progress(0, 4, 0, 0, ""))
     assert "Looking at the files" in progress_html(None)
-    assert "1 document added, 2 documents unchanged in 1.5 s" in summary_html(Summary(added=1, unchanged=2, seconds=1.5))
+    summary = summary_html(Summary(added=1, unchanged=2, seconds=1.5))
+    assert "1 document added, 2 documents unchanged in 1.5 s" in summary
     assert "No documents were found" in summary_html(Summary())
 
 

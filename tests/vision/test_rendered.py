@@ -1,4 +1,4 @@
-"""Pages made by script: every word has its box, in the order and at the places where OCR finds it."""
+"""Synthetic pages: every word has its box, in the order and at the places where OCR finds it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from vision.training.rendered.receipts import receipt
 from vision.training.rendered.sheet import FACES, Sheet
 
 GOODS = ["Oatmeal", "Brown bread", "Lamp oil", "Hemp rope", "Nails", "Soap", "Blue ink", "Candles"]
+FIELDS = [("Mill", "Thrale"), ("Wheels", "2"), ("Built", "1786")]
+POINTS = [("1786", "12.5"), ("1787", "1,430"), ("1788", "0")]
+TIDES = (("Monday", "4.1", "0.3"), ("Tuesday", "4.4", ""))
 DRAWN: dict[str, Callable[[random.Random], Rendered]] = {
     "receipt": lambda rng: receipt(GOODS, rng),
     "form": lambda rng: form((), "", rng),
-    "filled form": lambda rng: form([("Mill", "Thrale"), ("Wheels", "2"), ("Built", "1786")], "Mills of the coast", rng),
-    "chart": lambda rng: chart("Flour by year", "Tonnes", "Year", [("1786", "12.5"), ("1787", "1,430"), ("1788", "0")], rng),
-    "grid": lambda rng: grid("Tides", ("Day", "High", "Low"), (("Monday", "4.1", "0.3"), ("Tuesday", "4.4", "")), 0, rng),
+    "filled form": lambda rng: form(FIELDS, "Mills of the coast", rng),
+    "chart": lambda rng: chart("Flour by year", "Tonnes", "Year", POINTS, rng),
+    "grid": lambda rng: grid("Tides", ("Day", "High", "Low"), TIDES, 0, rng),
 }
 KINDS = tuple(DRAWN)
 
@@ -38,7 +41,8 @@ def test_words_are_those_that_were_written_and_lie_on_the_page(kind: str, seed: 
     page = drawn(kind, seed)
     sheet = page.sheet
     read = [word for line in sheet.lines() for word in line]
-    assert sorted(text for text, _, _ in read) == sorted(word for run in sheet.runs.values() for word in run.text.split())
+    written = [word for run in sheet.runs.values() for word in run.text.split()]
+    assert sorted(text for text, _, _ in read) == sorted(written)
     assert all(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 for _, (x0, y0, x1, y1), _ in read)
     for fact in page.facts:
         assert fact.value in fact.own and fact.value in sheet.runs and (fact.questions or fact.keys or fact.asked)
@@ -70,7 +74,8 @@ def test_the_same_seed_makes_the_same_page() -> None:
 @pytest.mark.parametrize("face", FACES)
 def test_ocr_finds_the_words_where_the_sheet_has_them(face: str) -> None:
     sheet = Sheet(600, 300, face)
-    runs = [sheet.write("Harbour Bakery", 300, 30, 30, bold=True, align="middle"), sheet.write("TOTAL", 40, 140, 24), sheet.write("126.05", 560, 140, 24, align="right")]
+    title = sheet.write("Harbour Bakery", 300, 30, 30, bold=True, align="middle")
+    runs = [title, sheet.write("TOTAL", 40, 140, 24), sheet.write("126.05", 560, 140, 24, align="right")]
     read = {text: box for line in read_lines(sheet.picture()) for text, box, _ in line}
     for number in runs:
         for text, (x0, y0, x1, y1), _ in sheet.words(number):

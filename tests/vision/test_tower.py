@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.systems.conversion import clip, of_tower, siglip
 from models.common.errors import WeightsError
+from models.systems.random_checkpoints import save_clip, save_siglip, tower_difference
 from vision import encoder
 from vision.encoder import EmbeddedTower, open_image_embedder
 from vision.errors import ImageModelError
@@ -24,7 +24,7 @@ def saved(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     tower = make(TINY)
     tower.train()
-    tower(torch.randn(8, 3, 32, 32) + 1)  # so that the norms over batches have seen something
+    tower(torch.randn(8, 3, 32, 32) + 1)  # so that the batch norms have running statistics
     save(tower, TINY, tmp_path / "tower")
     return tmp_path / "tower"
 
@@ -83,8 +83,10 @@ def test_any_open_clip_model_in_a_folder(tmp_path: Path) -> None:
     folder.mkdir()
     torch.manual_seed(0)
     model = open_clip.CLIP(**config)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}))
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    settings = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(settings))
     opened = open_image_embedder(str(folder))
     vectors = opened.encode_images(pictures())
     assert vectors.shape == (5, 16) and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -92,10 +94,12 @@ def test_any_open_clip_model_in_a_folder(tmp_path: Path) -> None:
     assert open_image_embedder(str(folder)).fingerprint == opened.fingerprint
 
 
-@pytest.mark.parametrize("make", [clip, siglip])
-def test_towers_of_transformers_see_what_its_own_class_sees(tmp_path: Path, make: Callable[[Path], tuple]) -> None:
-    assert of_tower(make, tmp_path) < 1e-6
-    assert isinstance(open_image_embedder(str(tmp_path)), encoder.TransformersTowers)
+@pytest.mark.parametrize("save_checkpoint", [save_clip, save_siglip])
+def test_transformers_towers_embed_as_its_own_class(tmp_path: Path, save_checkpoint: Callable[[Path], tuple]) -> None:
+    model, processor = save_checkpoint(tmp_path)
+    embedder = open_image_embedder(str(tmp_path))
+    assert isinstance(embedder, encoder.TransformersTowers)
+    assert tower_difference(embedder, model, processor) < 1e-6
     (tmp_path / "preprocessor_config.json").unlink(missing_ok=True)
     (tmp_path / "processor_config.json").unlink(missing_ok=True)
     with pytest.raises(ImageModelError, match="cannot open the image model"):
@@ -112,6 +116,13 @@ def test_patches_come_row_by_row_from_the_top_left() -> None:
     features = np.zeros((1, 49, 2), np.float32)
     features[0, :, 0] = 1
     features[0, 6, 1] = 7.0  # the upper right of 7 x 7
-    seen = encoder.coarse(features)
-    assert seen.shape == (1, 16, 2) and seen[0, 3, 1] > 1 and not np.delete(seen[0, :, 1], 3).any()
-    assert np.allclose(seen[0, :, 0], 1 / np.hypot(1, 7 / 49), atol=1e-3)
+    pooled = encoder.pooled_patches(features)
+    assert pooled.shape == (1, 16, 2) and pooled[0, 3, 1] > 1 and not np.delete(pooled[0, :, 1], 3).any()
+    assert np.allclose(pooled[0, :, 0], 1 / np.hypot(1, 7 / 49), atol=1e-3)
+
+
+def test_the_reader_has_a_place_for_every_patch() -> None:
+    from models.reader import image_patches
+
+    assert (encoder.GRID, encoder.PATCHES) == (image_patches.SIDE, image_patches.PATCHES)
+    assert open_image_embedder().dimension == image_patches.WIDTH

@@ -1,6 +1,6 @@
-"""What the image tower learns: a picture lies near its own text and far from the texts of others (CLIP, arXiv 2103.00020), texts being fixed.
+"""The image tower's loss: contrastive (CLIP, arXiv 2103.00020), the text side frozen (LiT, arXiv 2111.07991).
 
-Texts of one batch may say nearly the same; how alike they are gives each picture its share of theirs too.
+Texts of one batch may mean nearly the same, so the targets are soft: a softmax over the similarities of the texts.
 """
 
 from __future__ import annotations
@@ -14,43 +14,51 @@ from torch import nn
 from torch.nn import functional
 
 from vision.tower_input import TowerConfig
-from vision.training.augment import varied
+from vision.training.augment import augmented
 from vision.training.tower import make
 
 if TYPE_CHECKING:
-    from vision.training.train import Batch
+    from vision.training.batches import Batch
 
-SHARP = 0.05  # temperature of the shares
-HOTTEST = 50.0  # of the scale of similarities
+TARGET_TEMPERATURE = 0.05  # of the softmax that makes the targets
+FIRST_SCALE = 1 / 0.07  # of the logits, learnt from here on, as in CLIP
+LARGEST_SCALE = 50.0
 
 
-class Learner(nn.Module):
+class ContrastiveTower(nn.Module):
+    """The tower with its augmentation and the learnt scale of the logits."""
+
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config, self.tower = config, make(config)
-        self.scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
         self._run: Callable[[torch.Tensor], torch.Tensor] = self.tower.forward
 
     def compile_tower(self) -> None:
-        """Whole, for batches of one size: three times as fast on a CPU, after minutes. Measuring stays uncompiled."""
+        """Compile the tower for batches of one size: three times as fast on a CPU, after minutes of compiling.
+
+        Evaluation calls the tower itself, which is not compiled.
+        """
         self._run = torch.compile(self.tower.forward, dynamic=False)
 
     def activation_checkpointing_enable(self, options: dict[str, bool]) -> None:
-        """As of a transformers model; `options` are open_clip's own (not reentrant)."""
+        """As a transformers model's method of this name; open_clip has options of its own (not reentrant)."""
         self.tower.set_grad_checkpointing()
 
-    def forward(self, squares: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit vectors (B, output), and by how much their similarities count."""
+    def forward(self, images: torch.Tensor, monochrome: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch's images (B, S, S, 4) -> embeddings (B, output) of unit length, and the scale of the logits ()."""
         with torch.no_grad():
-            seen = varied(squares, drawn, self.config.size)
-        return functional.normalize(self._run(seen).float(), dim=-1), self.scale.exp().clamp(max=HOTTEST)
+            inputs = augmented(images, monochrome, self.config.size)  # (B, 3, size, size)
+        embeddings = functional.normalize(self._run(inputs).float(), dim=-1)
+        return embeddings, self.scale.exp().clamp(max=LARGEST_SCALE)
 
 
 def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-    vectors, scale = model(batch.squares, batch.drawn)
-    with torch.autocast(vectors.device.type, enabled=False):
-        logits = scale * vectors @ batch.texts.T
-        shares = torch.softmax(batch.texts @ batch.texts.T / SHARP, 1)
-        cross = -(shares * (torch.log_softmax(logits, 1) + torch.log_softmax(logits.T, 1))).sum(1).mean() / 2
+    """Symmetric cross-entropy over the batch; `right` is the share of images whose own text is the nearest."""
+    embeddings, scale = model(batch.images, batch.monochrome)
+    with torch.autocast(embeddings.device.type, enabled=False):
+        logits = scale * embeddings @ batch.texts.T  # (B, B)
+        targets = torch.softmax(batch.texts @ batch.texts.T / TARGET_TEMPERATURE, 1)
+        cross = -(targets * (torch.log_softmax(logits, 1) + torch.log_softmax(logits.T, 1))).sum(1).mean() / 2
     right = (logits.argmax(1) == torch.arange(len(logits), device=logits.device)).float().mean()
     return {"loss": cross, "right": right, "scale": scale.detach()}

@@ -38,7 +38,7 @@ def is_block(node: PageElement) -> bool:
 
 
 def inline_text(node: PageElement) -> str:
-    """The text of a leaf as it stands in a line: a string, the alternative text of a picture, a line break."""
+    """The text of a leaf: a string, the alternative text of a picture, a line break."""
     from bs4.element import NavigableString, PreformattedString
 
     name = getattr(node, "name", None)
@@ -54,7 +54,7 @@ def inline_text(node: PageElement) -> str:
 
 
 def leaf_text(root: Tag, block_break: str = " ") -> str:
-    """All visible text under an element; `block_break` stands where a block begins or ends."""
+    """All visible text under an element; `block_break` is put where a block begins or ends."""
     parts: list[str] = []
     stack: list[tuple[PageElement, bool]] = [(child, True) for child in reversed(root.contents)]
     while stack:

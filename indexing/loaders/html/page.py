@@ -89,7 +89,7 @@ class _Walk:
         self.builder, self.resolve, self.pictures = builder, resolve, pictures
         self.line: list[str] = []
         self.marker = ""  # of the list item whose text comes next
-        self.numbers: Counter[int] = Counter()  # items seen so far, by the identity of their list
+        self.numbers: Counter[int] = Counter()  # id of an ordered list -> its items so far
         self.shown: list[tuple[Image, str]] = []  # pictures of the open block, which follow it, with their texts
         self.captions: dict[int, Tag] = {}  # id of the one picture of a <figure> -> its caption
         self.taken: set[int] = set()  # ids of captions that were appended with their pictures

@@ -1,6 +1,6 @@
 """Every sentence of a context set beside the question: its features, and what the reader found in it. Pure.
 
-Comes in: a query, a context with its statistics and, where a reader read it, its readings. Knows no index and no weights.
+Comes in: a query, a context with its statistics and, where a reader read it, its readings. Knows no weights.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from indexing.embedder import Embedder
-from models.reader.extractive_reader import NOTHING, Finding, best
+from models.reader.extractive_reader import best
+from models.reader.types import NOTHING, Finding
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.sentence_features import Asked
 from rag.lookups.decide import Found
@@ -57,7 +58,8 @@ def compare(query: Query, context: Context, embedder: Embedder) -> Comparison:
     statistics = context.statistics
     asked = sentence_features.asked(query.text, statistics.vector, statistics.counts, statistics.chunks)
     spans = [quotable_spans.candidates(piece.text) for piece in context.evidence]
-    texts = [[piece.text[start:end] for start, end in found] for piece, found in zip(context.evidence, spans, strict=True)]
+    pairs = zip(context.evidence, spans, strict=True)
+    texts = [[piece.text[start:end] for start, end in found] for piece, found in pairs]
     alone, in_context = _embedded(context.evidence, texts, embedder)
     owner = [number for number, found in enumerate(spans) for _ in found]
     rows, first = [], 0
@@ -95,7 +97,8 @@ def _with_reader(
     evidence: Sequence[Evidence],
 ) -> list[list[float]]:
     """The rows with READER_FEATURES and ROW_FEATURES behind them."""
-    headers = [text == quotable_spans.table_header(piece) for piece, found in zip(evidence, texts, strict=True) for text in found]
+    tables = [quotable_spans.table_header(piece) for piece in evidence]
+    headers = [text == header for header, found in zip(tables, texts, strict=True) for text in found]
     matches = sentence_features.row_matches(rows, owner, headers)
     return [
         [*row, *sentence_features.reader_features(finding, row), match]

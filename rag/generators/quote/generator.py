@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from indexing.embedder import Embedder
-from models.reader.extractive_reader import NOTHING, Reader
+from models.reader.extractive_reader import Reader
+from models.reader.types import NOTHING
 from rag.calibration import PictureWeights, QuoteWeights
 from rag.generators.protocol import ABSTENTION
 from rag.generators.quote import quotable_spans, sentence_features
@@ -86,7 +87,9 @@ class QuoteGenerator:
     def _confidence(self, made: Comparison, scores: np.ndarray, found: Found | None, best: int) -> float:
         """How likely the best sentence is right, 0..1; a look-up is at least SURE."""
         likeliest = int(np.argmax(scores))
-        row = sentence_features.answer_features(made.question, scores, made.features, likeliest, made.evidence, made.owner)
+        row = sentence_features.answer_features(
+            made.question, scores, made.features, likeliest, made.evidence, made.owner
+        )
         weights = self._weights
         confidence = round(float(sentence_features.probability(np.array([row]), weights.answer, weights.bias)[0]), 4)
         if found:
@@ -140,7 +143,7 @@ def _chosen(made: Comparison, shares: np.ndarray, best: int) -> list[int]:
 
 
 def _short_answer(made: Comparison, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than any other there.
+    """The reader's answer within the quoted sentence, where it is clearly shorter and better than any other there.
 
     None for one whose words the question says itself. Of a table's row the cell, and only where the question names its
     column too: the reader alone mistakes cells.

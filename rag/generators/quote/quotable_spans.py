@@ -1,4 +1,4 @@
-"""What may be quoted of a chunk: its sentences, or its lines where these are no sentences (code, a form, table rows)."""
+"""What may be quoted of a chunk: its sentences, or its lines where it has none (code, forms, table rows)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.reader.extractive_reader import Finding
+from models.reader.types import Finding
 from rag.dates import days, years
 from rag.types import Evidence
 from rag.words import content_words, stem

@@ -1,1 +1,4 @@
-"""Pages made by script, whose every word has a known box: receipts, forms, tables and charts to learn from and to measure with."""
+"""Synthetic pages: receipts, forms, tables and charts whose every word has a known box.
+
+In: a random generator, and tables or names to fill pages with. Out: a page, its facts and questions about these.
+"""

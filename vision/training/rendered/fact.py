@@ -1,4 +1,4 @@
-"""What a page states, how people ask for it, and where it stands."""
+"""The facts of a synthetic page: what it states, where, and how people ask for it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from vision.training.rendered.sheet import Sheet
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """asked: its name; keys: (name, text) of what tells it from others of this name; value: the run that says it; own: the runs that go
-    when it is taken from the page; questions: that it answers, none where `asked` and `keys` are enough to ask it.
-    """
+    """One value of a page. Runs are numbers of vision.training.rendered.sheet.Sheet.runs."""
 
-    asked: str
-    value: int
-    own: tuple[int, ...]
-    keys: tuple[tuple[str, str], ...] = ()
-    questions: tuple[str, ...] = ()
+    asked: str  # name of the field: "total", or a column of a table
+    value: int  # the run that holds the value
+    own: tuple[int, ...]  # the runs to leave out for a page without this fact
+    keys: tuple[tuple[str, str], ...] = ()  # (column, text) that identify it among values of one name
+    questions: tuple[str, ...] = ()  # that it answers; empty if `asked` and `keys` make the question
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """title: what a file of it might be called."""
+    """A synthetic page and its facts."""
 
-    title: str
+    title: str  # what its file might be called
     sheet: Sheet
     facts: tuple[Fact, ...]

@@ -1,4 +1,4 @@
-"""Tables as pictures: cells under headers, with lines or without."""
+"""Tables: a title, a header and rows of cells, half of them with rules between the rows."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import random
 from collections.abc import Sequence
 
 from vision.training.rendered.fact import Fact, Rendered
-from vision.training.rendered.sheet import FACES, Sheet
+from vision.training.rendered.sheet import FACES, LETTER, Sheet
 
 RULE = (120, 120, 125)
 
 
 def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], key: int, rng: random.Random) -> Rendered:
-    """key: the column that tells the rows apart."""
+    """A page with one table. key: the column that identifies the rows."""
     size = rng.randint(13, 18)
     pitch, margin = round(size * rng.uniform(1.6, 2.2)), rng.randint(15, 50)
-    widths = [max(len(row[at]) for row in (header, *rows)) * size * 0.62 + 2 * size for at in range(len(header))]
+    longest = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
+    widths = [letters * size * LETTER + 2 * size for letters in longest]
     lefts = [margin + sum(widths[:at]) for at in range(len(header) + 1)]
     top = margin + (2 * pitch if title else 0)
     sheet = Sheet(round(lefts[-1] + margin), round(top + pitch * (len(rows) + 1) + margin), rng.choice(tuple(FACES)))
@@ -29,5 +30,7 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], key: 
         if ruled:
             sheet.shapes.append(((margin, y - pitch * 0.2, lefts[-1], y - pitch * 0.2 + 1), RULE))
         runs = {at: sheet.write(text, lefts[at], y, size) for at, text in enumerate(row) if text}
-        facts += [Fact(header[at], run, (run,), ((header[key], row[key]),)) for at, run in runs.items() if at != key and key in runs]
-    return Rendered(rng.choice((title.casefold() or "table", "table", f"scan {rng.randint(1, 99)}")), sheet.fit(margin), tuple(facts))
+        named = ((header[key], row[key]),)
+        facts += [Fact(header[at], run, (run,), named) for at, run in runs.items() if at != key and key in runs]
+    file = rng.choice((title.casefold() or "table", "table", f"scan {rng.randint(1, 99)}"))
+    return Rendered(file, sheet.fit(margin), tuple(facts))

@@ -1,4 +1,4 @@
-"""Charts as plotting libraries draw them, with what such a chart is called; their values are of chance."""
+"""Charts as matplotlib draws them, of random values, and what such a chart is called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-NAMES = {
+STYLES = ("default", "ggplot", "bmh", "seaborn-v0_8-whitegrid", "fivethirtyeight", "grayscale", "classic")
+X_LABELS, Y_LABELS = ("year", "time", "x", "month", "distance"), ("value", "price", "count", "rate", "y")
+NAMES = {  # kind -> texts that name a chart of it
     "line": ("line chart", "line graph with a rising curve", "a graph of a quantity over time"),
     "lines": ("line chart with several lines", "graph comparing curves", "a plot of several series with a legend"),
     "bar": ("bar chart", "column chart", "a bar graph comparing categories"),
@@ -27,7 +29,7 @@ NAMES = {
 
 
 def plot(kind: str, rng: random.Random) -> Image:
-    """A chart of one of NAMES."""
+    """A chart of one of NAMES, RGB."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -35,7 +37,7 @@ def plot(kind: str, rng: random.Random) -> Image:
     from PIL import Image
 
     numbers = np.random.default_rng(rng.getrandbits(32))
-    with pyplot.style.context(rng.choice(["default", "ggplot", "bmh", "seaborn-v0_8-whitegrid", "fivethirtyeight", "grayscale", "classic"])):
+    with pyplot.style.context(rng.choice(STYLES)):
         figure, axes = pyplot.subplots(figsize=(rng.uniform(2.5, 5), rng.uniform(2, 3.6)), dpi=60)
         count, series = rng.randint(3, 12), rng.randint(2, 4)
         along, values = np.arange(count), numbers.gamma(2, 2, (series, count))
@@ -65,7 +67,7 @@ def plot(kind: str, rng: random.Random) -> Image:
         if kind in ("lines", "stacked"):
             axes.legend()
         if kind != "pie":
-            axes.set(xlabel=rng.choice(["year", "time", "x", "month", "distance"]), ylabel=rng.choice(["value", "price", "count", "rate", "y"]))
+            axes.set(xlabel=rng.choice(X_LABELS), ylabel=rng.choice(Y_LABELS))
         figure.tight_layout()
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")

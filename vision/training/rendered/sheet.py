@@ -1,4 +1,4 @@
-"""A page as runs of text at known places: its words with boxes in the order that OCR gives them, and its picture."""
+"""A synthetic page: runs of text at known places in, the words with their boxes and the page's image out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ FACES = {  # regular and bold, from the fonts that come with matplotlib
     "mono": ("DejaVuSansMono", "DejaVuSansMono-Bold"), "times": ("STIXGeneral", "STIXGeneralBol"),
 }  # fmt: skip
 INK, PAPER = (25, 25, 30), (252, 251, 247)
+LETTER = 0.62  # width of a letter, in sizes of the font: what pages reckon with before they write
+LINE_HEIGHT = 1.2  # of a word's box, in sizes of the font
+CONFIDENCE = 0.98  # of every word, as of clean print
+
+Align = Literal["left", "middle", "right"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +42,34 @@ class Run:
 def font(face: str, bold: bool, size: int) -> ImageFont.FreeTypeFont:
     import matplotlib
 
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{FACES[face][bold]}.ttf"), size)
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / f"{FACES[face][bold]}.ttf"), size)
 
 
 class Sheet:
-    """Filled run by run. face: of FACES."""
+    """A page that is filled run by run; sizes in pixels. face: of FACES."""
 
     def __init__(self, width: int, height: int, face: str = "sans") -> None:
         self.width, self.height, self.face = width, height, face
         self.runs: dict[int, Run] = {}
         self.shapes: list[tuple[Box, tuple[int, int, int]]] = []  # filled boxes in pixels, drawn before the text
 
-    def write(self, text: str, x: float, y: float, size: int, *, bold: bool = False, align: Literal["left", "middle", "right"] = "left") -> int:
-        """The number of the run. x: its left end, middle or right end."""
+    def write(self, text: str, x: float, y: float, size: int, *, bold: bool = False, align: Align = "left") -> int:
+        """Add a run; its number in `runs`. x: its left end, middle or right end, by `align`; y: its top."""
         width = font(self.face, bold, size).getlength(text)
         number = len(self.runs)
         self.runs[number] = Run(text, x - {"left": 0, "middle": width / 2, "right": width}[align], y, size, bold)
         return number
 
     def fit(self, margin: int) -> Sheet:
-        """Itself, wide and high enough for all that was written, with a margin."""
+        """Grow to hold every run with a margin; returns the sheet itself."""
         ends = [self.words(number)[-1][1] for number in self.runs]
         self.width = max(self.width, *(round(right) + margin for _, _, right, _ in ends))
         self.height = max(self.height, *(round(bottom) + margin for *_, bottom in ends))
         return self
 
     def without(self, *numbers: int) -> Sheet:
-        """The same with these runs left blank."""
+        """A copy without these runs; the others keep their numbers and places."""
         other = Sheet(self.width, self.height, self.face)
         other.runs, other.shapes = {at: run for at, run in self.runs.items() if at not in numbers}, self.shapes
         return other
@@ -75,19 +81,22 @@ class Sheet:
         for word in run.text.split():
             first = run.text.index(word, at)
             at = first + len(word)
-            words.append((word, (run.x + face.getlength(run.text[:first]), run.y, run.x + face.getlength(run.text[:at]), run.y + 1.2 * run.size), 0.98))
+            left, right = (run.x + face.getlength(run.text[:end]) for end in (first, at))
+            words.append((word, (left, run.y, right, run.y + LINE_HEIGHT * run.size), CONFIDENCE))
         return words
 
     def box(self, number: int) -> Box:
-        """Of a run, 0..1 of the page."""
+        """The box of a run, in 0..1 of the page."""
         boxes = [box for _, box, _ in self.words(number)]
-        return boxes[0][0] / self.width, boxes[0][1] / self.height, boxes[-1][2] / self.width, boxes[-1][3] / self.height
+        (left, top, _, _), (_, _, right, bottom) = boxes[0], boxes[-1]
+        return left / self.width, top / self.height, right / self.width, bottom / self.height
 
     def lines(self) -> list[list[Word]]:
-        """Lines of words as `vision.ocr.read_lines` gives them of a picture."""
+        """The words in lines, in the order and form of vision.ocr.read_lines."""
         return in_order([Line.of(self.words(number)) for number in self.runs], self.width, self.height)
 
     def picture(self) -> Image:
+        """The page as an RGB image."""
         from PIL import Image, ImageDraw
 
         image = Image.new("RGB", (self.width, self.height), PAPER)
