@@ -44,7 +44,7 @@ def sample_questions() -> list[str]:
 def batched(index: Path) -> RagPipeline:
     """The default pipeline over an index, with a reader whose forward passes are batched across threads."""
     plain, weights, fitted = RagPipeline.from_index(index), shipped_weights.describe(), calibration()
-    encoder = replace(shipped_weights.encoder(weights), kept=StateCache(index))
+    encoder = replace(shipped_weights.encoder(weights), cache=StateCache(index))
     reader = Reader(DynamicBatcher(encoder), shipped_weights.decoder(weights))
     generator = open_generator(plain.config, plain.embedder, fitted, reader)
     return RagPipeline(plain.index, plain.embedder, generator, plain.config, fitted, lambda _: reader)

@@ -5,4 +5,4 @@ Each variant is a subclass of GroundedForCausalLM, and its checkpoints are known
 
 from __future__ import annotations
 
-from models.systems import mixture_of_experts, sparse_attention, state_space  # noqa: F401 - each defines and registers one
+from models.systems import mixture_of_experts, sparse_attention, state_space  # noqa: F401 - each registers one

@@ -160,7 +160,7 @@ def test_the_reader_finds_the_same_together_and_alone() -> None:
         assert mine.spans.shape == theirs.spans.shape and mine.states.shape == theirs.states.shape
         np.testing.assert_allclose(mine.spans, theirs.spans, atol=2e-2)
         np.testing.assert_allclose(mine.judged, theirs.judged, atol=2e-2)
-        assert [one.routed for one in mine.spent] == [one.routed for one in theirs.spent]
+        assert [one.routed for one in mine.costs] == [one.routed for one in theirs.costs]
 
 
 def test_a_picture_stays_with_its_asker() -> None:

@@ -53,7 +53,7 @@ def test_of_two_places_the_one_that_is_copied_from_goes_on(words: list[int], bia
     with speculative_decoding.counted(model) as passes:
         written = model.generate(
             PROMPT,
-            custom_generate=speculative_decoding.guided(candidates),
+            custom_generate=speculative_decoding.verifying(candidates),
             max_new_tokens=12,
             do_sample=False,
             **inputs,
