@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache, lru_cache
 
 import numpy as np
 
+from indexing import picture_worker
 from models.reader.image_patches import Picture
 from vision.encoder import EmbeddedTower
 from vision.errors import PictureError
-from vision.images import first_frame
 
 REMEMBERED = 64  # pictures
 
@@ -24,7 +23,7 @@ def _tower() -> EmbeddedTower:
 def seen(content: bytes) -> Picture | None:
     """content: an image file's; None where it cannot be opened: then its words are all there is."""
     try:
-        image = first_frame(io.BytesIO(content))
+        image = picture_worker.open_picture(content)
     except PictureError:
         return None
     return Picture(_tower().patches([image])[0])
