@@ -5,16 +5,15 @@ The tower is used whatever model embedded the pictures of the index. Knows no in
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
 
+from indexing import picture_worker
 from models.reader.image_patches import Picture
 from vision.encoder import EmbeddedTower
 from vision.errors import PictureError
-from vision.images import first_frame
 
 CACHED = 64  # pictures whose features are kept in memory
 
@@ -39,7 +38,7 @@ class ImageFeatures:
     def _patches(self, content: bytes) -> Picture | None:
         """The features of an image file's patches; None where it cannot be opened: then its words are all there is."""
         try:
-            image = first_frame(io.BytesIO(content))
+            image = picture_worker.open_picture(content)
         except PictureError:
             return None
         return Picture(self.tower.patches([image])[0])

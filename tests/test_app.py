@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
@@ -144,6 +145,52 @@ def test_paths_are_refused_where_others_can_reach_the_app(rag: RagPipeline, tmp_
         app.close(verbose=False)
 
 
+def call_hidden(address: str, name: str, data: list, **headers: str) -> str:
+    """What a handler of the page says that is called as a program would, without the page: its events as text."""
+    config = json.loads(get(address, "config")[0])
+    number = next(one["id"] for one in config["dependencies"] if one["api_name"] == name)
+    body = json.dumps({"data": data, "fn_index": number, "session_hash": "stranger"}).encode()
+    sent = {"content-type": "application/json", **headers}
+    join = urllib.request.Request(f"{address}gradio_api/queue/join", body, sent)
+    with urllib.request.urlopen(join) as response:
+        assert response.status == 200
+    return get(address, "gradio_api/queue/data?session_hash=stranger")[0]
+
+
+def names_of(rag: RagPipeline) -> set[str]:
+    return {Path(file.path).name for file in rag.reader.files()}
+
+
+@pytest.mark.parametrize(("local", "headers"), [
+    (False, {}), (True, {"X-Forwarded-For": "203.0.113.9"}), (True, {"X-Forwarded-For": "127.0.0.1"}),
+])
+def test_a_stranger_adds_no_file_of_this_machine(
+    rag: RagPipeline, tmp_path: Path, local: bool, headers: dict[str, str]
+) -> None:
+    from app import build_app
+    from ui.server import launch
+
+    (tmp_path / "secret.txt").write_text("The key lies under the mat.")
+    Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
+    app = build_app(rag, local=local)
+    try:
+        address = launch(app, port=free_port())
+        for name in ("add", "add_1"):
+            assert "upload the files instead" in call_hidden(address, name, [str(tmp_path), ""], **headers)
+        assert '"success":false' in call_hidden(address, "upload", [[{"path": str(tmp_path / "secret.txt")}], ""], **headers)
+        call_hidden(address, "ingest", [[str(tmp_path)]], **headers)
+        assert '"success":false' in call_hidden(address, "search", ["", 3, str(tmp_path / "secret.png")], **headers)
+        assert "secret.txt" not in names_of(rag)
+    finally:
+        app.close(verbose=False)
+
+
+def test_this_machine_adds_its_files_by_the_handler_of_the_page(address: str, rag: RagPipeline, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("The spare key hangs by the door.")
+    assert "1 document added" in call_hidden(address, "add", [str(tmp_path), ""])
+    assert "own.txt" in names_of(rag)
+
+
 def test_questions_at_the_same_time_and_while_indexing(client: Any, tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number}.txt").write_text(f"Note {number} is about barrels.")
@@ -253,7 +300,7 @@ def test_an_empty_index_says_what_to_do(tmp_path: Path) -> None:
     rag = RagPipeline.from_index(tmp_path / "index")
     messages = shown(Chat(rag).ask({"text": QUESTION}, None))[1]
     assert EMPTY in messages[1]["content"]
-    assert "The index is empty" in Shelf(rag).show(None)
+    assert "The index is empty" in Shelf(rag, True).show(None)
     assert Chat(rag).examples().examples == []
 
 
@@ -263,7 +310,7 @@ def test_the_library_adds_lists_and_removes(tmp_path: Path) -> None:
     from ui.library import Shelf
 
     build((), tmp_path / "index")
-    shelf = Shelf(RagPipeline.from_index(tmp_path / "index"))
+    shelf, here = Shelf(RagPipeline.from_index(tmp_path / "index"), True), gr.Request(client={"host": "::1"}, headers={})
     for name, content in (("boat.txt", b"The boat is called Kittiwake."), ("damaged.pdf", b"%PDF-1.7 cut off")):
         (tmp_path / name).write_bytes(content)
     news, table, *_ = shown(shelf.upload([str(tmp_path / "boat.txt"), str(tmp_path / "damaged.pdf")], ""))
@@ -273,5 +320,5 @@ def test_the_library_adds_lists_and_removes(tmp_path: Path) -> None:
     news, table = shelf.remove(gr.EventData(None, {"name": str(kept)}), "")
     assert "Removed" in news.value and "boat.txt" not in table and not kept.exists()
     assert "no document" in shelf.remove(gr.EventData(None, {"name": "nowhere"}), "")[0].value
-    assert "no such file or folder" in shown(shelf.add("~/nowhere/at/all", ""))[0].value
-    assert len(list(shelf.add("  ", ""))) == 1
+    assert "no such file or folder" in shown(shelf.add("~/nowhere/at/all", "", here))[0].value
+    assert len(list(shelf.add("  ", "", here))) == 1

@@ -62,6 +62,20 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
     assert not hosts
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
+def test_others_are_let_in_only_by_an_explicit_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    from app import main
+
+    assert main(["--index", str(tmp_path / "index"), "--host", host]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and "--open" in line and line.count("\n") == 1
+    monkeypatch.setenv("GRADIO_SERVER_NAME", host)
+    assert main(["--index", str(tmp_path / "index")]) == 2
+    assert not (tmp_path / "index").exists()
+
+
 def test_what_cannot_be_served_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from app import main
 

@@ -15,6 +15,7 @@ from indexing.build.uploads import FOLDER, forget, keep
 from indexing.status import status_of
 from models.common.errors import FolioError
 from ui.library_view import library_html, problem_html, progress_html, summary_html
+from ui.server import REMOTE, is_from_this_machine
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline
@@ -23,13 +24,14 @@ AT_ONCE = 8  # browser tabs that add documents at the same time
 REMOVE_JS = """
 element.addEventListener('click', (event) => {
     const button = event.target.closest('[data-remove]');
-    if (button && confirm('Remove ' + button.dataset.remove + ' from the index?')) trigger('click', {name: button.dataset.remove});
+    const name = button?.dataset.remove;
+    if (name && confirm('Remove ' + name + ' from the index?')) trigger('click', {name});
 });
 """
 
 
 def library_tab(app: gr.Blocks, tab: gr.Tab, rag: RagPipeline, local: bool) -> None:
-    """Lay the tab out. local: a folder of this machine may be named."""
+    """Lay the tab out. local: the app serves this machine alone, so a folder of it may be named."""
     with gr.Column(elem_classes="shelf"):
         with gr.Row(elem_classes="add"):
             files = gr.File(file_count="multiple", label="Add documents", height=132, scale=1, min_width=280)
@@ -39,10 +41,10 @@ def library_tab(app: gr.Blocks, tab: gr.Tab, rag: RagPipeline, local: bool) -> N
         news = gr.HTML(visible=False, apply_default_css=False)
         wanted = gr.Textbox(show_label=False, container=False, placeholder="Filter by name", max_lines=1, elem_classes="filter")
         table = gr.HTML(js_on_load=REMOVE_JS, apply_default_css=False)
-    shelf = Shelf(rag)
+    shelf = Shelf(rag, local)
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [news, table, files, path]
-    several = {"concurrency_limit": AT_ONCE}  # a second run is told at once that another one is writing, rather than made to wait
+    several = {"concurrency_limit": AT_ONCE}  # a second run fails at once while another one writes, and does not wait
     files.upload(shelf.upload, [files, wanted], outputs, **several, **hidden)
     button.click(shelf.add, [path, wanted], outputs, **several, **hidden)
     path.submit(shelf.add, [path, wanted], outputs, **several, **hidden)
@@ -53,10 +55,10 @@ def library_tab(app: gr.Blocks, tab: gr.Tab, rag: RagPipeline, local: bool) -> N
 
 
 class Shelf:
-    """The handlers of the tab. `wanted` is what the filter says."""
+    """The handlers of the tab. `wanted` is what the filter says. local: as for `library_tab`."""
 
-    def __init__(self, rag: RagPipeline) -> None:
-        self._reader = rag.index
+    def __init__(self, rag: RagPipeline, local: bool) -> None:
+        self._reader, self._local = rag.index, local
 
     def show(self, wanted: str | None) -> str:
         return library_html(status_of(self._reader), wanted or "")
@@ -64,9 +66,15 @@ class Shelf:
     def upload(self, files: list[str] | None, wanted: str) -> Iterator[list]:
         yield from self._index(lambda: keep(files or [], self._reader.directory / FOLDER), wanted)
 
-    def add(self, path: str | None, wanted: str) -> Iterator[list]:
+    def add(self, path: str | None, wanted: str, request: gr.Request) -> Iterator[list]:
+        """Index a path of this machine, for a request from this machine. Anyone can call a handler, seen or not."""
         given = (path or "").strip()
-        yield from self._index(lambda: [Path(given).expanduser()], wanted) if given else [[gr.skip()] * 4]
+        if not (self._local and is_from_this_machine(request)):
+            yield [gr.HTML(problem_html(REMOTE), visible=True), gr.skip(), gr.skip(), gr.skip()]
+        elif given:
+            yield from self._index(lambda: [Path(given).expanduser()], wanted)
+        else:
+            yield [gr.skip()] * 4
 
     def remove(self, event: gr.EventData, wanted: str) -> tuple[gr.HTML, str]:
         try:

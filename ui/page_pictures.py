@@ -40,8 +40,8 @@ def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
     path = reader.documents.unchanged_source(document)
     if path is None:
         return "The page cannot be shown: the file is gone or has changed since it was indexed. The passage is as it was indexed."
+    from indexing.picture_worker import pdf_page_webp
     from vision.errors import PictureError
-    from vision.pages import pdf_page_webp
 
     try:
         return PagePicture(*pdf_page_webp(path, path.stat().st_mtime, page))

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from models.common.errors import FolioError
 
 if TYPE_CHECKING:
     import gradio as gr
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+REMOTE = (
+    "paths are taken only from this machine, and only while Folio serves it alone (--host 127.0.0.1): "
+    "upload the files instead"
+)
 # The numbers in an answer lead to its sources; those of an earlier answer only once its evidence is shown again.
 HEAD = """<script>
-window.folioShow = () => document.getElementById(location.hash.slice(1))?.scrollIntoView({block: 'start', behavior: 'smooth'});
+window.folioShow = () => {
+    const source = document.getElementById(location.hash.slice(1));
+    source?.scrollIntoView({block: 'start', behavior: 'smooth'});
+};
 document.addEventListener('click', (event) => {
     const link = event.target.closest?.('a.cite');
     if (!link) return;
@@ -23,6 +33,30 @@ document.addEventListener('click', (event) => {
 </script>"""
 
 
+class HostError(FolioError):
+    """A host beyond this machine, without the word that others are meant to come in."""
+
+
+def check_host(host: str, is_open: bool) -> None:
+    """Raises HostError for a host beyond loopback, unless the app `is_open` to others on purpose."""
+    if host not in LOOPBACK and not is_open:
+        raise HostError(
+            f"with --host {host} anyone who reaches this machine can ask, add and remove documents, without a "
+            "password: say --open if that is meant"
+        )
+
+
+def is_from_this_machine(request: gr.Request | None) -> bool:
+    """Whether a request was made on this machine, by its address, and was not handed on by a proxy."""
+    client = getattr(request, "client", None)
+    try:
+        address = ipaddress.ip_address(client.host)
+    except (AttributeError, ValueError):
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback and not {"forwarded", "x-forwarded-for", "x-real-ip"} & {*request.headers}
+
+
 class Guard:
     """Keeps the page at home: the browser is told to load nothing from elsewhere, and the template's links there go.
 
@@ -30,9 +64,9 @@ class Guard:
     """
 
     POLICY = (
-        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-        "object-src 'none'; base-uri 'self'; form-action 'self'"
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
+        "worker-src 'self' blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
     )
     ELSEWHERE = re.compile(rb'<meta[^>]*content="https?://[^>]*>')
 
@@ -44,8 +78,10 @@ class Guard:
 
         async def guarded(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                extra = {b"content-security-policy": self.POLICY.encode(), b"referrer-policy": b"no-referrer", b"x-content-type-options": b"nosniff"}
-                message["headers"] = [*message["headers"], *extra.items()]
+                message["headers"] = [
+                    *message["headers"], (b"content-security-policy", self.POLICY.encode()),
+                    (b"referrer-policy", b"no-referrer"), (b"x-content-type-options", b"nosniff"),
+                ]
                 if scope["path"] == "/":
                     held.append(message)
                     return
@@ -61,7 +97,10 @@ class Guard:
 
 
 def launch(app: gr.Blocks, host: str = LOOPBACK[0], port: int | None = None) -> str:
-    """Serve the app in threads of its own; its address. port: None = GRADIO_SERVER_PORT, else the first free one from 7860."""
+    """Serve the app in threads of its own; its address.
+
+    port: None = GRADIO_SERVER_PORT, else the first free one from 7860. Raises OSError where that is taken.
+    """
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -69,9 +108,10 @@ def launch(app: gr.Blocks, host: str = LOOPBACK[0], port: int | None = None) -> 
     if host in LOOPBACK:  # a web page elsewhere that gives its name this address must not reach the index
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]))
     _, address, _ = app.launch(
-        server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, inbrowser=False, ssr_mode=False, pwa=False,
-        mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[], allowed_paths=[], show_error=False, num_workers=0,
-        app_kwargs={"middleware": middleware}, theme=_theme(), css_paths=Path(__file__).with_name("style.css"), head=HEAD,
+        server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, inbrowser=False,
+        ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
+        allowed_paths=[], show_error=False, num_workers=0, app_kwargs={"middleware": middleware}, theme=_theme(),
+        css_paths=Path(__file__).with_name("style.css"), head=HEAD,
     )
     return address
 
@@ -81,4 +121,7 @@ def _theme() -> gr.themes.Base:
 
     system = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace"]
-    return gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=system, font_mono=mono, radius_size="sm", spacing_size="sm", text_size="md")
+    return gr.themes.Base(
+        primary_hue="teal", neutral_hue="stone", font=system, font_mono=mono,
+        radius_size="sm", spacing_size="sm", text_size="md",
+    )

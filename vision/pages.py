@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,18 +45,6 @@ def render_pdf_page(path: Path, number: int, *, longest: int = 1600) -> Image:
             raise PictureError(f"page {number} cannot be drawn: {error}") from error
         finally:
             document.close()
-
-
-@lru_cache(maxsize=32)
-def pdf_page_webp(path: Path, modified: float, number: int) -> tuple[bytes, int, int]:
-    """Page `number` of a PDF file as WebP, with its width and height in pixels; the last ones drawn are kept.
-
-    modified: the file's date, so that a file that was written anew is drawn anew. Raises PictureError.
-    """
-    from vision.images import PREVIEW, encode
-
-    image = render_pdf_page(path, number, longest=PREVIEW)
-    return encode(image, PREVIEW), *image.size
 
 
 def crop(image: Image, box: tuple[float, float, float, float], margin: float = 0.0) -> Image:

@@ -11,13 +11,10 @@ if TYPE_CHECKING:
 
 
 def to_image(picture: bytes) -> Image:
-    """RGB; what is transparent stands on white, as on a page."""
-    from PIL import Image
+    """RGB; what is transparent stands on white, as on a page. Decoded in a worker. Raises PictureError."""
+    from indexing.picture_worker import open_picture
 
-    with Image.open(io.BytesIO(picture)) as opened:
-        pixels = opened.convert("RGBA")
-    page = Image.new("RGBA", pixels.size, "white")
-    return Image.alpha_composite(page, pixels).convert("RGB")
+    return open_picture(picture)
 
 
 def to_data_url(picture: bytes) -> str:

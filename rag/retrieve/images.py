@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 from indexing.embedder import Embedder
 from indexing.filters import Filter
 from indexing.index import Index
-from indexing.loaders.images.ocr_lines import inscription
 from indexing.stores.vector_spaces import IMAGE, Hits
 from models.common import minilm
 from models.common.errors import FolioError
@@ -86,25 +84,26 @@ class ImageSearch:
 
 
 def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:
-    """Upright RGB. Raises PictureError, also for a file that is not there."""
-    from vision import svg
+    """A picture as upright RGB. A file or its bytes are decoded in a worker process with a budget.
+
+    Raises PictureError, also for a file that is not there.
+    """
+    from indexing import picture_worker
     from vision.errors import PictureError
-    from vision.images import PREVIEW, first_frame, to_rgb
+    from vision.images import to_rgb
 
     if isinstance(image, bytes):
-        image = io.BytesIO(image)
-    elif isinstance(image, (str, os.PathLike)):
-        image = Path(image)
-    else:
+        return picture_worker.open_picture(image)
+    if not isinstance(image, (str, os.PathLike)):
         return to_rgb(image)
     try:
-        if isinstance(image, Path) and image.suffix.lower() == ".svg":
-            return to_rgb(svg.rendered(image.read_bytes(), PREVIEW))
-        return first_frame(image)
-    except (PictureError, OSError) as error:
-        raise PictureError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from error
+        return picture_worker.open_picture(Path(image))
+    except PictureError as error:
+        raise PictureError(f"{image}: {error}") from error
 
 
 def words_on(image: Image) -> str:
-    """The words that stand on a picture, as far as they can be read."""
-    return " ".join([text for line in inscription(image) for text, _, _ in line][:MOST_WORDS])
+    """The words that stand on a picture, as far as they can be read; in a worker process. Raises PictureError."""
+    from indexing import picture_worker
+
+    return " ".join(picture_worker.words_on(image)[:MOST_WORDS])

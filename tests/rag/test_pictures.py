@@ -16,6 +16,7 @@ from indexing.build.run import build
 from indexing.filters import Filter
 from rag import RagPipeline, context
 from rag.calibration import calibration
+from rag.conversation import Conversation
 from rag.image_features import ImageFeatures
 from rag.retrieve import fusion
 from rag.understand import image_share, understand
@@ -195,3 +196,11 @@ def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question
 def test_other_questions_are_not(rag: RagPipeline, question: str) -> None:
     strict = RagPipeline.from_index(rag.index.directory, generator="quote", threshold=0.9)
     assert strict.ask(question).abstained
+
+
+def test_a_drawing_that_crashes_its_renderer_is_a_line_of_the_turn(rag: RagPipeline, tmp_path: Path) -> None:
+    steps = "".join(f'<g id="a{i + 1}"><use href="#a{i}"/></g>' for i in range(300))
+    markup = f'<svg xmlns="http://www.w3.org/2000/svg"><defs><rect id="a0"/>{steps}</defs><use href="#a300"/></svg>'
+    (tmp_path / "deep.svg").write_text(markup)
+    *_, turn = Conversation(rag).take("", [tmp_path / "deep.svg"])
+    assert "crashed" in turn.problem and "crashed" in turn.summary.failures[0].reason
