@@ -81,7 +81,7 @@ def test_rag_imports_of_models_only_what_answers() -> None:
     may = ("models.common", "models.reader")
 
     def is_wrong(one: str, other: str) -> bool:
-        lazy = (one, other) == ("rag.generators", "models.network.torch_reader")
+        lazy = (one, other) == ("rag.reading", "models.network.torch_reader")
         return inside(other, "models") and not inside(other, *may) and not lazy and not is_training(one)
 
     assert not wrong(("rag",), is_wrong)
@@ -111,7 +111,7 @@ def test_reader_and_tower_agree_on_patches() -> None:
     from models.reader import image_patches
     from vision import encoder
 
-    assert image_patches.SIDE == encoder.SIDE and encoder.EmbeddedTower().dimension == image_patches.WIDTH
+    assert image_patches.SIDE == encoder.GRID and encoder.EmbeddedTower().dimension == image_patches.WIDTH
 
 
 def test_answering_imports_no_torch(tmp_path: Path) -> None:

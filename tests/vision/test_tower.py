@@ -119,10 +119,3 @@ def test_patches_come_row_by_row_from_the_top_left() -> None:
     pooled = encoder.pooled_patches(features)
     assert pooled.shape == (1, 16, 2) and pooled[0, 3, 1] > 1 and not np.delete(pooled[0, :, 1], 3).any()
     assert np.allclose(pooled[0, :, 0], 1 / np.hypot(1, 7 / 49), atol=1e-3)
-
-
-def test_the_reader_has_a_place_for_every_patch() -> None:
-    from models.reader import image_patches
-
-    assert (encoder.GRID, encoder.PATCHES) == (image_patches.SIDE, image_patches.PATCHES)
-    assert open_image_embedder().dimension == image_patches.WIDTH
