@@ -22,10 +22,10 @@ from models.training.question_sets import QaRow, read_qa
 from rag import context
 from rag.generators.quote import quotable_spans
 from rag.generators.quote.generator import CHUNKS
-from rag.generators.quote.sentence_features import stems
 from rag.lookups.decide import look_up
 from rag.lookups.table_cells import asked_cell
 from rag.pipeline import RagPipeline
+from rag.words import stems
 
 AMONG, ELSEWHERE = 1500, 600  # questions whose tables stand beside; questions whose tables are not there
 
