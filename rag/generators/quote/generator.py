@@ -28,8 +28,10 @@ from rag.generators.protocol import ABSTENTION
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.sentence_features import Asked
 from rag.lookups import picture_lookup
-from rag.lookups.decide import SURE, Found, look_up
+from rag.lookups.decide import look_up
+from rag.lookups.result import LookupResult
 from rag.lookups.table_cells import named_cells
+from rag.lookups.text_runs import PageWords
 from rag.types import Context, Draft, Evidence, Support
 from rag.understand import asks_for_picture, words
 
@@ -105,9 +107,10 @@ class Attempt:
         """The sentences of each evidence."""
         return [[span for span, owner in zip(self.spans, self.owner, strict=True) if owner == at] for at in range(len(self.evidence))]
 
-    def at(self, found: Found) -> int:
-        """The sentence that holds where it begins."""
-        return next(i for i, (span, owner) in enumerate(zip(self.spans, self.owner, strict=True)) if owner == found.at and span[0] <= found.start < span[1])
+    def at(self, found: LookupResult) -> int:
+        """The sentence that holds the beginning of the value."""
+        spans = enumerate(zip(self.spans, self.owner, strict=True))
+        return next(i for i, (span, at) in spans if at == found.evidence and span[0] <= found.value[0] < span[1])
 
 
 def read(
@@ -201,9 +204,10 @@ class QuoteGenerator:
         best = int(np.argmax(scores))
         known = sentence_features.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(sentence_features.probability(np.array([known]), self._weights.answer, self._weights.bias)[0]), 4)
-        found = look_up(question, attempt.evidence, attempt.by_evidence(), self._index)
+        placed = [self._page_words(piece) for piece in attempt.evidence]
+        found = look_up(question, attempt.evidence, attempt.by_evidence(), placed)
         if found:
-            best, confidence = attempt.at(found), max(confidence, SURE)
+            best, confidence = attempt.at(found), max(confidence, found.confidence)
         details["looked_up"] = found is not None
         if sentence_features.another_year(question, attempt.evidence[attempt.owner[best]], attempt.openings[attempt.owner[best]]):
             confidence = min(confidence, MISDATED)
@@ -212,7 +216,7 @@ class QuoteGenerator:
             return
         text, said = "", []
         for i in [best] if found else self._choose(attempt, sentence_features.shares(scores), best):
-            piece, (start, end) = attempt.evidence[attempt.owner[i]], (found and found.quote) or attempt.spans[i]
+            piece, (start, end) = attempt.evidence[attempt.owner[i]], (found and found.label) or attempt.spans[i]
             lead = ("\n" if text else "") + quotable_spans.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
             said.append(Support(attempt.owner[i], start, end, at, at + end - start))
@@ -220,7 +224,7 @@ class QuoteGenerator:
             text += lead + piece.text[start:end]
         ablation = self._ablation(question, attempt, best, found)  # after the sentences, which do not wait for it
         said[0] = replace(said[0], ablation=ablation)
-        short = (found.start, found.end) if found else _short(attempt, best)
+        short = found.value if found else _short(attempt, best)
         if short and short != (said[0].start, said[0].end):
             start, end = short
             again = "\n" + attempt.evidence[attempt.owner[best]].text[start:end]
@@ -235,13 +239,13 @@ class QuoteGenerator:
             draft = Draft(ABSTENTION, (), draft.confidence, abstained=True)
         return replace(draft, details=details)
 
-    def _ablation(self, question: str, attempt: Attempt, best: int, found: Found | None) -> float | None:
+    def _ablation(self, question: str, attempt: Attempt, best: int, found: LookupResult | None) -> float | None:
         """What the best sentence's evidence bears of the answer in it, or of what was looked up there, see rag.types.Support."""
         if self._reader is None:
             return None
-        answer, owner = found or attempt.findings[best], attempt.owner[best]
-        head = attempt.heads[owner]
-        fall = self._reader.ablation(question, attempt.windows, owner, (head + answer.start, head + answer.end))
+        finding, owner = attempt.findings[best], attempt.owner[best]
+        (start, end), head = found.value if found else (finding.start, finding.end), attempt.heads[owner]
+        fall = self._reader.ablation(question, attempt.windows, owner, (head + start, head + end))
         return None if fall is None else round(fall, 2)
 
     def _choose(self, attempt: Attempt, shares: np.ndarray, best: int) -> list[int]:
@@ -253,12 +257,22 @@ class QuoteGenerator:
 
     def _shown(self, question: str, context: Context, attempt: Attempt) -> Draft | None:
         """The picture that shows what is asked for."""
-        found = picture_lookup.best(picture_lookup.candidates(question, replace(context, evidence=attempt.evidence), attempt.windows), self._weights.shown, self._weights.shown_bias)
+        seen = replace(context, evidence=attempt.evidence)
+        found = picture_lookup.look_up_picture(
+            question, seen, attempt.windows, self._weights.shown, self._weights.shown_bias
+        )
         if found is None:
             return None
-        at, confidence = found
-        title, (start, end) = picture_lookup.title(question, context.evidence[at])
-        return Draft(title, (Support(at, start, end, 0, len(title) if end else 0),), confidence, abstained=False)
+        title, (start, end) = picture_lookup.title(question, context.evidence[found.evidence]), found.value
+        support = Support(found.evidence, start, end, 0, len(title) if end else 0)
+        return Draft(title, (support,), found.confidence, abstained=False)
+
+    def _page_words(self, piece: Evidence) -> PageWords:
+        """The placed words of a chunk, for the look-ups; those of table rows need none."""
+        if piece.modality is Modality.TABLE:
+            return PageWords()
+        recognised = self._index.word_boxes(piece.locator, recognised=True)
+        return PageWords(recognised or self._index.word_boxes(piece.locator), bool(recognised))
 
 
 def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:

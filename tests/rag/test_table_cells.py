@@ -1,4 +1,4 @@
-"""The cell that a question names."""
+"""Cell look-up in the rows of a table."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def test_rows_that_do_not_fit_their_header_and_empty_cells_say_nothing() -> None
     assert said("Who was the guide in the year?", row=HEADER) is None
 
 
-@given(st.lists(st.text(st.characters(blacklist_characters="|\n"), max_size=12), min_size=2, max_size=6), st.text(max_size=40), st.text(max_size=20))
+CELLS = st.lists(st.text(st.characters(blacklist_characters="|\n"), max_size=12), min_size=2, max_size=6)
+
+
+@given(CELLS, st.text(max_size=40), st.text(max_size=20))
 def test_what_is_said_is_a_cell(cells: list[str], question: str, around: str) -> None:
     row = CELL.join(cells)
     header = CELL.join(f"Name {at}" for at in range(row.count(CELL) + 1))
