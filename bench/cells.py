@@ -25,7 +25,6 @@ from rag.generators.quote import quotable_spans
 from rag.generators.quote.generator import CHUNKS
 from rag.lookups.decide import look_up
 from rag.lookups.table_cells import asked_cell
-from rag.lookups.text_runs import PageWords
 from rag.pipeline import RagPipeline
 from rag.words import stems
 
@@ -48,7 +47,7 @@ def found(rag: RagPipeline, row: QaRow) -> str | None:
     hits = rag.search(row.question, rag.config.top_k)
     pieces = context.pack(hits, rag.config.context_tokens, rag.reader).evidence[:CHUNKS]
     spans = [quotable_spans.candidates(piece.text) for piece in pieces]
-    cell = look_up(row.question, pieces, spans, [PageWords()] * len(pieces))
+    cell = look_up(row.question, pieces, spans, [()] * len(pieces))
     return cell and pieces[cell.evidence].text[slice(*cell.value)]
 
 

@@ -12,10 +12,9 @@ from statistics import median
 
 from models.reader.coordinates import WordBox
 from rag.lookups.text_runs import Span, TextRun, in_one_column, in_one_row, is_number, is_year, runs_of, words_of
-from rag.lookups.vocabulary import COMPARES, GENERIC, LISTS
+from rag.lookups.vocabulary import GENERIC, LISTS
 from rag.words import stems
 
-NEAR = 3.0  # heights of the row of categories: how far below it the title of its axis may stand
 OVERLAP = 0.3  # heights of a row: how far a run may reach into the row above, as OCR draws boxes
 UPRIGHT = 2.5  # a run is written upwards that is, for its letters, so many times as high and narrow as others
 TICKS = 3  # numbers left of the categories that make an axis
@@ -33,7 +32,7 @@ def asked_axis(question: str, text: str, boxes: Sequence[WordBox], around: str =
     around: headings over the page and the name of its document.
     """
     axes, title = list(_AXIS.finditer(question)), _TITLE.search(question)
-    if len(axes) + bool(title) != 1 or COMPARES.search(question) or _AMOUNT.search(question):
+    if len(axes) + bool(title) != 1 or _AMOUNT.search(question):
         return None
     runs = runs_of(text, boxes)
     categories = _categories(runs, words_of(text, boxes))
@@ -86,10 +85,10 @@ def _chart_titles(categories: Sequence[TextRun], runs: Sequence[TextRun]) -> lis
 
 
 def _below(categories: Sequence[TextRun], runs: Sequence[TextRun]) -> list[TextRun]:
-    """Runs close under the categories whose middle is within their row, but for notes."""
+    """Runs under the categories whose middle is within their row, but for notes."""
     left, top, right, bottom = zip(*(one.box for one in categories), strict=True)
     height = max(bottom) - min(top)
-    under = [one for one in runs if -OVERLAP * height <= one.box[1] - max(bottom) <= NEAR * height]
+    under = [one for one in runs if one.box[1] >= max(bottom) - OVERLAP * height]
     inside = [one for one in under if min(left) < one.middle < max(right)]
     return [one for one in inside if not is_number(one.text) and not _NOTE.match(one.text)]
 

@@ -19,8 +19,7 @@ from rag.lookups.labels import asked_value
 from rag.lookups.page_tables import page_cells
 from rag.lookups.result import Lookup, LookupResult
 from rag.lookups.table_cells import asked_cell, table_header
-from rag.lookups.text_runs import PageWords, Span
-from rag.lookups.vocabulary import fits_question
+from rag.lookups.text_runs import Span
 from rag.types import Evidence
 
 LABEL_LINE = 40  # characters: a page whose median line is longer is prose, and has no labels
@@ -30,40 +29,38 @@ CONFIDENCE = 0.85
 
 
 def look_up(
-    question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[Span]], words: Sequence[PageWords]
+    question: str, evidence: Sequence[Evidence], spans: Sequence[Sequence[Span]], boxes: Sequence[Sequence[WordBox]]
 ) -> LookupResult | None:
-    """The first value that the evidence holds. spans, words: of each piece, its quotable spans and its placed words."""
-    for at, (piece, rows, placed) in enumerate(zip(evidence, spans, words, strict=True)):
+    """The first value that the evidence holds. spans, boxes: of each piece, its quotable spans and its words' boxes."""
+    for at, (piece, rows, places) in enumerate(zip(evidence, spans, boxes, strict=True)):
         if piece.modality is Modality.TABLE:
             found = _look_up_row(question, at, piece, rows)
         else:
-            found = _look_up_chunk(question, at, piece, placed)
+            found = _look_up_chunk(question, at, piece, places)
         if found:
             return found
     return None
 
 
 def look_up_page(
-    question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, picture: bool = True, evidence: int = 0
+    question: str, text: str, boxes: Sequence[WordBox], around: str = "", evidence: int = 0
 ) -> LookupResult | None:
-    """The value that a page holds; without boxes it has no label to quote.
+    """The value that a page holds, by the boxes of its words.
 
-    around: headings over the page and the name of its document. picture: the page is a figure or was read off one; of a
-    page of text a line may look like a label by chance. evidence: the number of the page, for the result.
+    around: headings over the page and the name of its document. evidence: the number of the page, for the result.
     """
-    if picture and (title := asked_axis(question, text, boxes, around)):
+    if title := asked_axis(question, text, boxes, around):
         return LookupResult(Lookup.AXIS, evidence, title, title, CONFIDENCE)
     cells = page_cells(question, text, boxes, around)
     if cells is not None:  # row and column are named: no label is meant
-        row, cell = cells.pop() if len(cells) == 1 else (None, None)
-        if cell is None or not fits_question(question, text[slice(*cell)]):
+        if len(cells) != 1:
             return None
+        row, cell = cells.pop()
         return LookupResult(Lookup.PAGE_TABLE, evidence, cell, row, CONFIDENCE)
-    found = asked_value(question, text, boxes, around, alone=bool(boxes) and not picture)
-    if found is None:
-        return None
-    label, value = found
-    return LookupResult(Lookup.LABEL, evidence, value, label if boxes else None, CONFIDENCE)
+    if found := asked_value(question, text, boxes):
+        label, value = found
+        return LookupResult(Lookup.LABEL, evidence, value, label, CONFIDENCE)
+    return None
 
 
 def _look_up_row(question: str, at: int, piece: Evidence, rows: Sequence[Span]) -> LookupResult | None:
@@ -78,13 +75,12 @@ def _look_up_row(question: str, at: int, piece: Evidence, rows: Sequence[Span]) 
     return LookupResult(Lookup.TABLE_CELL, at, found[0], None, CONFIDENCE) if len(found) == 1 else None
 
 
-def _look_up_chunk(question: str, at: int, piece: Evidence, words: PageWords) -> LookupResult | None:
+def _look_up_chunk(question: str, at: int, piece: Evidence, boxes: Sequence[WordBox]) -> LookupResult | None:
     lines = [len(line) for line in piece.text.split("\n") if line.strip()]
     if not lines or median(lines) > LABEL_LINE:
         return None
-    boxes = [box for box in words.boxes if box[0] >= 0 and box[1] <= len(piece.text)]  # none that the chunk cuts
-    picture = piece.modality is Modality.IMAGE or words.recognised
-    return look_up_page(question, piece.text, boxes, _around(piece), picture=picture, evidence=at)
+    whole = [box for box in boxes if box[0] >= 0 and box[1] <= len(piece.text)]  # words that the chunk does not cut
+    return look_up_page(question, piece.text, whole, _around(piece), at)
 
 
 def _around(piece: Evidence) -> str:

@@ -21,24 +21,26 @@ from rag.lookups.text_runs import (
     in_one_row,
     is_number,
     is_year,
-    labelled_lines,
     runs_of,
     words_of,
 )
-from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC, LISTS, fits_question
+from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC, LISTS
+from rag.word_lists import any_of
 from rag.words import stems
 
 BELOW = 2.5  # heights of a label: how far below it a value may stand
 OVERLAP = 0.3  # heights of a label: how far a run above or below it may reach into it, as OCR draws boxes
 BESIDE = 0.2  # widths of a label: how far a run right of it may reach into it
+_ASKS_NAME = any_of(LISTS["labels"]["asks_name"])
+_NAME = re.compile(r"\D*[^\W\d_]{2}\D*")
 _QUANTITY = re.compile(r"^\s*\d+\s*[x×*]\s*|\s*[x×*]\s*\d+\s*$|\s*\d[\d.,]*\s*%\s*$", re.IGNORECASE)
 _ALIASES = tuple(
     (re.compile("|".join(alias["patterns"]), re.IGNORECASE), f" {alias['word']} ")
     for alias in LISTS["labels"]["aliases"]
 )
-# A label and its value in one line: a colon, dots or nothing but a number part them.
+# A label and its value in one run: a colon separates them, or the value is a number.
 _LABEL_AND_VALUE = re.compile(
-    r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s*[.…]{2,}\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$"
+    r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$"
 )
 
 
@@ -51,28 +53,20 @@ class _Field:
     value: Span
 
 
-def asked_value(
-    question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, alone: bool = False
-) -> tuple[Span, Span] | None:
-    """A label and its value in `text`; None where the question does not single them out.
-
-    Without boxes only what stands behind a colon is a value. around: headings over the page and the name of its
-    document. alone: label, value and these must hold all that is asked; else other words on the page may.
-    """
+def asked_value(question: str, text: str, boxes: Sequence[WordBox]) -> tuple[Span, Span] | None:
+    """A label and its value in `text`; None where the question does not single them out."""
     words = stems(_normalised(question)) - ASKING
     if not words or COMPARES.search(question):
         return None
-    runs = runs_of(text, boxes)
-    if words - GENERIC - stems(_normalised(text)) - stems(text) - stems(around):
+    if words - GENERIC - stems(_normalised(text)) - stems(text):
         return None
+    runs = runs_of(text, boxes)
     found: dict[tuple[int, bool], dict[Span, Span]] = defaultdict(dict)  # by how good they are, labels by values
-    for run in [*runs, *_names_of_bars(runs, text, boxes)] or labelled_lines(text):
+    for run in [*runs, *_names_of_bars(runs, text, boxes)]:
         for field in _fields(run, runs):
             named, value = _label_stems(field.label), text[slice(*field.value)]
-            if alone and words - named - GENERIC - stems(around):
-                continue
             is_asked = named - GENERIC and named <= words
-            if is_asked and not value.endswith(":") and fits_question(question, value):
+            if is_asked and not value.endswith(":") and (_NAME.fullmatch(value) or not _ASKS_NAME.search(question)):
                 found[len(named), field.below][field.value] = (run.start, run.start + len(field.label))
     best = found[max(found)] if found else {}
     return next(((label, value) for value, label in best.items()), None) if len(best) == 1 else None

@@ -6,32 +6,23 @@ found a table: pictures, PDF tables without rules. Knows no model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from models.reader.coordinates import WordBox
 from rag.lookups.text_runs import Span, TextRun, in_one_column, in_one_row, is_year, runs_of
-from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC, RELATES
+from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC
 from rag.words import stems
 
 UPRIGHT = 2.5  # heights of a row: a higher run is written upwards, beside a chart
-_UNIT = re.compile(r"[(\[].*?[)\]]")  # of a column, in brackets behind its name
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A run that may name a row or a column. stems: of all its words; own: of those that are not its unit."""
+    """A run that may name a row or a column, and the stems of its words."""
 
     run: TextRun
     stems: frozenset[str]
-    own: frozenset[str]
-
-    @classmethod
-    def of(cls, run: TextRun) -> _Name:
-        every = stems(run.text)
-        return cls(run, every, stems(_UNIT.sub("", run.text)) or every)
 
 
 def page_cells(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> set[tuple[Span, Span]] | None:
@@ -43,27 +34,17 @@ def page_cells(question: str, text: str, boxes: Sequence[WordBox], around: str =
     words = stems(question) - ASKING
     if not words or COMPARES.search(question):
         return None
-    names = [_Name.of(run) for run in runs_of(text, boxes)]
-    rows = [name for name in names if name.own and name.own <= words]
+    names = [_Name(run, stems(run.text)) for run in runs_of(text, boxes)]
+    rows = [name for name in names if name.stems and name.stems <= words]
     crossed = [(row, column) for row in rows for column in _columns(row, words - row.stems, names)]
     if not crossed:
         return None
-    spare = GENERIC | stems(around)
-    relations = [match[0].lower() for match in RELATES.finditer(question)]
-    whole: set[tuple[Span, Span]] = set()  # the question says the whole name of the column
-    part: set[tuple[Span, Span]] = set()
+    spare, found = GENERIC | stems(around), set()
     for row, column in crossed:
-        asks_more = words - row.stems - column.stems - spare or not column.own - spare <= words
-        if not asks_more and _says(row, column, relations):
-            found = whole if column.own <= words else part
+        asks_more = words - row.stems - column.stems - spare
+        if not asks_more and column.stems - spare <= words:
             found |= {(row.run.span, cell.run.span) for cell in _cells(column, row, names)}
-    return whole or part
-
-
-def _says(row: _Name, column: _Name, relations: Sequence[str]) -> bool:
-    """Whether words like "after" and "total" only stand in the question because the row or the column is called so."""
-    said = set(_WORD.findall(f"{row.run.text} {column.run.text}".lower()))
-    return all(said.issuperset(_WORD.findall(relation)) for relation in relations)
+    return found
 
 
 def _columns(row: _Name, words: frozenset[str], names: Sequence[_Name]) -> Iterator[_Name]:
@@ -76,7 +57,7 @@ def _columns(row: _Name, words: frozenset[str], names: Sequence[_Name]) -> Itera
         _, top, _, bottom = name.run.box
         if bottom - top > UPRIGHT * height or bottom > row.run.box[1] or in_one_column(name.run, row.run):
             continue
-        if not name.own or not (name.own <= words or name.own & words - GENERIC):
+        if not name.stems or not (name.stems <= words or name.stems & words - GENERIC):
             continue
         cells = len(_cells(name, row, names))
         if cells == 1 or (not cells and _is_beside_head(name, row, names)):

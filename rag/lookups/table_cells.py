@@ -34,10 +34,9 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> Span |
     matched = _match(question, header, row)
     if matched is None or not matched.label:
         return None
-    chosen = matched.named or (matched.free if len(matched.cells) == 2 else [])
-    if len(chosen) != 1 or matched.words - matched.label - matched.names[chosen[0]] - stems(around):
+    if len(matched.named) != 1 or matched.words - matched.label - matched.names[matched.named[0]] - stems(around):
         return None
-    start, end = _trimmed(row, matched.cells[chosen[0]])
+    start, end = _trimmed(row, matched.cells[matched.named[0]])
     has_digit = any(map(str.isdigit, row[start:end]))
     return (start, end) if has_digit or not COUNTS.search(question) else None
 
@@ -63,15 +62,14 @@ class _Match:
     """A row against a question. Columns are numbered from 0.
 
     words: of the question; label: those that tell which row is meant; names: of each column; cells: their spans.
-    free: columns whose cell holds no word of the question; named: of these the ones whose header shares the largest
-    part of its words with the question, if any does.
+    named: of the columns whose cell holds no word of the question, those whose header shares the largest part of its
+    words with the question, if any does.
     """
 
     words: frozenset[str]
     label: frozenset[str]
     names: list[frozenset[str]]
     cells: list[Span]
-    free: list[int]
     named: list[int]
 
 
@@ -94,7 +92,7 @@ def _match(question: str, header: str, row: str) -> _Match | None:
     shares = {at: len(names[at] & words - label) / len(names[at]) for at in free if names[at]}
     best = max(shares.values(), default=0.0)
     named = [at for at, share in shares.items() if share == best] if best else []
-    return _Match(words, label, names, cells, free, named)
+    return _Match(words, label, names, cells, named)
 
 
 def _trimmed(row: str, cell: Span) -> Span:

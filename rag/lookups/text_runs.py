@@ -6,7 +6,7 @@ In: a text and the boxes of its words. Out: runs, and whether two of them share 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexing.types import Box
@@ -19,14 +19,6 @@ GAP = 1.6  # widths of a letter: a wider gap separates two runs
 SAME_COLUMN = 0.5  # of the narrower run: how much of their widths two runs of one column share
 _NUMBER = re.compile(r"\S*\d\S*(?:\s\S{1,3})?")  # and perhaps its unit
 _YEAR = re.compile(r"(?:19|20)\d\d")
-
-
-@dataclass(frozen=True, slots=True)
-class PageWords:
-    """The words of one piece of evidence, in its text's order. recognised: OCR read them off a picture."""
-
-    boxes: tuple[WordBox, ...] = ()
-    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +55,6 @@ def runs_of(text: str, boxes: Sequence[WordBox]) -> list[TextRun]:
 def words_of(text: str, boxes: Sequence[WordBox]) -> list[TextRun]:
     """Each word as a run of its own."""
     return [_run(text, [box]) for box in boxes]
-
-
-def labelled_lines(text: str) -> Iterator[TextRun]:
-    """The lines of a text without boxes that hold a label, a colon and a value. Their own boxes are empty."""
-    for line in re.finditer(r"[^\n:]+:[^\n]*\S", text):
-        yield TextRun(line.start(), line.end(), line[0], (0.0, 0.0, 0.0, 0.0))
 
 
 def is_number(text: str) -> bool:

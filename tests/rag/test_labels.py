@@ -99,18 +99,6 @@ def test_labels_of_pages_drawn_by_script_are_right_and_silent_where_the_value_is
     assert right > 60 and wrong <= 0.05 * right and invented <= 1
 
 
-@pytest.mark.parametrize(("question", "value"), [
-    ("Who is the owner of the pump?", "Ida Holm"),
-    ("What is the serial number?", "77-B"),
-    ("When was the pump bought?", None),
-    ("What is the colour?", None),
-])  # fmt: skip
-def test_without_boxes_a_colon_separates_label_and_value(question: str, value: str | None) -> None:
-    text = "Pump 4\nOwner: Ida Holm\nSerial number: 77-B\nMade in 1990\nColour:"
-    found = asked_value(question, text, ())
-    assert (found and text[slice(*found[1])]) == value
-
-
 LINES = st.tuples(
     st.text(st.characters(blacklist_characters="\n"), min_size=1, max_size=12), st.floats(0, 0.9), st.floats(0, 0.9)
 )

@@ -36,11 +36,6 @@ def test_words_tell_the_row_and_the_column(question: str, cell: str | None) -> N
     assert said(question) == cell
 
 
-def test_of_two_columns_the_other_one_is_meant() -> None:
-    assert said("What did the oak shaft cost?", "Item | Price", "Oak shaft, cost | £412") == "£412"
-    assert said("What did the oak shaft weigh?", "Item | Price", "Oak shaft | £412") is None
-
-
 def test_an_empty_corner_is_a_cell() -> None:
     """Of rows that begin or end with an empty cell only its bar is left."""
     assert said("What was the flour sold in 2022?", "| 2023 | 2022", "Flour sold | 48,120 | 44,910") == "44,910"

@@ -31,7 +31,6 @@ from rag.lookups import picture_lookup
 from rag.lookups.decide import look_up
 from rag.lookups.result import LookupResult
 from rag.lookups.table_cells import named_cells
-from rag.lookups.text_runs import PageWords
 from rag.types import Context, Draft, Evidence, Support
 from rag.understand import asks_for_picture, words
 
@@ -204,8 +203,8 @@ class QuoteGenerator:
         best = int(np.argmax(scores))
         known = sentence_features.answer_features(attempt.question, scores, attempt.features, best, attempt.evidence, attempt.owner)
         confidence = round(float(sentence_features.probability(np.array([known]), self._weights.answer, self._weights.bias)[0]), 4)
-        placed = [self._page_words(piece) for piece in attempt.evidence]
-        found = look_up(question, attempt.evidence, attempt.by_evidence(), placed)
+        boxes = [self._index.word_boxes(piece.locator) for piece in attempt.evidence]
+        found = look_up(question, attempt.evidence, attempt.by_evidence(), boxes)
         if found:
             best, confidence = attempt.at(found), max(confidence, found.confidence)
         details["looked_up"] = found is not None
@@ -266,13 +265,6 @@ class QuoteGenerator:
         title, (start, end) = picture_lookup.title(question, context.evidence[found.evidence]), found.value
         support = Support(found.evidence, start, end, 0, len(title) if end else 0)
         return Draft(title, (support,), found.confidence, abstained=False)
-
-    def _page_words(self, piece: Evidence) -> PageWords:
-        """The placed words of a chunk, for the look-ups; those of table rows need none."""
-        if piece.modality is Modality.TABLE:
-            return PageWords()
-        recognised = self._index.word_boxes(piece.locator, recognised=True)
-        return PageWords(recognised or self._index.word_boxes(piece.locator), bool(recognised))
 
 
 def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
