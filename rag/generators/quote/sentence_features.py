@@ -15,7 +15,8 @@ import numpy as np
 from models.reader.types import Finding
 from rag.dates import days, years
 from rag.types import Evidence
-from rag.words import content_words, stem
+from rag.word_lists import any_of
+from rag.words import WORD_LISTS, stem, stems
 
 PRIOR = 200  # chunks that an index is thought to have besides its own: in one of three chunks no word is common
 
@@ -30,14 +31,9 @@ ANSWER_FEATURES = (
 READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
 ROW_FEATURES = ("row_match",)  # of a sentence beside these
 SUREST = 20.0  # logits of the reader are kept within this
-_KINDS = (
-    # (what the question begins with or holds, what a sentence must hold to answer it)
-    (re.compile(r"\b(when|what (year|date|day|month|time)|since when|how long ago)\b", re.I), re.compile(r"\b\d{3,4}\b|\b\d{1,2}[:.]\d\d\b|\b(january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+ ?(am|pm)\b|\d/\d", re.I)),
-    (re.compile(r"\b(how (many|much|long|far|high|deep|wide|tall|old|big|heavy|fast|often|large)|what (percentage|number|price|cost|amount|size|length|height|width|depth|temperature|total))\b|\b(percent|cost)\b", re.I), re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|once|twice|half|several|every|daily|weekly)\b", re.I)),
-    (re.compile(r"\b(who|whom|whose)\b", re.I), re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+|\b[A-Z][a-z]+ [A-Z][a-z]+|\b(mr|mrs|dr|he|she|they|people|someone)\b")),
-    (re.compile(r"\b(where|which (city|country|place|town|state)|what (city|country|place|town))\b", re.I), re.compile(r"\b(in|at|on|near|from|to|inside|under|behind|beside|between) (the )?[A-Za-z]", re.I)),
-    (re.compile(r"\b(why|what (caused|is the reason|was the reason))\b", re.I), re.compile(r"\b(because|since|so that|due to|caused|therefore|reason|in order to|to \w+|as a result|for)\b", re.I)),
-)
+# (what a question holds, what a sentence must hold to answer it)
+_ANSWER_FORMS = tuple((any_of(form["question"]), re.compile(form["answer"])) for form in WORD_LISTS["answer_forms"])
+_CHOICE = any_of(WORD_LISTS["choice"]["words"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +53,6 @@ def asked(text: str, vector: np.ndarray, counts: Mapping[str, int], chunks: int)
     return Asked(text, vector, rarity)
 
 
-def stems(text: str) -> frozenset[str]:
-    """The stems of a text's content words, and its calendar days in one spelling."""
-    return frozenset(map(stem, content_words(text))) | {day.isoformat() for day in days(text)}
-
-
 def chunk_features(
     question: Asked, evidence: Evidence, rank: int, opening: str, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray
 ) -> list[list[float]]:
@@ -74,7 +65,7 @@ def chunk_features(
     held = [stems(text) for text in texts]
     near, near_in_context = (alone @ question.vector).tolist(), (in_context @ question.vector).tolist()
     covered = [coverage(question, words) for words in held]
-    kind = next((pattern for cue, pattern in _KINDS if cue.search(question.text)), None)
+    kind = next((pattern for cue, pattern in _ANSWER_FORMS if cue.search(question.text)), None)
     dense = evidence.channels.get("dense")
     rows = []
     for i, text in enumerate(texts):
@@ -105,7 +96,7 @@ def another_year(question: str, piece: Evidence, opening: str) -> bool:
 def news(question: str, answer: str) -> float:
     """The share of an answer's words that the question does not say itself; 1 where the question offers a choice. Of 52,215 answers of the question sets 1.8 % are all said before."""
     said = stems(answer)
-    return 1.0 if not said or re.search(r"\bor\b", question, re.IGNORECASE) else len(said - stems(question)) / len(said)
+    return 1.0 if not said or _CHOICE.search(question) else len(said - stems(question)) / len(said)
 
 
 def row_coverage(row: Sequence[float]) -> float:
