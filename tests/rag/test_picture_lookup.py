@@ -16,10 +16,11 @@ from models.reader.coordinates import BlockModality
 from models.reader.flops import Cost
 from models.reader.image_patches import PATCHES, WIDTH
 from models.reader.types import Window
-from rag import image_features
+from rag.calibration import PictureWeights
 from rag.generators.quote import sentence_features
+from rag.image_features import ImageFeatures, likeness
 from rag.lookups import picture_lookup
-from rag.types import Context, Evidence
+from rag.types import Context, Evidence, QueryStatistics, Reading
 from rag.understand import asks_for_picture, to_be_shown
 
 
@@ -45,43 +46,51 @@ def test_a_heading_over_a_figure_of_a_document_does_not_tell_what_it_shows() -> 
     question = "Which diagram shows a neural network?"
     figure = evidence("A neuron.", "chapter.md", modality=Modality.IMAGE)
     figure = replace(figure, headings=("Linear regression as a neural network",))
-    [found] = picture_lookup.candidates(question, Context((figure,)), [])
+    [found] = picture_lookup.candidates(question, Context((figure,)))
     assert found.words == 0 and found.features[-1] == 1
-    [found] = picture_lookup.candidates(question, Context((replace(figure, document="neural network.png"),)), [])
+    [found] = picture_lookup.candidates(question, Context((replace(figure, document="neural network.png"),)))
     assert found.words == 1
 
 
 def test_a_slide_is_shown_by_its_heading_where_one_is_asked_for() -> None:
     slide = replace(evidence("Bakers | 44 %", "talk.pptx"), headings=("Open day", "Where the flour went in 2023"))
     pool = Context((evidence("Flour went to bakers.", "a.txt"), slide))
-    assert [one.at for one in picture_lookup.candidates("Which slide shows where the flour went?", pool, [])] == [1]
-    assert picture_lookup.candidates("Which chart shows where the flour went?", pool, []) == []
+    assert [one.at for one in picture_lookup.candidates("Which slide shows where the flour went?", pool)] == [1]
+    assert picture_lookup.candidates("Which chart shows where the flour went?", pool) == []
     assert picture_lookup.title("Which slide shows where the flour went?", slide) == slide.headings[1]
     assert picture_lookup.title("Which slide shows the bakers?", slide) == "Bakers | 44 %"
     assert picture_lookup.title("Which slide shows the moon?", replace(slide, text="")) == slide.headings[1]
 
 
+def read(*windows: Window) -> Context:
+    """POOL as a reader and the tower left it."""
+    readings = tuple(Reading(tuple(one for one in windows if one.passage == at)) for at in range(len(POOL.evidence)))
+    images = ImageFeatures()
+    statistics = QueryStatistics(np.ones(1), {}, 1, images.text_vector("photo of the red gate"))
+    return replace(POOL, readings=readings, statistics=statistics, patches={2: images.patches(RED)})
+
+
 def test_what_is_known_of_each_picture() -> None:
     unread = window(3, -math.inf, -math.inf, live=False)
-    windows = [window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), unread]
-    found = picture_lookup.candidates("photo of the red gate", POOL, windows)
+    pool = read(window(0, 9, 9), window(1, -1, 2), window(1, 3, -99), window(2, 0.5, 1.5), unread)
+    found = picture_lookup.candidates("photo of the red gate", pool)
     assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
-    likeness = image_features.likeness("photo of the red gate", RED)
+    similarity = likeness(pool.statistics.image_vector, pool.patches[2])
     least = -sentence_features.SUREST
-    assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, likeness, 0], [least, least, 0, 0]]
-    assert likeness != 0
-    assert picture_lookup.candidates("summer pond", POOL, [])[2].words == 1
-    assert picture_lookup.candidates("red", Context(POOL.evidence[:1]), windows) == []
+    assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, similarity, 0], [least, least, 0, 0]]
+    assert similarity != 0
+    assert picture_lookup.candidates("summer pond", POOL)[2].words == 1
+    assert picture_lookup.candidates("red", Context(POOL.evidence[:1])) == []
 
 
 def test_words_tell_a_picture_and_else_the_likeliest_is_shown() -> None:
-    windows = [window(1, -4, -4), window(2, 4, 4)]
-    found = picture_lookup.candidates("the green door", POOL, windows)
-    at, sure = picture_lookup.best(found, (0.5, 0.5, 0.0, 1.0), 0.0)
+    fitted, pool = PictureWeights((0.5, 0.5, 0.0, 1.0), 0.0), read(window(1, -4, -4), window(2, 4, 4))
+    found = picture_lookup.candidates("the green door", pool)
+    at, sure = picture_lookup.best(found, fitted)
     assert at == 2 and sure == pytest.approx(1 / (1 + math.exp(-4)), abs=1e-4)
-    assert picture_lookup.best(found, (), 0.0) is None and picture_lookup.best([], (1.0,) * 4, 0.0) is None
-    worded = picture_lookup.candidates("the red gate", POOL, windows)
-    assert picture_lookup.best(worded, (), 0.0) == (1, 0.9) == picture_lookup.best(worded, (0.5, 0.5, 0.0, 1.0), 0.0)
+    assert picture_lookup.best(found, None) is None and picture_lookup.best([], fitted) is None
+    worded = picture_lookup.candidates("the red gate", pool)
+    assert picture_lookup.best(worded, None) == (1, 0.9) == picture_lookup.best(worded, fitted)
 
 
 def test_a_picture_is_called_by_its_line_that_says_what_is_asked() -> None:
@@ -92,11 +101,12 @@ def test_a_picture_is_called_by_its_line_that_says_what_is_asked() -> None:
     assert picture_lookup.line("Which chart shows a pond?", " \n") == (0, 0)
 
 
-def test_a_picture_is_seen_and_what_is_none_is_not() -> None:
-    features = image_features.seen(RED).features
+def test_a_picture_has_patches_and_what_is_none_has_not() -> None:
+    images = ImageFeatures()
+    features = images.patches(RED).features
     assert features.shape == (PATCHES, WIDTH) and features.dtype == np.float16
     assert np.linalg.norm(features.astype(np.float32).mean(0)) == pytest.approx(1, abs=0.1)
-    assert image_features.seen(b"no picture") is None and image_features.likeness("red", b"no picture") == 0
+    assert images.patches(b"no picture") is None
 
 
 @pytest.mark.parametrize(("question", "what"), [
