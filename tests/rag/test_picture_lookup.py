@@ -29,7 +29,9 @@ def picture(text: str) -> Evidence:
 
 
 def window(passage: int, answerable: float, seen: float, *, live: bool = True) -> Window:
-    return Window(passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, BlockModality.PAGE, Cost())
+    return Window(
+        passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, BlockModality.PAGE, Cost()
+    )
 
 
 def webp(colour: str) -> bytes:
