@@ -171,7 +171,8 @@ def few(case: Case, rng: random.Random) -> Case:
         made[:, 1] = tried.features[mine, 1]  # similarity under the headings, whose embeddings are not kept
         features.append(np.concatenate([made, tried.features[mine, made.shape[1] :]], 1))  # and what a reader found
     reduced = replace(
-        tried, question=question, context=tried.context.select(kept), owner=[kept.index(tried.owner[i]) for i in places],
+        tried, question=question, context=tried.context.select(kept),
+        owner=[kept.index(tried.owner[i]) for i in places],
         spans=[tried.spans[i] for i in places], features=np.concatenate(features), vectors=tried.vectors[places],
         findings=[tried.findings[i] for i in places] if tried.findings else [],
     )
