@@ -1,10 +1,11 @@
-"""How often a cell that is said is the right one.
+"""How often a cell that a look-up finds is the right one.
 
     python bench/cells.py FILE...                              the table given
-    python bench/cells.py FILE... --among FILE --work DIR      the table among those of AMONG other questions, found by search
+    python bench/cells.py FILE... --among FILE --work DIR      the table among those of AMONG others, found by search
 
-FILES are questions with a table as their passage (DATA/qa/dev/wtq...). Given, the row is the only one that holds the most words of the question; rag.lookups.table_cells does the rest.
-Among others, rag.lookups.decide does all, and as many questions whose table is not there are asked too. Figures count as right whatever sign or unit goes with them.
+FILES are questions with a table as their passage (DATA/qa/dev/wtq...). Given: the row is the only one that shares most
+words with the question, and rag.lookups.table_cells finds the cell. Among others: rag.lookups.decide does all, and
+questions whose table is not there are asked too. Numbers count as right whatever sign or unit goes with them.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from models.common.cell_separator import CELL
 from models.training.question_sets import QaRow, read_qa
 from rag import context
 from rag.generators.quote import quotable_spans
-from rag.generators.quote.generator import CHUNKS
-from rag.generators.quote.sentence_features import stems
+from rag.generators.quote.comparison import CHUNKS
 from rag.lookups.decide import look_up
 from rag.lookups.table_cells import asked_cell
 from rag.pipeline import RagPipeline
+from rag.understand import understand
+from rag.words import stems
 
 AMONG, ELSEWHERE = 1500, 600  # questions whose tables stand beside; questions whose tables are not there
 
@@ -43,9 +45,11 @@ def given(row: QaRow) -> str | None:
 
 
 def found(rag: RagPipeline, row: QaRow) -> str | None:
-    pieces = context.pack(rag.search(row.question, rag.config.top_k), rag.config.context_tokens, rag.index).evidence[:CHUNKS]
-    cell = look_up(row.question, pieces, [quotable_spans.candidates(piece.text) for piece in pieces], rag.index)
-    return cell and pieces[cell.at].text[cell.start : cell.end]
+    hits = rag.candidates(understand(row.question), rag.config.top_k)
+    pieces = context.fit(hits, CHUNKS, rag.config.context_tokens).evidence
+    spans = [quotable_spans.candidates(piece.text) for piece in pieces]
+    cell = look_up(row.question, pieces, spans, [()] * len(pieces))
+    return cell and pieces[cell.evidence].text[slice(*cell.value)]
 
 
 def name(row: QaRow) -> str:
@@ -66,9 +70,14 @@ def plain(text: str) -> str:
     return re.sub(r"[^\w.]", "", text.casefold()).strip(".")
 
 
-def told(label: str, rows: Sequence[QaRow], said: Sequence[str | None]) -> None:
-    right = sum(cell is not None and any(plain(cell) in plain(one.text) or plain(one.text) in plain(cell) for one in row.answers) for row, cell in zip(rows, said, strict=True))
-    print(f"{label}: {len(rows)} questions, a cell said for {sum(cell is not None for cell in said)}, the right one for {right}")
+def is_right(row: QaRow, cell: str) -> bool:
+    answers = [plain(one.text) for one in row.answers]
+    return any(plain(cell) in answer or answer in plain(cell) for answer in answers)
+
+
+def report(label: str, rows: Sequence[QaRow], cells: Sequence[str | None]) -> None:
+    found = [is_right(row, cell) for row, cell in zip(rows, cells, strict=True) if cell is not None]
+    print(f"{label}: {len(rows)} questions, a cell found for {len(found)}, the right one for {sum(found)}")
 
 
 def of_tables(file: Path) -> list[QaRow]:
@@ -84,7 +93,7 @@ def main() -> None:
     asked = {str(file): of_tables(file) for file in options.files}
     if not options.among:
         for file, rows in asked.items():
-            told(file, rows, [given(row) for row in rows])
+            report(file, rows, [given(row) for row in rows])
         return
     others = random.Random(0).sample(of_tables(options.among), AMONG + ELSEWHERE)
     there = {name(row): row for rows in (*asked.values(), others[:AMONG]) for row in rows}
@@ -93,9 +102,10 @@ def main() -> None:
         (options.work / "tables" / f"{id}.md").write_text(markdown(row), encoding="utf-8")
     build([options.work / "tables"], options.work / "index")
     rag = RagPipeline.from_index(options.work / "index", generator="quote")
-    asked |= {f"{options.among}, there": others[:ELSEWHERE], f"{options.among}, not there": [row for row in others[AMONG:] if name(row) not in there]}
+    asked[f"{options.among}, there"] = others[:ELSEWHERE]
+    asked[f"{options.among}, not there"] = [row for row in others[AMONG:] if name(row) not in there]
     for label, rows in asked.items():
-        told(label, rows, [found(rag, row) for row in rows])
+        report(label, rows, [found(rag, row) for row in rows])
 
 
 if __name__ == "__main__":

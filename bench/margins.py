@@ -1,7 +1,7 @@
-"""How often the answer that is said again after its sentence is beside the point, by how clearly it beats another one there: `python bench/margins.py DATA [--limit N]`.
+"""How often the reader's short answer is wrong, by how clearly it beats the next: `python bench/margins.py DATA`.
 
-Development questions, the sentence that holds the answer given. Beside the point: F1 below 0.3. Of tables the row is given: its clear cell is said where the question names
-the column too.
+Development questions, the sentence that holds the answer given. Wrong: F1 below WRONG. Of tables the row is given; its
+cell is the answer where the reader's best cell is clear and the question names its column too.
 """
 
 from __future__ import annotations
@@ -20,32 +20,40 @@ from models.reader.extractive_reader import Reader
 from models.reader.windows import Passage
 from models.training.question_sets import read_qa
 from rag.generators.quote import quotable_spans
-from rag.generators.quote.generator import CLEAR, LONGEST_SHORT, best_part
+from rag.generators.quote.comparison import best_part
+from rag.generators.quote.generator import CLEAR, LONGEST_SHORT
 from rag.lookups.table_cells import named_cells
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "tatqa", "fairytaleqa", "covidqa", "policyqa")
 TABLES = ("wtq", "tatqa")
 EDGES = (-np.inf, 1, 2, 3, 4, 6, 9, np.inf)
-BESIDE = 0.3
+WRONG = 0.3  # F1 of words; one of three words right is beside the point
 
 
 def cells(data: Path, limit: int, reader: Reader) -> tuple[int, int, int]:
-    """Questions whose answer is in a row, how often the reader and the question agree on a cell, and how often that is the one."""
-    asked = said = right = 0
+    """Counts of questions: their answer is in a row; reader and question agree on a cell; that cell is right."""
+    asked = agreed = right = 0
     for name in TABLES:
-        for row in [row for row in read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz") if row.span and CELL in row.context][:limit]:
+        questions = read_qa(data / "qa" / "dev" / f"{name}.jsonl.gz")
+        for row in [row for row in questions if row.span and CELL in row.context][:limit]:
             at = row.answers[0].start
             start, end = row.context.rfind("\n", 0, at) + 1, (row.context + "\n").find("\n", at)
             header = next(line for line in row.context.split("\n") if CELL in line)
             if CELL not in row.context[start:end] or row.context[start:end] == header:
                 continue
             asked += 1
-            best = best_part(reader.study(row.question, [Passage(row.context, row.title)], [quotable_spans.parts(row.context, start, end)])[0][0])
-            named = [(start + left, start + right) for left, right in named_cells(row.question, header, row.context[start:end])]
-            cell = next((cell for cell in named if cell[0] <= best.start < cell[1]), None)
+            parts = quotable_spans.parts(row.context, start, end)
+            best = best_part(reader.study(row.question, [Passage(row.context, row.title)], [parts])[0][0])
+            named = named_cells(row.question, header, row.context[start:end])
+            cell = next((cell for cell in named if start + cell[0] <= best.start < start + cell[1]), None)
             if cell and best.margin >= CLEAR:
-                said, right = said + 1, right + (cell[0] <= at < cell[1])
-    return asked, said, right
+                agreed, right = agreed + 1, right + (start + cell[0] <= at < start + cell[1])
+    return asked, agreed, right
+
+
+def report(name: str, scores: np.ndarray) -> None:
+    """scores: (n,) F1 of answers."""
+    print(f"{name}: {len(scores)} answers, F1 {scores.mean():.2f}, wrong {np.mean(scores < WRONG):.2f}")
 
 
 def main() -> None:
@@ -55,20 +63,23 @@ def main() -> None:
     options = parser.parse_args()
     reader, found = Reader(shipped_weights.encoder(shipped_weights.describe())), []
     for name in SETS:
-        for row in [row for row in read_qa(options.data / "qa" / "dev" / f"{name}.jsonl.gz") if row.answers and row.answers[0].start >= 0][: options.limit]:
+        questions = read_qa(options.data / "qa" / "dev" / f"{name}.jsonl.gz")
+        for row in [row for row in questions if row.answers and row.answers[0].start >= 0][: options.limit]:
             unit = next((unit for unit in sentences(row.context) if unit[0] <= row.answers[0].start < unit[1]), None)
             if unit:
                 [[best]], _ = reader.study(row.question, [Passage(row.context, row.title)], [[unit]])
                 if best.end - best.start <= LONGEST_SHORT * (unit[1] - unit[0]):
-                    found.append((best.margin, squad(row.context[best.start : best.end], [answer.text for answer in row.answers])[1]))
+                    answers = [answer.text for answer in row.answers]
+                    found.append((best.margin, squad(row.context[best.start : best.end], answers)[1]))
     margins, scores = np.array(found).T
     for low, high in itertools.pairwise(EDGES):
         mine = scores[(margins >= low) & (margins < high)]
-        print(f"{low} to {high}: {len(mine)} answers, F1 {mine.mean():.2f}, beside the point {np.mean(mine < BESIDE):.2f}")
-    for name, mine in (("from 3 on", scores[margins >= 3]), ("below", scores[margins < 3]), ("all", scores)):
-        print(f"{name}: {len(mine)} answers, F1 {mine.mean():.2f}, beside the point {np.mean(mine < BESIDE):.2f}")
-
-    print("cells: of {} rows said for {}, rightly for {}".format(*cells(options.data, options.limit, reader)))
+        report(f"{low} to {high}", mine)
+    report(f"from {CLEAR:g} on", scores[margins >= CLEAR])
+    report("below", scores[margins < CLEAR])
+    report("all", scores)
+    asked, agreed, right = cells(options.data, options.limit, reader)
+    print(f"cells: of {asked} rows one for {agreed}, the right one for {right}")
 
 
 if __name__ == "__main__":

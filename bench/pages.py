@@ -1,7 +1,7 @@
-"""How well drawn pages are read: `python bench/pages.py [--count N] [--json]`.
+"""How well facts on drawn pages are answered: `python bench/pages.py [--count N] [--json]`.
 
-Receipts, forms and charts of seeds that training never drew are saved as PNG, indexed by Folio (OCR and all), and asked for facts on them. Right is an
-answer with a citation that quotes the fact alone and exactly; boxed is such a one whose box overlaps the true one by IOU.
+Receipts, forms and charts that training never drew are saved as PNG, indexed with OCR, and asked for facts on them.
+Right: a citation quotes the fact alone and exactly. Boxed: the box of such a citation overlaps the true one by IOU.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import random
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,25 +20,11 @@ from indexing.types import Box
 from models.common.metrics import mean
 from rag.pipeline import RagPipeline
 from rag.types import Answer
-from vision.training.rendered.charts import chart
 from vision.training.rendered.fact import Fact, Rendered
-from vision.training.rendered.forms import form
-from vision.training.rendered.receipts import receipt
+from vision.training.rendered.unseen import KINDS, SEED, unseen
 
-SEED = 10_000_000  # from here on; rag/training/make_pages.py draws from one stream that begins at 0
 IOU = 0.5
-GOODS = ["Oatmeal", "Brown bread", "Lamp oil", "Hemp rope", "Nails 40 mm", "Soap", "Blue ink", "Candles", "Rye flour", "Twine", "Sea salt", "Door hinge"]
-WARES = ["Wheat", "Barley", "Oats", "Rye", "Beans", "Peas", "Maize", "Hops"]
-
-
-def drawn(kind: str, seed: int) -> Rendered:
-    rng = random.Random(seed)
-    if kind == "receipt":
-        return receipt(GOODS, rng)
-    if kind == "form":
-        return form((), "", rng)
-    points = [(ware, f"{rng.uniform(1, 900):.1f}") for ware in rng.sample(WARES, rng.randint(3, 6))]
-    return chart("Harvest by crop", "Tonnes", "Crop", points, rng)
+FACTS = 2  # asked for on a page
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -56,28 +43,39 @@ def judged(answer: Answer, page: Rendered, fact: Fact) -> tuple[bool, bool]:
     return bool(right), any(overlap(box, true) >= IOU for cited in right for box in cited.boxes)
 
 
+def asked(kind: str, number: int) -> list[tuple[str, tuple[bool, bool]]]:
+    """(what was asked for, (right, boxed)) of some facts of a page, which is the only document of its index."""
+    page = unseen(kind, SEED + number)
+    facts = [fact for fact in page.facts if kind != "receipt" or fact.asked in ("total", "date")]
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        page.sheet.picture().save(Path(folder) / f"{kind}.png")
+        build([Path(folder) / f"{kind}.png"], Path(folder) / "index")
+        rag = RagPipeline.from_index(Path(folder) / "index")
+        for fact in random.Random(number).sample(facts, min(FACTS, len(facts))):
+            question = random.Random(number).choice(fact.questions or (f"What is the {fact.asked.lower()}?",))
+            name = f"receipt {fact.asked}" if kind == "receipt" else kind
+            results.append((name, judged(rag.ask(question), page, fact)))
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=30, help="pages of each kind")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    made = {}
-    for kind in ("receipt", "form", "chart"):
-        results: dict[str, list[tuple[bool, bool]]] = {}
+    results: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for kind in KINDS:
         for number in tqdm(range(options.count), desc=kind, disable=None):
-            page = drawn(kind, SEED + number)
-            with tempfile.TemporaryDirectory() as folder:
-                page.sheet.picture().save(Path(folder) / f"{kind}.png")
-                build([Path(folder) / f"{kind}.png"], Path(folder) / "index")
-                rag = RagPipeline.from_index(Path(folder) / "index")
-                asked = [fact for fact in page.facts if kind != "receipt" or fact.asked in ("total", "date")]
-                for fact in random.Random(number).sample(asked, min(2, len(asked))):
-                    question = random.Random(number).choice(fact.questions or (f"What is the {fact.asked.lower()}?",))
-                    name = f"receipt {fact.asked}" if kind == "receipt" else kind
-                    results.setdefault(name, []).append(judged(rag.ask(question), page, fact))
-        made |= {name: {"right": mean([float(a) for a, _ in some]), "boxed": mean([float(b) for _, b in some]), "n": len(some)} for name, some in results.items()}
+            for name, result in asked(kind, number):
+                results[name].append(result)
+    made = {}
+    for name, some in results.items():
+        right, boxed = (mean([float(result[at]) for result in some]) for at in (0, 1))
+        made[name] = {"right": right, "boxed": boxed, "n": len(some)}
     if options.json:
-        print(json.dumps({name: {key: getattr(value, "value", value) for key, value in row.items()} for name, row in made.items()}))
+        plain = {name: {key: getattr(one, "value", one) for key, one in row.items()} for name, row in made.items()}
+        print(json.dumps(plain))
         return
     for name, row in made.items():
         print(f"{name:<16} right {row['right']}  boxed {row['boxed']}  n {row['n']}")

@@ -17,14 +17,16 @@ from rag.types import Answer
 QUESTIONS = Path(__file__).parents[1] / "tests" / "sample_questions.jsonl"
 
 
-def told(question: dict, answer: Answer) -> str:
+def outcome(question: dict, answer: Answer) -> str:
     if question["unanswerable"]:
         return "declined" if answer.abstained else "should be declined"
     if answer.abstained:
         return "refused"
-    if any(" ".join(text.lower().split()) in " ".join(cited.quote.lower().split()) for cited in answer.citations for text in question["answers"]):
+    quotes = [" ".join(cited.quote.lower().split()) for cited in answer.citations]
+    if any(" ".join(text.lower().split()) in quote for quote in quotes for text in question["answers"]):
         return "in the quote"
-    return "cited" if any((cited.document, cited.page) == (question["document"], question["page"]) for cited in answer.citations) else "wrong"
+    places = [(cited.document, cited.page) for cited in answer.citations]
+    return "cited" if (question["document"], question["page"]) in places else "wrong"
 
 
 def main() -> None:
@@ -38,11 +40,12 @@ def main() -> None:
         question, began = json.loads(line), time.perf_counter()
         answer = rag.ask(question["question"])
         times.append(time.perf_counter() - began)
-        kind = told(question, answer)
+        kind = outcome(question, answer)
         counts[kind] = counts.get(kind, 0) + 1
         if options.each:
             print(f"{kind:<18} {answer.confidence:.2f}  {question['question']}  {answer.text[:90]!r}")
-    print(", ".join(f"{kind} {count}" for kind, count in sorted(counts.items())), f"; {statistics.median(times):.2f} s in the median")
+    counted = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
+    print(f"{counted}; {statistics.median(times):.2f} s in the median")
 
 
 if __name__ == "__main__":

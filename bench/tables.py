@@ -1,7 +1,8 @@
 """How often a cell of an unseen table is found and boxed: `python bench/tables.py DATA [--count N] [--json]`.
 
-Tables of development files are drawn as pages, half of them with rules; each page, as a PDF and as a picture of it, is the only document of an index that is asked for two of its cells. Right is an
-answer with a citation that quotes the cell alone and exactly; boxed is such a one whose box overlaps the true one by bench.pages.IOU.
+Tables of development files are drawn as pages, half of them with rules. Each page, as a PDF and as a picture, is the
+only document of an index that is asked for ASKED of its cells. Right: a citation quotes the cell alone and exactly.
+Boxed: the box of such a citation overlaps the true one by bench.pages.IOU.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ def save_pdf(sheet: Sheet, folder: Path) -> Path:
     figure = Figure((sheet.width / 72, sheet.height / 72))
     for (left, top, right, bottom), colour in sheet.shapes:
         place = (left / sheet.width, 1 - bottom / sheet.height)
-        figure.add_artist(Rectangle(place, (right - left) / sheet.width, (bottom - top) / sheet.height, color=[part / 255 for part in colour], lw=0))
+        size = (right - left) / sheet.width, (bottom - top) / sheet.height
+        figure.add_artist(Rectangle(place, *size, color=[part / 255 for part in colour], lw=0))
     for run in sheet.runs.values():
         letters = font(sheet.face, run.bold, run.size)
         figure.text(
-            run.x / sheet.width, 1 - (run.y + letters.getmetrics()[0]) / sheet.height, run.text, fontsize=run.size, va="baseline",
-            fontproperties=FontProperties(fname=letters.path, size=run.size), parse_math=False,
+            run.x / sheet.width, 1 - (run.y + letters.getmetrics()[0]) / sheet.height, run.text, fontsize=run.size,
+            va="baseline", fontproperties=FontProperties(fname=letters.path, size=run.size), parse_math=False,
         )  # fmt: skip
     figure.savefig(folder / "page.pdf")
     return folder / "page.pdf"
@@ -80,10 +82,14 @@ def main() -> None:
         pages += [page] if page and page.facts else []
     made = {}
     for name, save in WAYS.items():
-        results = [result for number, page in enumerate(tqdm(pages, desc=name, disable=None)) for result in asked(page, save, random.Random(number))]
-        made[name] = {"right": mean([float(right) for right, _ in results]), "boxed": mean([float(boxed) for _, boxed in results])}
+        results = []
+        for number, page in enumerate(tqdm(pages, desc=name, disable=None)):
+            results += asked(page, save, random.Random(number))
+        right, boxed = (mean([float(result[at]) for result in results]) for at in (0, 1))
+        made[name] = {"right": right, "boxed": boxed}
     if options.json:
-        print(json.dumps({name: {what: asdict(value) for what, value in row.items()} for name, row in made.items()}))
+        plain = {name: {what: asdict(value) for what, value in row.items()} for name, row in made.items()}
+        print(json.dumps(plain))
         return
     for name, row in made.items():
         print(f"{name:<8} right {row['right']}  boxed {row['boxed']}")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from indexing.index import Index
 from indexing.sentences import sentences
 from indexing.types import Modality
-from rag.generators.quote.sentence_features import stems
 from rag.types import Citation, Context, Draft, Support
+from rag.words import stems
 
 WINDOW = 3  # the most sentences that one quote may hold
 

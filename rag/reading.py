@@ -19,7 +19,7 @@ from models.reader.state_cache import StateCache
 from models.reader.types import Window
 from models.reader.windows import Passage
 from rag.calibration import Calibration
-from rag.generators.quote.quotable_spans import table_header
+from rag.lookups.table_cells import table_header
 from rag.types import Context, Query, Reading
 
 

@@ -1,4 +1,8 @@
-"""From a question to the expressions that the channels are asked with."""
+"""From a question to the expressions that the channels are asked with.
+
+In: a question, and the earlier ones of its conversation. Out: words and an FTS5 expression for BM25, the share of the
+image channel, whether a picture is asked for, and the question as it is searched. Knows no index and no model.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,30 @@ from indexing.index import quote
 from rag.calibration import ImageShares
 from rag.dates import days, spellings
 from rag.types import Query
-from rag.words import STOP_WORDS
+from rag.word_lists import any_of
+from rag.words import STOP_WORDS, WORD_LISTS
 
 LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
+OWN_WORDS = 2  # a question with fewer content words is a follow-up
+FOLLOW_UP_WORDS = 8  # a question with more content words stands alone, whatever it points to
+
 _WORD = re.compile(r"\w+")
-_NAMES = (
-    "pictures?|photos?|photographs?|images?|figures?|diagrams?|drawings?|sketch(?:es)?|charts?|graphs?|plots?|maps?|icons?|logos?|emojis?|slides?|"
-    "screenshots?|scans?|illustrations?|symbols?"
-)
-_PICTURE = re.compile(rf"\b({_NAMES}|look(s|ed)? like)\b", re.IGNORECASE)
-_SHOWING = rf"(?:\w+\s+)?(?:{_NAMES})\s+(?:that |which )?(?:shows?|showing|depicts?|depicting|illustrates?|of|with)\b(.*)"
-_WHICH = re.compile(
-    rf"\s*(?:which|what|(?:show|find)(?: me)?(?: the| an?| all| any)?|(?:is there|do (?:you|we|i) have) (?:an?|any)|where is the)\s+{_SHOWING}", re.IGNORECASE | re.DOTALL
-)
-_NAMED = re.compile(rf"\s*(?:(?:the|an?)\s+)?{_SHOWING}", re.IGNORECASE | re.DOTALL)
 _PHRASE = re.compile(r'"([^"]+)"')
-_FOLLOWS = re.compile(
-    r"^\s*(and|but|so|then|also|or|what about|how about|why not|why|how so|which one|who else|what else|where else|when was that|"
-    r"more|tell me more|go on|really|are you sure)\b|\b(it|its|they|them|their|theirs|he|him|his|she|her|hers|that|those|this|these|"
-    r"there|one|ones|same|former|latter|first one|second one|other one)\b", re.IGNORECASE
+
+
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """A question that names a picture, one that begins by asking for a picture, and one that is a picture's name."""
+    lists = {name: "|".join(words) for name, words in WORD_LISTS["pictures"].items()}
+    showing = rf"(?:\w+\s+)?(?:{lists['names']})\s+(?:that |which )?(?:{lists['shows']})\b(.*)"
+    which = re.compile(rf"\s*(?:{lists['which']})\s+{showing}", re.IGNORECASE | re.DOTALL)
+    named = re.compile(rf"\s*(?:(?:the|an?)\s+)?{showing}", re.IGNORECASE | re.DOTALL)
+    return any_of([lists["names"], lists["looks"]]), which, named
+
+
+_PICTURE, _WHICH_PICTURE, _PICTURE_OF = _patterns()
+_FOLLOW_UP = re.compile(
+    rf"^\s*({'|'.join(WORD_LISTS['follow_up']['beginnings'])})\b|\b({'|'.join(WORD_LISTS['follow_up']['pointers'])})\b",
+    re.IGNORECASE,
 )
 
 
@@ -40,7 +49,7 @@ def words(question: str) -> list[str]:
 def image_share(question: str, shares: ImageShares, *, given: bool) -> float:
     """How much the image channel counts, 0..1. given: a picture is searched with.
 
-    A question that names something drawn or photographed wants to see it.
+    A question that names something drawn or photographed is more likely to ask for it.
     """
     if given:
         return shares.given
@@ -48,25 +57,25 @@ def image_share(question: str, shares: ImageShares, *, given: bool) -> float:
 
 
 def asks_for_picture(question: str) -> bool:
-    """Whether a question asks for a picture that shows something: "Which diagram shows the water cycle?", "photo of a red door"."""
+    """Whether a question asks for a picture: "Which diagram shows the water cycle?", "photo of a red door"."""
     found = _showing(question)
     return found is not None and bool(found[1].strip(" ?.!"))
 
 
 def to_be_shown(question: str) -> str:
-    """What a picture is to show that answers a question."""
+    """What a picture must show to answer a question."""
     found = _showing(question)
     return found[1] if found else _PICTURE.sub(" ", question)
 
 
 def _showing(question: str) -> re.Match[str] | None:
-    return _WHICH.match(question) or (None if "?" in question else _NAMED.match(question))
+    return _WHICH_PICTURE.match(question) or (None if "?" in question else _PICTURE_OF.match(question))
 
 
 def match_expression(query: Query) -> str:
     """The FTS5 expression of a query: any of its words. "" for none.
 
-    A phrase in quotation marks counts as one more, and so does a calendar day in each way that it is written.
+    A phrase in quotation marks counts as one more, and so does each way in which a calendar day is written.
     """
     phrases = [phrase for phrase in _PHRASE.findall(query.text) if len(_WORD.findall(phrase)) > 1]
     phrases += [spelling for day in days(query.text) for spelling in spellings(day)]
@@ -74,7 +83,7 @@ def match_expression(query: Query) -> str:
 
 
 def understand(question: str, history: Sequence[str] = ()) -> Query:
-    """A question, and the earlier ones of its conversation, oldest first -> one that stands alone, with what it asks for."""
+    """A question as every later step takes it. history: the earlier questions of its conversation, oldest first."""
     text = standalone(question, history)
     return Query(question, text, tuple(words(text)), asks_for_picture(text))
 
@@ -86,6 +95,7 @@ def standalone(question: str, history: Sequence[str]) -> str:
     or has hardly a word of its own is a follow-up; any other is searched as it stands.
     """
     own = [word for word in _WORD.findall(question.casefold()) if word not in STOP_WORDS]
-    if not history or not (len(own) < 2 or _FOLLOWS.search(question)) or len(own) > 8:
+    points_back = len(own) < OWN_WORDS or _FOLLOW_UP.search(question)
+    if not history or not points_back or len(own) > FOLLOW_UP_WORDS:
         return question
     return f"{standalone(history[-1], history[:-1])} {question}"

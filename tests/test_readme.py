@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 FOLDERS = (".", "bench", "data/weights/reader", "data/weights/tower", "docs", "docs/history", "models", "vision")
 DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
 CURRENT = [path for path in DOCUMENTS if "history" not in path.parts]
-COMMAND = re.compile(r"(?:python|torchrun\b[^\n`]*?) -m ([a-z][\w.]*)([^\n`#]*)")
+COMMAND = re.compile(r"(?:(?:python|torchrun\b[^\n`]*?) -m |python (?=app\.py))([a-z][\w.]*)([^\n`#]*)")
 FLAG = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)(?: ([a-z0-9-]+))?")  # and a choice
 
 
@@ -36,7 +36,8 @@ def run(*arguments: str) -> str:
 def commands() -> Iterator[tuple[str, str]]:
     """(module, its arguments) of every command in the documents; lines that end in a backslash are joined."""
     for path in DOCUMENTS:
-        yield from COMMAND.findall(re.sub(r"\\\n\s+", "", path.read_text("utf-8")))
+        found = COMMAND.findall(re.sub(r"\\\n\s+", "", path.read_text("utf-8")))
+        yield from ((module.removesuffix(".py"), arguments) for module, arguments in found)
 
 
 def wanted() -> dict[tuple[str, ...], set[tuple[str, str]]]:

@@ -32,7 +32,8 @@ _PAIRS = """
     started/stopped founded/closed won/lost win/lose winner/loser maximum/minimum upper/lower inside/outside above/below
     always/never true/false male/female men/women father/mother husband/wife king/queen import/export imported/exported
     buy/sell bought/sold arrive/leave arrived/left open/close opened/closed public/private rich/poor strong/weak
-    hot/cold heavy/light fast/slow support/oppose supported/opposed accept/reject accepted/rejected allowed/banned agreed/refused
+    hot/cold heavy/light fast/slow support/oppose supported/opposed accept/reject accepted/rejected allowed/banned
+    agreed/refused
     advantage/disadvantage positive/negative internal/external similar/different
 """
 OPPOSITES = {word: other for pair in _PAIRS.split() for word, other in (pair.split("/"), pair.split("/")[::-1])}

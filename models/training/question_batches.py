@@ -107,7 +107,8 @@ class Questions:
         decoder_ids, decoder_mask = padded([ids for ids, _, _ in answers])
         labels, slots = (padded([one[which] for one in answers], IGNORED)[0] for which in (1, 2))
         arrays = (
-            question_ids, question_mask, block_ids, block_mask, grid, patches, modalities_of(grid), coded, contexts, *ends,
+            question_ids, question_mask, block_ids, block_mask, grid, patches, modalities_of(grid), coded, contexts,
+            *ends,
             owner, place, np.array(most), cached, decoder_ids, decoder_mask, labels, slots,
             flat["answerable"].astype(np.float32), flat["evidence"].astype(np.float32), self._pairs(indices),
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """python -m models.training.ship RUN/model OUT [--open L]: a trained model as a folder of shipped weights.
 
-Large matrices become int8 levels, the rest float16; the base encoder's own word vectors are left out. The numbers that
-are fitted to a reader (data/weights/calibration.json) must be fitted again after that: python -m rag.training.fit_reader.
+Large matrices become int8 levels, the rest float16; the base encoder's own word vectors are left out. What is fitted to
+a reader, in data/weights/calibration.json, must be fitted again after that: python -m rag.training.fit_reader.
 """
 
 from __future__ import annotations

@@ -241,7 +241,9 @@ def parameter_groups(model: nn.Module, decay: float, fresh: tuple[str, ...]) -> 
     kinds = [(new, matrix) for new in (False, True) for matrix in (True, False)]
     groups = [
         {
-            "params": [weight for name, weight in trained if (weight.ndim > 1) == matrix and name.startswith(fresh) == new],
+            "params": [
+                weight for name, weight in trained if (weight.ndim > 1) == matrix and name.startswith(fresh) == new
+            ],
             "weight_decay": decay if matrix else 0.0,
             "scale": FRESH if new else 1.0,
         }

@@ -25,7 +25,8 @@ from models.training.table_questions import lookups
 # large sets are cut so that small ones still count
 MIXTURE = {
     "squad2_dev": (20000, True), "squad11_dev_rest": (20000, True), "qed_nq": (20000, True),
-    "fairytaleqa": (4500, True), "policyqa": (2000, True), "quac_1k": (700, True), "doc2dial_val": (900, True), "covidqa": (1200, True),
+    "fairytaleqa": (4500, True), "policyqa": (2000, True), "quac_1k": (700, True), "doc2dial_val": (900, True),
+    "covidqa": (1200, True),
     "qamr": (3000, True), "qasrl_gs": (1000, True), "wtq": (4000, True), "tatqa": (2000, True), "fetaqa": (1000, False),
     "tabfact": (800, False), "boolq_dev": (1200, False), "condaqa": (500, False), "pubmedqa": (500, False),
     "medquad": (800, False), "qmsum_spans": (300, False), "lookups": (10000, True), "recurring": (5000, True),

@@ -1,124 +1,140 @@
-"""What a page says beside a label: the total of a receipt, a field of a form, the value over a bar. Words single out the label, its place the value.
+"""Label look-up on a page: the total of a receipt, a field of a form, the value over a bar.
 
-Knows no model; says nothing where the question asks for more than a label that stands on the page.
+In: a question, a text and the boxes of its words. Out: the spans of a label and of its value. Words single out the
+label, its place the value. Nothing where the question asks for more than a label that stands on the page. Knows no
+model.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from models.reader.coordinates import WordBox
 from rag.dates import days
-from rag.generators.quote.sentence_features import stems
-from rag.lookups.table_cells import ASKING, COMPARES
-from rag.lookups.text_runs import Run, Span, WordBox, is_figure, level, lines_of, over, runs_of
+from rag.lookups.text_runs import (
+    Span,
+    TextRun,
+    in_one_column,
+    in_one_row,
+    is_number,
+    is_year,
+    runs_of,
+    words_of,
+)
+from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC, LISTS
+from rag.word_lists import any_of
+from rag.words import stems
 
-# what is asked of any page, and what it may be called
-GENERIC = ASKING | stems(
-    "bar bill bought chart column cost document field form graph high invoice letter line mail message note page paid pay photo picture price receipt say scan "
-    "score sheet shop show shown slip state statement stand store tall ticket worth write written"
-)
-WANTED = (  # what a question begins with or holds, and what its value must look like
-    (re.compile(r"\b(where|who|whom|whose|what (is the )?name)\b", re.IGNORECASE), re.compile(r"\D*[^\W\d_]{2}\D*")),
-    (re.compile(r"\b(when|date|what day|which day)\b", re.IGNORECASE), re.compile(r".*\d.*([/.\s,-].*\d|[^\W\d_]{3}).*|.*[^\W\d_]{3}.*\d.*")),
-    (re.compile(r"\bhow (many|much|tall|high|heavy|long|wide|old|far)\b", re.IGNORECASE), re.compile(r".*\d.*")),
-)
-QUANTITY = re.compile(r"^\s*\d+\s*[x×*]\s*|\s*[x×*]\s*\d+\s*$|\s*\d[\d.,]*\s*%\s*$", re.IGNORECASE)
-ALIASES = (  # what bills call the same, and those who ask about them
-    (re.compile(r"\bsub-?\s?total\b|\bnet( amount| total)?\b|\b(sum|total|amount) before (tax|vat)\b", re.IGNORECASE), " subtotal "),
-    (re.compile(r"\b(grand |invoice )?total( due| to pay| amount)?\b|\b(total )?amount (due|payable)\b|\bbalance due\b|\bto pay\b|\bspent\b", re.IGNORECASE), " total "),
-    (re.compile(r"\bhow much (is|was) (due|owed)\b", re.IGNORECASE), " total "),
-    (re.compile(r"\b(it|everything|bill|invoice|order|purchase|receipt|shopping) (come|came) to\b", re.IGNORECASE), " total "),
-    (re.compile(r"\b(sales tax|vat|gst|mwst)\b", re.IGNORECASE), " tax "),
-)
-YEAR = re.compile(r"(?:19|20)\d\d")
-TRAILING = re.compile(r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s*[.…]{2,}\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$")
 BELOW = 2.5  # heights of a label: how far below it a value may stand
+OVERLAP = 0.3  # heights of a label: how far a run above or below it may reach into it, as OCR draws boxes
+BESIDE = 0.2  # widths of a label: how far a run right of it may reach into it
+_ASKS_NAME = any_of(LISTS["labels"]["asks_name"])
+_NAME = re.compile(r"\D*[^\W\d_]{2}\D*")
+_QUANTITY = re.compile(r"^\s*\d+\s*[x×*]\s*|\s*[x×*]\s*\d+\s*$|\s*\d[\d.,]*\s*%\s*$", re.IGNORECASE)
+_ALIASES = tuple(
+    (re.compile("|".join(alias["patterns"]), re.IGNORECASE), f" {alias['word']} ")
+    for alias in LISTS["labels"]["aliases"]
+)
+# A label and its value in one run: a colon separates them, or the value is a number.
+_LABEL_AND_VALUE = re.compile(
+    r"^(?P<label>.*?[^\W\d_].*?)(?:\s*:\s*|\s+(?=[-+€$£¥]?\d[\d.,:/%-]*$))(?P<value>\S.*)$"
+)
 
 
-def asked_value(question: str, text: str, boxes: Sequence[WordBox], around: str = "", *, alone: bool = False) -> tuple[Span, Span] | None:
-    """A label and its value in `text`; None where the question does not single them out. around: the page's name; alone: label and that must hold all that is
-    asked, where else other words on the page may.
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A label and where its value stands. below: the label is under its value, as the name of a bar is."""
 
-    Without boxes only what stands behind a colon is a value.
-    """
-    words = stems(_plain(question)) - ASKING
+    label: str
+    below: bool
+    value: Span
+
+
+def asked_value(question: str, text: str, boxes: Sequence[WordBox]) -> tuple[Span, Span] | None:
+    """A label and its value in `text`; None where the question does not single them out."""
+    words = stems(_normalised(question)) - ASKING
     if not words or COMPARES.search(question):
         return None
-    runs, known = runs_of(text, boxes), GENERIC | stems(_plain(text)) | stems(text) | stems(around)
-    if words - known:
+    if words - GENERIC - stems(_normalised(text)) - stems(text):
         return None
-    found: dict[tuple[int, bool], dict[Span, Span]] = {}  # how good: labels by values
-    for run in [*runs, *_under_bars(runs, text, boxes)] or lines_of(text):
-        for label, below, (start, end) in _values(run, runs):
-            named = _named(label)
-            if alone and words - named - GENERIC - stems(around):
-                continue
-            if named - GENERIC and named <= words and not text[start:end].endswith(":") and looks_wanted(question, text[start:end]):
-                found.setdefault((len(named), below), {})[start, end] = (run.start, run.start + len(label))
+    runs = runs_of(text, boxes)
+    found: dict[tuple[int, bool], dict[Span, Span]] = defaultdict(dict)  # by how good they are, labels by values
+    for run in [*runs, *_names_of_bars(runs, text, boxes)]:
+        for field in _fields(run, runs):
+            named, value = _label_stems(field.label), text[slice(*field.value)]
+            is_asked = named - GENERIC and named <= words
+            if is_asked and not value.endswith(":") and (_NAME.fullmatch(value) or not _ASKS_NAME.search(question)):
+                found[len(named), field.below][field.value] = (run.start, run.start + len(field.label))
     best = found[max(found)] if found else {}
     return next(((label, value) for value, label in best.items()), None) if len(best) == 1 else None
 
 
-def looks_wanted(question: str, value: str) -> bool:
-    """Whether a value looks like what is asked for: a name, a date, a number."""
-    looks = next((looks for cue, looks in WANTED if cue.search(question)), None)
-    return looks is None or bool(looks.fullmatch(value))
+def _label_stems(label: str) -> frozenset[str]:
+    """The stems of a label, without the number of things."""
+    named = stems(_normalised(_QUANTITY.sub("", label))) - ASKING
+    return frozenset(word for word in named if not word.isdigit() or is_year(word))
 
 
-def _named(label: str) -> frozenset[str]:
-    """The words of a label, without the number of things."""
-    return frozenset(word for word in stems(_plain(QUANTITY.sub("", label))) - ASKING if not word.isdigit() or YEAR.fullmatch(word))
-
-
-def _plain(text: str) -> str:
-    for said, plain in ALIASES:
-        text = said.sub(plain, text)
+def _normalised(text: str) -> str:
+    """The text with one word for what bills call in several ways."""
+    for pattern, word in _ALIASES:
+        text = pattern.sub(word, text)
     return text
 
 
-def _labelled(value: Run, runs: Sequence[Run]) -> bool:
-    """Whether words stand right over a figure, from where it begins: it is their value, as on a form."""
-    left, top, right, bottom = value.box
-    letter = (right - left) / len(value.text)
-    return any(abs(one.box[0] - left) <= letter and 0 <= top - one.box[3] <= BELOW * (bottom - top) and not is_figure(one.text) for one in runs)
+def _fields(run: TextRun, runs: Sequence[TextRun]) -> Iterator[_Field]:
+    """At most one: the value is within the run, else the run right of it.
 
-
-def _under_bars(runs: Sequence[Run], text: str, boxes: Sequence[WordBox]) -> list[Run]:
-    """The words of runs that stand each under a figure of its own: names of bars, so close to each other that they look like one line."""
-    figures, found = [one for one in runs if is_figure(one.text)], []
-    for run in (run for run in runs if " " in run.text):
-        words = [one for box in boxes if run.start <= box[0] < run.end for one in runs_of(text, [box])]
-        above = [{one for one in figures if one.box[3] <= run.box[1] and over(one, word)} for word in words]
-        if len(words) > 1 and all(above) and len(frozenset().union(*above)) == sum(map(len, above)):
-            found += words
-    return found
-
-
-def _values(run: Run, runs: Sequence[Run]) -> Iterator[tuple[str, bool, Span]]:
-    """(label, whether its value stands over it, characters of that): within the line, else the one run right of it, else a figure above or what is below."""
+    Else the number above, or the run below a label that ends with a colon.
+    """
     if days(run.text):
         return
-    if (parted := TRAILING.match(run.text)) and not QUANTITY.search(run.text):
-        yield parted["label"], False, (run.start + parted.start("value"), run.start + parted.end("value"))
+    if (parts := _LABEL_AND_VALUE.match(run.text)) and not _QUANTITY.search(run.text):
+        start, end = parts.span("value")
+        yield _Field(parts["label"], False, (run.start + start, run.start + end))
         return
-    colon = run.text.endswith(":")
-    label = run.text.rstrip(": ")
+    colon, label = run.text.endswith(":"), run.text.rstrip(": ")
     left, top, right, bottom = run.box
-    beside = [one for one in runs if one is not run and one.box[0] >= right - 0.2 * (right - left) and level(one, run)]
+    height = bottom - top
+    others = [one for one in runs if one is not run]
+    beside = [one for one in others if one.box[0] >= right - BESIDE * (right - left) and in_one_row(one, run)]
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
-        named_alike = YEAR.fullmatch(label) and YEAR.fullmatch(nearest.text)  # a row of years under bars
-        if colon or ((is_figure(nearest.text) or days(nearest.text)) and not named_alike):
+        years = is_year(label) and is_year(nearest.text)  # a row of years under bars
+        if colon or ((is_number(nearest.text) or days(nearest.text)) and not years):
             if colon or len(beside) == 1:  # else it is any of several
-                yield label, False, (nearest.start, nearest.end)
+                yield _Field(label, False, nearest.span)
             return
-    column = [one for one in runs if one is not run and over(one, run)]
-    above = [one for one in column if one.box[3] <= top + 0.3 * (bottom - top) and is_figure(one.text) and not _labelled(one, runs)]
-    below = [one for one in column if one.box[1] >= bottom - 0.3 * (bottom - top) and one.box[1] - bottom <= BELOW * (bottom - top)]
+    column = [one for one in others if in_one_column(one, run)]
+    above = [one for one in column if one.box[3] <= top + OVERLAP * height and is_number(one.text)]
+    above = [one for one in above if not _has_label_above(one, runs)]
+    below = [one for one in column if -OVERLAP * height <= one.box[1] - bottom <= BELOW * height]
     if colon and below:
-        nearest = min(below, key=lambda one: one.box[1])
-        yield label, False, (nearest.start, nearest.end)
+        yield _Field(label, False, min(below, key=lambda one: one.box[1]).span)
     elif above:
-        nearest = max(above, key=lambda one: one.box[3])
-        yield label, True, (nearest.start, nearest.end)
+        yield _Field(label, True, max(above, key=lambda one: one.box[3]).span)
+
+
+def _has_label_above(value: TextRun, runs: Sequence[TextRun]) -> bool:
+    """Whether words stand right over a number, from where it begins: it is their value, as on a form."""
+    left, top, right, bottom = value.box
+    letter, reach = (right - left) / len(value.text), BELOW * (bottom - top)
+    over = [one for one in runs if abs(one.box[0] - left) <= letter and 0 <= top - one.box[3] <= reach]
+    return any(not is_number(one.text) for one in over)
+
+
+def _names_of_bars(runs: Sequence[TextRun], text: str, boxes: Sequence[WordBox]) -> list[TextRun]:
+    """The words of runs that each stand under a number of their own.
+
+    The names of bars may be so close to each other that they look like one run.
+    """
+    numbers, found = [one for one in runs if is_number(one.text)], []
+    for run in (run for run in runs if " " in run.text):
+        words = words_of(text, [box for box in boxes if run.start <= box[0] < run.end])
+        over = [{one for one in numbers if one.box[3] <= run.box[1] and in_one_column(one, word)} for word in words]
+        if len(words) > 1 and all(over) and len(frozenset().union(*over)) == sum(map(len, over)):
+            found += words
+    return found

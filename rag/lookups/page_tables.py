@@ -1,60 +1,77 @@
-"""Cells of tables that are known by their places alone: what stands in the row of one thing that the question names and under another. Knows no model."""
+"""Cell look-up in a table on a page, by the boxes of its words: the run in the row of one name and under another.
+
+In: a question, a text and the boxes of its words. Out: pairs of a row's name and a cell. For pages where no loader
+found a table: pictures, PDF tables without rules. Knows no model.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.generators.quote.sentence_features import stems
-from rag.lookups.labels import GENERIC, YEAR
-from rag.lookups.table_cells import ASKING, COMPARES, RECKONS
-from rag.lookups.text_runs import Run, Span, WordBox, level, over, runs_of
+from models.reader.coordinates import WordBox
+from rag.lookups.text_runs import Span, TextRun, in_one_column, in_one_row, is_year, runs_of
+from rag.lookups.vocabulary import ASKING, COMPARES, GENERIC
+from rag.words import stems
 
-LOW = 2.5  # heights of a row: what is higher is written upwards, beside a chart
-UNIT = re.compile(r"[(\[].*?[)\]]")  # of a column, in brackets behind its name
+UPRIGHT = 2.5  # heights of a row: a higher run is written upwards, beside a chart
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """A run, and the stems of its words; held: without its unit."""
+class _Name:
+    """A run that may name a row or a column, and the stems of its words."""
 
-    run: Run
-    all: frozenset[str]
-    held: frozenset[str]
+    run: TextRun
+    stems: frozenset[str]
 
 
-def crossings(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> set[tuple[Span, Span]] | None:
-    """(row's name, cell) pairs in `text`; None where the question names no row and column. More than one, or none: it names them, and does not single out a cell.
+def page_cells(question: str, text: str, boxes: Sequence[WordBox], around: str = "") -> set[tuple[Span, Span]] | None:
+    """(row's name, cell) pairs in `text`; None where the question names no row and column.
 
-    around: the page's name.
+    More than one pair, or none at all: row and column are named, and do not single out a cell. around: headings over
+    the page and the name of its document.
     """
-    words, spare = stems(question) - ASKING, GENERIC | stems(around)
+    words = stems(question) - ASKING
     if not words or COMPARES.search(question):
         return None
-    runs = [_Named(run, stems(run.text), stems(UNIT.sub("", run.text)) or stems(run.text)) for run in runs_of(text, boxes)]
-    crossed = [(row, column) for row in runs if row.held and row.held <= words for column in _columns(row, words - row.all, runs)]
-    reckoned = {match[0].lower() for match in RECKONS.finditer(question)}
-    found: dict[bool, set[tuple[Span, Span]]] = {True: set(), False: set()}  # by whether the question says the whole name of the column
+    names = [_Name(run, stems(run.text)) for run in runs_of(text, boxes)]
+    rows = [name for name in names if name.stems and name.stems <= words]
+    crossed = [(row, column) for row in rows for column in _columns(row, words - row.stems, names)]
+    if not crossed:
+        return None
+    spare, found = GENERIC | stems(around), set()
     for row, column in crossed:
-        said = set(re.findall(r"\w+", f"{row.run.text} {column.run.text}".lower()))
-        if words - row.all - column.all - spare or not column.held - spare <= words or any(set(re.findall(r"\w+", word)) - said for word in reckoned):
-            continue  # it asks for more than these, or for another column
-        found[column.held <= words] |= {((row.run.start, row.run.end), (cell.run.start, cell.run.end)) for cell in _under(column, row, runs)}
-    return (found[True] or found[False]) if crossed else None
+        asks_more = words - row.stems - column.stems - spare
+        if not asks_more and column.stems - spare <= words:
+            found |= {(row.run.span, cell.run.span) for cell in _cells(column, row, names)}
+    return found
 
 
-def _columns(row: _Named, words: frozenset[str], runs: Sequence[_Named]) -> Iterator[_Named]:
-    """Runs above, but not over the row's name, that hold some of the words, or nothing but words that are asked of any page, and stand over one cell of the row, or beside one that does."""
-    for one in runs:
-        low = one.run.box[3] - one.run.box[1] <= LOW * (row.run.box[3] - row.run.box[1])
-        if low and one.run.box[3] <= row.run.box[1] and one.held and (one.held <= words or one.held & words - GENERIC) and not over(one.run, row.run):
-            beside = [other for other in runs if other is not one and level(other.run, one.run)]
-            if len(_under(one, row, runs)) == 1 or (not _under(one, row, runs) and any(over(other.run, row.run) or len(_under(other, row, runs)) == 1 for other in beside)):
-                yield one
+def _columns(row: _Name, words: frozenset[str], names: Sequence[_Name]) -> Iterator[_Name]:
+    """Names above the row, but not over its own, that are over one of its cells, or beside a name that is.
+
+    They hold some of the words, or none but words with which any page is asked.
+    """
+    height = row.run.box[3] - row.run.box[1]
+    for name in names:
+        _, top, _, bottom = name.run.box
+        if bottom - top > UPRIGHT * height or bottom > row.run.box[1] or in_one_column(name.run, row.run):
+            continue
+        if not name.stems or not (name.stems <= words or name.stems & words - GENERIC):
+            continue
+        cells = len(_cells(name, row, names))
+        if cells == 1 or (not cells and _is_beside_head(name, row, names)):
+            yield name
 
 
-def _under(column: _Named, row: _Named, runs: Sequence[_Named]) -> list[_Named]:
-    """Runs in the row of one run, but for it, that stand under another. Of a row of years none: they are names of columns."""
-    return [one for one in runs if one is not row and level(one.run, row.run) and over(column.run, one.run) and not (YEAR.fullmatch(one.run.text) and YEAR.fullmatch(row.run.text))]
+def _is_beside_head(name: _Name, row: _Name, names: Sequence[_Name]) -> bool:
+    """Whether a name shares its row with one that is over the row's name or over one of its cells."""
+    beside = (other for other in names if other is not name and in_one_row(other.run, name.run))
+    return any(in_one_column(other.run, row.run) or len(_cells(other, row, names)) == 1 for other in beside)
 
+
+def _cells(column: _Name, row: _Name, names: Sequence[_Name]) -> list[_Name]:
+    """The runs in the row, but for its name, under the column. None of a row of years: they are names of columns."""
+    mine = [one for one in names if one is not row and in_one_row(one.run, row.run)]
+    under = [one for one in mine if in_one_column(column.run, one.run)]
+    return [one for one in under if not (is_year(one.run.text) and is_year(row.run.text))]

@@ -1,4 +1,9 @@
-"""Which picture of the evidence, or slide, shows what is asked for, and how sure that is: by the words that stand with it, else by what the reader and the tower see."""
+"""Picture look-up: which picture or slide of the evidence shows what is asked for, and how likely that is.
+
+In: a question for a picture, the context with its readings, and fitted weights. Out: the picture and the line
+of its words that is quoted. Words that stand with a picture decide; else a logistic regression over the reader's
+scores, the similarity of its pixels, and words. The weights are fitted by rag/training/fit_pictures.py.
+"""
 
 from __future__ import annotations
 
@@ -13,49 +18,72 @@ from indexing.types import Modality
 from rag.calibration import PictureWeights
 from rag.generators.quote import sentence_features
 from rag.image_features import likeness
+from rag.lookups.result import Lookup, LookupResult
+from rag.lookups.text_runs import Span
 from rag.reading import judged
 from rag.types import Context, Evidence
 from rag.understand import to_be_shown
+from rag.word_lists import any_of
+from rag.words import WORD_LISTS, stems
 
 SHOWN_FEATURES = ("answerable", "evidence", "likeness", "words")
-SHOWN = 0.75  # share of the words of what a picture is to show that tell it by themselves where they stand with it
+SHOWN = 0.75  # a picture with at least this share of the words of what it is to show needs no regression
+WORDED = 0.9  # how sure it is where all these words stand with it; not fitted
 SLIDES = (".pptx", ".pptm", ".ppsx", ".ppsm")
-SLIDE = re.compile(r"\bslides?\b", re.IGNORECASE)
-WORDED = 0.9  # how sure that is where all do, which is not fitted
+_SLIDE = any_of(WORD_LISTS["pictures"]["slides"])
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Evidence number `at`, a picture or slide; words: the share of what is asked for that stands with it. Headings are over a slide and name a picture that is a file of its
-    own; over a figure of a document they are over much besides, so that they tell nothing by themselves.
+    """Evidence number `at`, a picture or a slide.
+
+    words: the share of the words of what it is to show that stand with it. Headings are over a slide and name a picture
+    that is a file of its own. Over a figure of a document they are over much besides, and do not count here.
+    features: SHOWN_FEATURES, whose `words` count all headings.
     """
 
     at: int
     words: float
-    features: list[float]  # SHOWN_FEATURES, where words are those of headings too
+    features: list[float]
+
+
+def look_up_picture(question: str, context: Context, fitted: PictureWeights | None) -> LookupResult | None:
+    """The picture of the context that shows what is asked for; None where it holds none, or too little is known.
+
+    fitted: None where no reader read the context; then only words tell.
+    """
+    found = best(candidates(question, context), fitted)
+    if found is None:
+        return None
+    at, confidence = found
+    return LookupResult(Lookup.PICTURE, at, line(question, context.evidence[at].text), None, confidence)
 
 
 def candidates(question: str, context: Context) -> list[Candidate]:
-    """The pictures among the evidence, and where a slide is asked for what stands on slides."""
-    asked = to_be_shown(question)
-    stems, slides = sentence_features.stems(asked), SLIDE.search(question)
+    """The pictures among the evidence, and the chunks of slides where a slide is asked for."""
+    asked, slides = stems(to_be_shown(question)), _SLIDE.search(question)
     found = []
     for at, piece in enumerate(context.evidence):
-        if piece.modality is not Modality.IMAGE and not (slides and piece.document.lower().endswith(SLIDES)):
+        pictured = piece.modality is Modality.IMAGE
+        if not pictured and not (slides and piece.document.lower().endswith(SLIDES)):
             continue
-        own = () if piece.modality is Modality.IMAGE and not is_picture(piece.document) else piece.headings
-        words, around = (len(stems & sentence_features.stems(" ".join((*over, piece.text)))) / max(1, len(stems)) for over in (own, piece.headings))
-        read = judged(context.readings[at]) if context.readings else None
+        own = () if pictured and not is_picture(piece.document) else piece.headings
+        words, around = (_share(asked, " ".join((*over, piece.text))) for over in (own, piece.headings))
+        logits = judged(context.readings[at]) if context.readings else None
         surest = sentence_features.SUREST
-        logits = np.clip(read, -surest, surest).tolist() if read else [-surest] * 2
-        like = likeness(context.statistics.image_vector, context.patches[at]) if at in context.patches else 0.0
-        found.append(Candidate(at, words, [*logits, like, around]))
+        scores = np.clip(logits, -surest, surest).tolist() if logits else [-surest, -surest]
+        seen = at in context.patches
+        similarity = likeness(context.statistics.image_vector, context.patches[at]) if seen else 0.0
+        found.append(Candidate(at, words, [*scores, similarity, around]))
     return found
 
 
 def best(found: Sequence[Candidate], fitted: PictureWeights | None) -> tuple[int, float] | None:
-    """The evidence that shows it, and how likely: the one whose words say so, else the likeliest by the weights, where there are any. None where nothing may."""
-    by_words = max(found, key=lambda one: one.words, default=None)  # the first of the best
+    """(evidence, confidence) of the candidate that shows it; None where words do not tell and nothing is fitted.
+
+    The first of those with most words, if these suffice; else the likeliest by the regression.
+    """
+    by_words = max(found, key=lambda one: one.words, default=None)
     if by_words and by_words.words >= SHOWN:
         return by_words.at, round(WORDED * by_words.words, 4)
     if not found or fitted is None:
@@ -65,15 +93,22 @@ def best(found: Sequence[Candidate], fitted: PictureWeights | None) -> tuple[int
     return found[at].at, round(float(sure[at]), 4)
 
 
-def title(question: str, piece: Evidence) -> tuple[str, tuple[int, int]]:
-    """What a picture or slide is called, and the line of its words that is quoted for it: that line, or the heading over it where that says more of what is asked for."""
-    stems, (start, end) = sentence_features.stems(to_be_shown(question)), line(question, piece.text)
+def title(question: str, piece: Evidence) -> str:
+    """What a picture or slide is called: the line of its words that is quoted for it, or a heading over it.
+
+    The heading where that shares more words with what is asked for; the name of its document where there is neither.
+    """
+    asked, (start, end) = stems(to_be_shown(question)), line(question, piece.text)
     names = [name for name in (piece.text[start:end], *reversed(piece.headings)) if name]
-    return max(names, key=lambda name: len(stems & sentence_features.stems(name)), default=piece.document), (start, end)
+    return max(names, key=lambda name: len(asked & stems(name)), default=piece.document)
 
 
-def line(question: str, text: str) -> tuple[int, int]:
-    """Where that line of a picture's words stands that says most of what is asked for, the first of the best; (0, 0) where there are none."""
-    stems = sentence_features.stems(to_be_shown(question))
-    lines = [(match.start(), match.end()) for match in re.finditer(r"\S(?:.*\S)?", text)]
-    return max(lines, key=lambda span: len(stems & sentence_features.stems(text[span[0] : span[1]])), default=(0, 0))
+def line(question: str, text: str) -> Span:
+    """The line of a picture's words that shares most words with what is asked for, the first; (0, 0) for no words."""
+    asked = stems(to_be_shown(question))
+    lines = [match.span() for match in re.finditer(r"\S(?:.*\S)?", text)]
+    return max(lines, key=lambda span: len(asked & stems(text[slice(*span)])), default=(0, 0))
+
+
+def _share(words: frozenset[str], text: str) -> float:
+    return len(words & stems(text)) / max(1, len(words))

@@ -1,67 +1,87 @@
-"""Runs: the parts of a page's lines that no wide gap parts, and where they stand."""
+"""Text runs: the parts of a page's lines that no wide gap separates, with their boxes.
+
+In: a text and the boxes of its words. Out: runs, and whether two of them share a row or a column. Knows no language.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from indexing.types import Box
+from models.reader.coordinates import WordBox
 from vision.reading_order import same_row
 
 Span = tuple[int, int]  # characters start..end
-Box = tuple[float, float, float, float]
-WordBox = tuple[int, int, float, float, float, float]  # characters start..end; left, top, right, bottom, 0..1 of the page
 
-GAP = 1.6  # letters: what parts two runs
-SAME_COLUMN = 0.5  # of the narrower one: how much of their widths two runs share
-FIGURE = re.compile(r"\S*\d\S*(?:\s\S{1,3})?")  # and perhaps its unit
+GAP = 1.6  # widths of a letter: a wider gap separates two runs
+SAME_COLUMN = 0.5  # of the narrower run: how much of their widths two runs of one column share
+_NUMBER = re.compile(r"\S*\d\S*(?:\s\S{1,3})?")  # and perhaps its unit
+_YEAR = re.compile(r"(?:19|20)\d\d")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Characters start..end, and their box."""
+class TextRun:
+    """Characters start..end of a text, and their box in units of the page, 0..1."""
 
     start: int
     end: int
     text: str
     box: Box
 
+    @property
+    def span(self) -> Span:
+        return self.start, self.end
 
-def runs_of(text: str, boxes: Sequence[WordBox]) -> list[Run]:
-    """boxes: of the words of `text`, in its order."""
-    runs: list[Run] = []
+    @property
+    def middle(self) -> float:
+        """Of its width."""
+        return (self.box[0] + self.box[2]) / 2
+
+
+def runs_of(text: str, boxes: Sequence[WordBox]) -> list[TextRun]:
+    """The runs of a text, in its order. boxes: of its words, in the same order."""
+    runs: list[TextRun] = []
     words: list[WordBox] = []
     for box in boxes:
-        letter = (words[-1][4] - words[-1][2]) / max(1, words[-1][1] - words[-1][0]) if words else 0.0
-        if words and ("\n" in text[words[-1][1] : box[0]] or box[2] - words[-1][4] > GAP * letter):
+        if words and _is_gap(text, words[-1], box):
             runs.append(_run(text, words))
             words = []
         words.append(box)
     return [*runs, _run(text, words)] if words else runs
 
 
-def lines_of(text: str) -> Iterator[Run]:
-    """Of a text without places the lines that part a label from its value by a colon."""
-    for line in re.finditer(r"[^\n:]+:[^\n]*\S", text):
-        yield Run(line.start(), line.end(), line[0], (0.0, 0.0, 0.0, 0.0))
+def words_of(text: str, boxes: Sequence[WordBox]) -> list[TextRun]:
+    """Each word as a run of its own."""
+    return [_run(text, [box]) for box in boxes]
 
 
-def is_figure(text: str) -> bool:
-    return bool(FIGURE.fullmatch(text)) and sum(map(str.isdigit, text)) >= sum(map(str.isalpha, text))
+def is_number(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text)) and sum(map(str.isdigit, text)) >= sum(map(str.isalpha, text))
 
 
-def level(one: Run, other: Run) -> bool:
-    """Whether two runs stand in one row."""
+def is_year(text: str) -> bool:
+    """Whether it is nothing but a year from 1900 to 2099."""
+    return bool(_YEAR.fullmatch(text))
+
+
+def in_one_row(one: TextRun, other: TextRun) -> bool:
     return same_row(one.box, other.box)
 
 
-def over(one: Run, other: Run) -> bool:
-    """Whether two runs stand in one column, whichever is above."""
+def in_one_column(one: TextRun, other: TextRun) -> bool:
+    """Whether two runs stand over each other, whichever is above."""
     left, right = max(one.box[0], other.box[0]), min(one.box[2], other.box[2])
     return right - left >= SAME_COLUMN * min(one.box[2] - one.box[0], other.box[2] - other.box[0])
 
 
-def _run(text: str, words: Sequence[WordBox]) -> Run:
+def _is_gap(text: str, before: WordBox, after: WordBox) -> bool:
+    letter = (before[4] - before[2]) / max(1, before[1] - before[0])
+    return "\n" in text[before[1] : after[0]] or after[2] - before[4] > GAP * letter
+
+
+def _run(text: str, words: Sequence[WordBox]) -> TextRun:
     left, top, right, bottom = zip(*(word[2:] for word in words), strict=True)
     start, end = words[0][0], words[-1][1]
-    return Run(start, end, text[start:end], (min(left), min(top), max(right), max(bottom)))
+    return TextRun(start, end, text[start:end], (min(left), min(top), max(right), max(bottom)))

@@ -104,7 +104,8 @@ def report(made: list[Case], weights: PictureWeights) -> None:
     print("picture: the right one among the evidence", mean(reachable))
     held = [case for case in asked if case.found]
     chosen = [best(case.found, weights) for case in held]
-    first = np.array([case.right[[one.at for one in case.found].index(at)] for case, (at, _) in zip(held, chosen, strict=True)])
+    places = [[one.at for one in case.found].index(at) for case, (at, _) in zip(held, chosen, strict=True)]
+    first = np.array([case.right[place] for case, place in zip(held, places, strict=True)])
     most, there = np.array([sure for _, sure in chosen]), np.array([case.there for case in held])
     among = np.array([any(case.right) for case in held])
     print("picture: it is the one shown, where it is there", mean(first[there & among]))

@@ -35,6 +35,7 @@ from rag.generators.quote.comparison import Comparison, compare
 from rag.pipeline import RagPipeline
 from rag.rerank import DEPTH, rerank
 from rag.understand import understand
+from rag.words import stems
 
 SETS = (
     "squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "doc2dial_val", "covidqa", "fairytaleqa", "wtq", "tatqa",
@@ -154,7 +155,7 @@ def few(case: Case, rng: random.Random) -> Case:
     others = [owner for owner in dict.fromkeys(tried.owner) if owner not in right]
     kept = sorted(list(right)[:1] + rng.sample(others, min(len(others), rng.randint(0 if right else 1, 2))))
     places = [i for i, owner in enumerate(tried.owner) if owner in kept]
-    held = [sentence_features.stems(tried.evidence[owner].text) for owner in kept]
+    held = [stems(tried.evidence[owner].text) for owner in kept]
     chunks = len(kept) + sentence_features.PRIOR
     rarity = {
         word: math.log(chunks / (0.5 + sum(word in words for words in held))) for word in tried.question.rarity
@@ -170,7 +171,8 @@ def few(case: Case, rng: random.Random) -> Case:
         made[:, 1] = tried.features[mine, 1]  # similarity under the headings, whose embeddings are not kept
         features.append(np.concatenate([made, tried.features[mine, made.shape[1] :]], 1))  # and what a reader found
     reduced = replace(
-        tried, question=question, context=tried.context.select(kept), owner=[kept.index(tried.owner[i]) for i in places],
+        tried, question=question, context=tried.context.select(kept),
+        owner=[kept.index(tried.owner[i]) for i in places],
         spans=[tried.spans[i] for i in places], features=np.concatenate(features), vectors=tried.vectors[places],
         findings=[tried.findings[i] for i in places] if tried.findings else [],
     )

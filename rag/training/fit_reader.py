@@ -35,8 +35,8 @@ from rag.training.fit_quote import Case, answer_rows, correct, few, fit, fit_ran
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
 PASSAGES = 400
 RISKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-# The least confidence of an answer. 0.2 is best where a wrong answer, which stands beside its source, costs a quarter of
-# what a right one is worth.
+# The least confidence of an answer. 0.2 is best where a wrong answer, shown beside its source, costs a quarter of what
+# a right one is worth.
 WORTH = 0.2
 LEAST = 40
 FOLDS = 5
@@ -94,12 +94,13 @@ def cases(data: Path, work: Path, reader: Reader) -> list[Case]:
 
 
 def fitted_weights(chosen: list[Case]) -> QuoteWeights:
-    """Thresholds are fitted to confidences of cases that the slopes were not fitted on, or they would promise too much."""
+    """Weights of all cases, and thresholds by cross-validation: on their own cases confidences are too high."""
     folds = [[case for case in chosen if fold(case) == number] for number in range(FOLDS)]
     tried = [confidences([case for case in chosen if fold(case) != number], folds[number]) for number in range(FOLDS)]
     risks = fit_risks(*(np.concatenate(values) for values in zip(*tried, strict=True)))
     sentence, slopes, bias = slopes_of(chosen)
-    return QuoteWeights(tuple(np.round(sentence, 4).tolist()), tuple(np.round(slopes, 4).tolist()), round(bias, 4), WORTH, risks)
+    weights = (tuple(np.round(values, 4).tolist()) for values in (sentence, slopes))
+    return QuoteWeights(*weights, round(bias, 4), WORTH, risks)
 
 
 def slopes_of(chosen: list[Case]) -> tuple[np.ndarray, np.ndarray, float]:

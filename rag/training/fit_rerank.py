@@ -109,7 +109,7 @@ def _rows(context: Context) -> list[tuple[str, list[float]]]:
 def figures(made: Collection, mine: slice, scores: np.ndarray) -> tuple[float, float]:
     """(nDCG@10, recall@5) of one question, from the scores (n,) of its candidates."""
     order = np.argsort(-scores, kind="stable")
-    documents, first = np.unique(made.document[mine][order], return_index=True)
+    _, first = np.unique(made.document[mine][order], return_index=True)
     ranked = made.relevant[mine][order][np.sort(first)]
     ideal = int(made.ideal[mine][0])
     gain = sum(1 / math.log2(rank + 2) for rank, right in enumerate(ranked[:10]) if right)
@@ -172,13 +172,13 @@ def main() -> None:
     for name, made in data.items():
         others = fit([rows for other, rows in data.items() if other != name])
         table[name] = measured(made, weights, others)
-    table["mean"] = {name: np.mean([row[name] for row in table.values()], 0).tolist() for name in table[folders[0].name]}
+    names = list(table[folders[0].name])
+    table["mean"] = {name: np.mean([row[name] for row in table.values()], 0).tolist() for name in names}
     milliseconds = 1000 * float(np.median(np.concatenate([made.seconds for made in data.values()])))
     fitted = dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True))
     if options.json:
         print(json.dumps({"figures": table, "weights": fitted, "milliseconds": milliseconds}))
     else:
-        names = list(table["mean"])
         print("| collection | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
         for collection, row in table.items():
             print(f"| {collection} | " + " | ".join(f"{row[name][0]:.3f} {row[name][1]:.3f}" for name in names) + " |")

@@ -52,7 +52,9 @@ def rows(tmp_path: Path) -> list[QaRow]:
 
 
 def test_every_aspect_by_hand(rows: list[QaRow]) -> None:
-    made = aspects(evaluate(Particular("Who paid", "Give the source", "When was it built"), rows), {"flops_per_token": 5.0})
+    made = aspects(
+        evaluate(Particular("Who paid", "Give the source", "When was it built"), rows), {"flops_per_token": 5.0}
+    )
     assert (made.accuracy.exact_match.value, made.accuracy.f1.value, made.accuracy.f1.n) == (1.0, 1.0, 2)
     sure = 1 / (1 + 2.718281828**-1)
     assert made.calibration.answerable.value == pytest.approx(sure - 2 / 3, abs=1e-4) == made.calibration.right.value
@@ -107,7 +109,11 @@ def test_distance_from_balance() -> None:
     found = balance(
         ["He saw HER.", "hero"], ["the king"], {"female": frozenset({"her"}), "male": frozenset({"he", "king"})}
     )
-    assert (found.answer_counts, found.reference_counts, found.references) == ({"female": 1, "male": 1}, {"female": 0, "male": 1}, 0.5)
+    assert (found.answer_counts, found.reference_counts, found.references) == (
+        {"female": 1, "male": 1},
+        {"female": 0, "male": 1},
+        0.5,
+    )
     assert found.answers == pytest.approx(abs(1 / 1.5 - 0.5))
 
 

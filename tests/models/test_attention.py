@@ -1,4 +1,4 @@
-"""The flags of attention: every way computes the same, and reaches memory encoder and decoder of what is trained and of what is measured."""
+"""The flags of attention: every implementation computes the same, and reaches memory encoder and decoder alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from models.systems.sparse_attention import SparseAttentionConfig
 from models.training.evaluate import open_reader
 from models.training.prepare_data import prepare
 
-ROWS = [row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)]
+ROWS = [
+    row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)
+]
 LONG = " ".join(one["context"] for one in ROWS) * 6
 
 
@@ -52,9 +54,17 @@ def computed(*flags: str) -> tuple[list[torch.Tensor], GroundedForCausalLM]:
 def test_every_way_computes_the_same() -> None:
     expected, plain = computed()
     assert (plain.config._attn_implementation, plain.memory.config._attn_implementation) == ("sdpa", "eager")
-    for flags in (["--attention", "eager"], ["--attention", "sdpa"], ["--attention", "sparse", "--attention-window", "40"]):
+    for flags in (
+        ["--attention", "eager"],
+        ["--attention", "sdpa"],
+        ["--attention", "sparse", "--attention-window", "40"],
+    ):
         found, model = computed(*flags)
-        assert {model.config._attn_implementation, model.memory.config._attn_implementation, model.memory.bert.config._attn_implementation} == {flags[1]}
+        assert {
+            model.config._attn_implementation,
+            model.memory.config._attn_implementation,
+            model.memory.bert.config._attn_implementation,
+        } == {flags[1]}
         for mine, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
 
@@ -65,20 +75,46 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jsonl(folder / "qa" / "train" / "squad2_dev.jsonl.gz", ROWS)
     prepare(folder, folder / "prepared")
     sparse = ["--attention", "sparse", "--attention-window", "16", "--attention-globals", "4"]
-    train.main(["--preset", "tiny", "--data", str(folder / "prepared"), "--out", str(folder / "run"), "--batches", "1", "--precision", "fp32", *sparse])
+    train.main(
+        [
+            "--preset",
+            "tiny",
+            "--data",
+            str(folder / "prepared"),
+            "--out",
+            str(folder / "run"),
+            "--batches",
+            "1",
+            "--precision",
+            "fp32",
+            *sparse,
+        ]
+    )
     return folder / "run" / "model"
 
 
-def test_what_was_trained_sparse_is_opened_so_and_measured_as_asked(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_trained_sparse_is_opened_so_and_measured_as_asked(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = SparseAttentionConfig.from_pretrained(trained)
     assert (opened._attn_implementation, opened.attention_window, opened.attention_globals) == ("sparse", 16, 4)
     file, shapes, ways = write_jsonl(tmp_path / "dev.jsonl", [row("How warm is pool 3?", LONG, "103 degrees")]), [], []
     live = MemoryEncoder.live
-    monkeypatch.setattr(MemoryEncoder, "live", lambda self, *tensors: (shapes.append(tensors[2].shape), ways.append(self.config._attn_implementation), live(self, *tensors))[-1])
+    monkeypatch.setattr(
+        MemoryEncoder,
+        "live",
+        lambda self, *tensors: (
+            shapes.append(tensors[2].shape),
+            ways.append(self.config._attn_implementation),
+            live(self, *tensors),
+        )[-1],
+    )
     evaluate.main(["qa", str(file), "--model", str(trained), "--block", "4000", "--attention", "sdpa", "--json"])
     assert json.loads(capsys.readouterr().out)["dev"]["f1"]["n"] == 1
     open_reader(trained).read_pairs([("How warm is pool 3?", Passage(LONG))])
-    assert ways == ["sdpa", "sparse"] and shapes[0][0] == 1 and shapes[0][1] > WINDOW and shapes[1][0] > 1  # blocks, tokens of one
+    assert (
+        ways == ["sdpa", "sparse"] and shapes[0][0] == 1 and shapes[0][1] > WINDOW and shapes[1][0] > 1
+    )  # blocks, tokens of one
 
 
 def test_what_cannot_be_asked(trained: Path, tmp_path: Path) -> None:

@@ -25,16 +25,22 @@ from models.training.training_sets import MIXTURE
 CONTEXT = "The south gate was built in 1786. It is 1.85 m wide. Josiah Pask paid for it."
 ROWS = [
     {
-        "id": "1", "question": "How wide is the south gate?", "context": CONTEXT,
+        "id": "1",
+        "question": "How wide is the south gate?",
+        "context": CONTEXT,
         "answers": [{"text": "1.85 m", "start": 40}],
     },
     {
-        "id": "2", "question": "Who paid for the gate?", "context": CONTEXT,
+        "id": "2",
+        "question": "Who paid for the gate?",
+        "context": CONTEXT,
         "answers": [{"text": "Josiah Pask", "start": 53}],
     },
     {"id": "3", "question": "Who painted the gate?", "context": CONTEXT, "answers": [], "unanswerable": True},
     {
-        "id": "4", "question": "When was the south gate built?", "context": CONTEXT,
+        "id": "4",
+        "question": "When was the south gate built?",
+        "context": CONTEXT,
         "answers": [{"text": "1786", "start": 28}],
     },
 ]
@@ -112,10 +118,17 @@ def test_every_part_learns_and_the_word_vectors_can_stay(model: GroundedForCausa
     kinds = torch.arange(len(table)) % len(BlockModality)
     ids = batch.block_ids.clone()
     ids[-1, 3:6] = PATCH
-    loss(model, replace(
-        batch, block_ids=ids, patches=torch.randn(3, WIDTH), grid=table, kinds=kinds,
-        cached=torch.zeros_like(batch.cached),
-    ))["loss"].backward()
+    loss(
+        model,
+        replace(
+            batch,
+            block_ids=ids,
+            patches=torch.randn(3, WIDTH),
+            grid=table,
+            kinds=kinds,
+            cached=torch.zeros_like(batch.cached),
+        ),
+    )["loss"].backward()
     without = {
         name
         for name, weight in model.named_parameters()
@@ -183,7 +196,9 @@ def test_computing_more_than_is_allowed_costs(model: GroundedForCausalLM, batch:
 
 def test_a_teacher_is_followed_but_on_pages(model: GroundedForCausalLM, batch: QuestionBatch) -> None:
     teacher = deepcopy(model)
-    asked = replace(batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, BlockModality.TEXT))
+    asked = replace(
+        batch, cached=torch.zeros_like(batch.cached), kinds=torch.full_like(batch.kinds, BlockModality.TEXT)
+    )
     same = loss(model, asked, teacher)["taught"]
     torch.nn.init.normal_(teacher.memory.span.weight)
     other = loss(model, asked, teacher)

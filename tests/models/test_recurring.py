@@ -34,8 +34,23 @@ BOOK = {
 PAGE = {"title": "Harbours", "paragraphs": [POOL]}
 
 WORDS = [
-    "Marta", "Ruiz", "Pål", "İzmir", "Sea", "ſea", "1921", "28.5", "river", "rivers", "the", "of", "(a)", "stone-grey",
-    "Ruiz’s", "[MASK]", "–",
+    "Marta",
+    "Ruiz",
+    "Pål",
+    "İzmir",
+    "Sea",
+    "ſea",
+    "1921",
+    "28.5",
+    "river",
+    "rivers",
+    "the",
+    "of",
+    "(a)",
+    "stone-grey",
+    "Ruiz’s",
+    "[MASK]",
+    "–",
 ]
 SENTENCE = st.lists(st.sampled_from(WORDS), min_size=5, max_size=14).map(
     lambda words: " ".join(["It", "was", *words]) + "."

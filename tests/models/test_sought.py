@@ -125,8 +125,8 @@ def test_a_patch_begins_as_the_word_that_it_is_like(tmp_path: Path, monkeypatch:
     asked = {"apple": "apple", "a bar chart": "chart", "the bridge": "bridge"}
     part = [word if at % 8 == 0 or word in asked.values() else "-" for at, word in enumerate(vocabulary)]
     (tmp_path / "vocab.txt").write_text("\n".join(part))
-    monkeypatch.setattr(base_encoder, "folder", lambda: tmp_path)
     patches, encode = torch.nn.Linear(WIDTH, WIDTH), MiniLM().encode_documents
+    monkeypatch.setattr(base_encoder, "folder", lambda: tmp_path)
     initialise_from_words(patches, own, encode)
     for text, word in asked.items():
         near = torch.nn.functional.normalize(own, dim=1) @ patches(torch.from_numpy(encode([text])))[0]

@@ -1,4 +1,4 @@
-"""Attention in a window: the same as with a mask of all pairs, dense where the window covers the text, and linear in its length."""
+"""Sliding window attention: equal to a full mask, dense where the window covers the text, linear in its length."""
 
 from __future__ import annotations
 
@@ -41,15 +41,31 @@ def ids(*shape: int) -> torch.Tensor:
 
 def read(model: GroundedForCausalLM, question: torch.Tensor, text: torch.Tensor, mask: torch.Tensor) -> Memory:
     lower = model.memory.lower(text, mask, torch.zeros(*text.shape, PLACES, dtype=torch.long))
-    asked, codes = torch.ones_like(question), torch.zeros(len(text), question.shape[1] + text.shape[1], dtype=torch.long)
-    live = model.memory.live(model.memory.lower(question, asked), asked, lower, mask, codes, torch.zeros(len(text), dtype=torch.long))
+    asked, codes = (
+        torch.ones_like(question),
+        torch.zeros(len(text), question.shape[1] + text.shape[1], dtype=torch.long),
+    )
+    live = model.memory.live(
+        model.memory.lower(question, asked), asked, lower, mask, codes, torch.zeros(len(text), dtype=torch.long)
+    )
     return model.remember(live.states, text, mask)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 25), st.integers(0, 12), st.integers(1, 30), st.integers(0, 6), st.booleans(), st.integers(0, 9), st.booleans(), st.integers(0, 999))
-def test_it_is_attention_under_a_mask_of_all_pairs(t: int, before: int, window: int, first: int, causal: bool, padding: int, left: bool, seed: int) -> None:
-    """Values and gradients, with padding on either side, keys of a cache or of a prefix, and fewer key heads than query heads."""
+@given(
+    st.integers(1, 25),
+    st.integers(0, 12),
+    st.integers(1, 30),
+    st.integers(0, 6),
+    st.booleans(),
+    st.integers(0, 9),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_it_is_attention_under_a_mask_of_all_pairs(
+    t: int, before: int, window: int, first: int, causal: bool, padding: int, left: bool, seed: int
+) -> None:
+    """Values and gradients, with padding on either side, cached or prefix keys, and fewer key than query heads."""
     torch.manual_seed(seed)
     k = before + t
     seen = torch.ones(2, k, dtype=torch.bool)
@@ -66,11 +82,19 @@ def test_it_is_attention_under_a_mask_of_all_pairs(t: int, before: int, window: 
     allowed &= seen[:, None] & (own >= other if causal else torch.ones(1, dtype=torch.bool))
     module = SimpleNamespace(config=SimpleNamespace(attention_window=window, attention_globals=first), is_causal=causal)
     tensors, valid = [one.requires_grad_() for one in (query, key, value)], seen[:, before:]
-    expected = F.scaled_dot_product_attention(*tensors, torch.where(allowed, 0.0, -1e30)[:, None], enable_gqa=True).transpose(1, 2)[valid]
-    found = sparse_attention.attend(module, *tensors, None if seen.all() else seen[:, None, None].expand(-1, -1, t, -1))[0][valid]
+    expected = F.scaled_dot_product_attention(
+        *tensors, torch.where(allowed, 0.0, -1e30)[:, None], enable_gqa=True
+    ).transpose(1, 2)[valid]
+    found = sparse_attention.attend(
+        module, *tensors, None if seen.all() else seen[:, None, None].expand(-1, -1, t, -1)
+    )[0][valid]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     weights = torch.randn_like(found)
-    for mine, theirs in zip(torch.autograd.grad((found * weights).sum(), tensors), torch.autograd.grad((expected * weights).sum(), tensors), strict=True):
+    for mine, theirs in zip(
+        torch.autograd.grad((found * weights).sum(), tensors),
+        torch.autograd.grad((expected * weights).sum(), tensors),
+        strict=True,
+    ):
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
@@ -81,7 +105,9 @@ def test_where_the_window_covers_all_it_is_dense_and_else_not() -> None:
     expected = dense(question, **read(dense, question, text, mask).inputs()).logits
     for window, first in ((COVERING, 0), (COVERING, 5)):
         model = made(window, first)
-        torch.testing.assert_close(model(question, **read(model, question, text, mask).inputs()).logits, expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            model(question, **read(model, question, text, mask).inputs()).logits, expected, atol=1e-5, rtol=1e-5
+        )
     narrow = made(3, 2)
     assert (narrow(question, **read(narrow, question, text, mask).inputs()).logits - expected).abs().max() > 0.1
     assert (narrow(text).logits - dense(text).logits)[:, 8:].abs().max() > 0.1  # the decoder's own attention
@@ -93,7 +119,10 @@ def test_cached_padded_and_generated_it_is_the_same() -> None:
     text = ids(1, 24)
     whole = model(text).logits
     start = model(text[:, :15], use_cache=True)
-    rest = [model(text[:, at : at + 3], past_key_values=start.past_key_values, use_cache=True).logits for at in range(15, 24, 3)]
+    rest = [
+        model(text[:, at : at + 3], past_key_values=start.past_key_values, use_cache=True).logits
+        for at in range(15, 24, 3)
+    ]
     torch.testing.assert_close(torch.cat([start.logits, *rest], 1), whole, atol=1e-5, rtol=1e-5)
     options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     alone = [model.generate(text[:, :length], **options)[0, length:].tolist() for length in (24, 17)]
@@ -114,7 +143,9 @@ def test_a_prefix_is_read_by_all() -> None:
         found.append(read(model, ids(1, 6), ids(1, 30), torch.ones(1, 30, dtype=torch.long)).memory_kv)
     torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-5)
     narrow = made(3)
-    assert (read(narrow, ids(1, 6), ids(1, 30), torch.ones(1, 30, dtype=torch.long)).memory_kv - found[2]).abs().amax((1, 2, 3, 5))[0, -5:].min() > 1e-3
+    assert (read(narrow, ids(1, 6), ids(1, 30), torch.ones(1, 30, dtype=torch.long)).memory_kv - found[2]).abs().amax(
+        (1, 2, 3, 5)
+    )[0, -5:].min() > 1e-3
 
 
 class Largest(TorchDispatchMode):
@@ -122,7 +153,9 @@ class Largest(TorchDispatchMode):
 
     numbers = 0
 
-    def __torch_dispatch__(self, function: object, types: object, arguments: tuple = (), options: dict | None = None) -> object:
+    def __torch_dispatch__(
+        self, function: object, types: object, arguments: tuple = (), options: dict | None = None
+    ) -> object:
         made = function(*arguments, **options or {})
         for one in made if isinstance(made, (tuple, list)) else (made,):
             if isinstance(one, torch.Tensor):
@@ -144,8 +177,12 @@ def test_a_document_of_more_than_16000_tokens_is_read_whole() -> None:
     assert largest[1] < 4.1 * largest[0] < 16400**2 / 8
     changed = text.clone()
     changed[0, 12_000] = (text[0, 12_000] + 5) % 90 + 3
-    moved = (read(model, question, changed, torch.ones_like(text)).memory_kv - memory.memory_kv).abs().amax((1, 2, 3, 5))[0]  # (T,)
-    assert moved[12_000] > 0.01 and moved[:8].max() > 1e-6  # by what is near, and by the question and the first tokens, which read all
+    moved = (
+        (read(model, question, changed, torch.ones_like(text)).memory_kv - memory.memory_kv).abs().amax((1, 2, 3, 5))[0]
+    )  # (T,)
+    assert (
+        moved[12_000] > 0.01 and moved[:8].max() > 1e-6
+    )  # by what is near, and by the question and the first tokens, which read all
 
 
 @torch.no_grad()

@@ -27,7 +27,9 @@ from vision.training import contrastive
 from vision.training import train as vision_train
 from vision.training.batches import Batch
 
-WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense")
+WIDE = {"vision": "tower.transformer.resblocks.0.mlp.c_fc"} | dict.fromkeys(
+    ("embedded", "lora"), "memory.bert.encoder.layer.0.intermediate.dense"
+)
 
 Loss = Callable[[nn.Module, Any], dict[str, torch.Tensor]]
 
@@ -68,7 +70,9 @@ def kept(trainer: str, batch: Any, *, checkpointing: bool) -> tuple[int, dict[st
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         value = asked(model.train(), batch)["loss"]
     value.backward()
-    return sum(sizes.values()), {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+    return sum(sizes.values()), {
+        name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
+    }
 
 
 @pytest.mark.parametrize("trainer", ["embedded", "vision", *METHODS])
@@ -100,7 +104,13 @@ def losses(trainer: str, batch: Any, precision: str, out: Path) -> list[float]:
         told.append(parts["loss"].item())
         return parts
 
-    run(model, lambda epoch: [examples] * 6, noted, TrainConfig(epochs=1, learning_rate=1e-3, precision=precision, gradient_checkpointing=True), out)
+    run(
+        model,
+        lambda epoch: [examples] * 6,
+        noted,
+        TrainConfig(epochs=1, learning_rate=1e-3, precision=precision, gradient_checkpointing=True),
+        out,
+    )
     assert seen == {torch.bfloat16 if precision == "bf16" else torch.float32}
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     return told
@@ -118,7 +128,11 @@ def test_bf16_learns_nearly_the_same(trainer: str, batch: Any, tmp_path: Path) -
 @pytest.mark.parametrize("trainer", [train, distill, finetune, vision_train])
 def test_every_trainer_has_every_flag(trainer: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda parser, arguments=None: asked.extend(parser._option_string_actions) or parser.exit())
+    monkeypatch.setattr(
+        argparse.ArgumentParser,
+        "parse_args",
+        lambda parser, arguments=None: asked.extend(parser._option_string_actions) or parser.exit(),
+    )
     with pytest.raises(SystemExit):
         trainer.main([])
     assert {"--" + field.name.replace("_", "-") for field in fields(TrainConfig)} <= set(asked)

@@ -1,4 +1,4 @@
-"""Contexts made by hand, completed as the pipeline completes them: statistics, surroundings, and a reader's readings."""
+"""Contexts made by hand, completed as the pipeline does: statistics, surroundings, and a reader's readings."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def fake_server() -> Iterator[FakeServer]:
         def do_POST(self) -> None:
             script.headers.append(dict(self.headers))
             script.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            status, lines = script.chat(script.bodies[-1]) if self.path == "/v1/chat/completions" else (404, ["no such page"])
+            status, lines = (
+                script.chat(script.bodies[-1]) if self.path == "/v1/chat/completions" else (404, ["no such page"])
+            )
             self._begin(status)
             try:
                 for line in lines:

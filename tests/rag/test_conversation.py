@@ -70,11 +70,20 @@ def test_pieces_are_told_as_they_come(index: Path) -> None:
     assert not talk.turns[0].reply.dropped
 
 
-@pytest.mark.parametrize(("confidences", "told"), [
-    ({"Kittiwake": 0.9, "lantern": 0.5}, True), ({"Kittiwake": 0.5, "lantern": 0.9}, False), ({"Kittiwake": 0.5, "lantern": 0.5}, True),
-    ({"Kittiwake": 0.1}, True), ({"lantern": 0.1}, False), ({}, True),
-])
-def test_the_better_supported_answer_is_told(index: Path, dropped: Path, confidences: dict[str, float], told: bool) -> None:
+@pytest.mark.parametrize(
+    ("confidences", "told"),
+    [
+        ({"Kittiwake": 0.9, "lantern": 0.5}, True),
+        ({"Kittiwake": 0.5, "lantern": 0.9}, False),
+        ({"Kittiwake": 0.5, "lantern": 0.5}, True),
+        ({"Kittiwake": 0.1}, True),
+        ({"lantern": 0.1}, False),
+        ({}, True),
+    ],
+)
+def test_the_better_supported_answer_is_told(
+    index: Path, dropped: Path, confidences: dict[str, float], told: bool
+) -> None:
     talk = Conversation(open_with(index, Said(**confidences)))
     turn = last(talk.take("What is it called?", [dropped]))
     assert turn.summary.added == 1 and turn.reply.dropped is told
@@ -96,8 +105,13 @@ def test_dropped_files_are_read_with_progress_and_go_with_the_conversation(index
 def test_one_question_about_a_file_and_the_library(index: Path, dropped: Path, tmp_path: Path) -> None:
     rag = open_with(index, Said(Kittiwake=0.6, lantern=0.5))
     assert ask_about(rag, "What is the boat called?", [dropped]).text == "The boat is called Kittiwake."
-    assert ask_about(open_with(index, Said(Kittiwake=0.4, lantern=0.5)), "lantern", [dropped]).text == "The library has a lantern."
-    assert ask_about(open_with(index, Said(lantern=0.5)), "lantern", [dropped], only=Filter.parse(["type=pdf"])).abstained
+    assert (
+        ask_about(open_with(index, Said(Kittiwake=0.4, lantern=0.5)), "lantern", [dropped]).text
+        == "The library has a lantern."
+    )
+    assert ask_about(
+        open_with(index, Said(lantern=0.5)), "lantern", [dropped], only=Filter.parse(["type=pdf"])
+    ).abstained
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
     with pytest.raises(FolioError, match=r"broken\.pdf"):
         ask_about(rag, "What is the boat called?", [tmp_path / "broken.pdf"])
@@ -123,7 +137,11 @@ def test_a_question_that_points_back_carries_the_one_before(index: Path) -> None
 def test_dropped_files_begin_another_subject(index: Path, dropped: Path) -> None:
     said = Said(Kittiwake=0.6)
     talk = Conversation(open_with(index, said))
-    for question, files in (("Who owns the lantern?", []), ("What does this say?", [dropped]), ("And who built it?", [])):
+    for question, files in (
+        ("Who owns the lantern?", []),
+        ("What does this say?", [dropped]),
+        ("And who built it?", []),
+    ):
         last(talk.take(question, files))
     assert "What does this say?" in said.asked and said.asked[-1] == "What does this say? And who built it?"
 

@@ -1,4 +1,4 @@
-"""The quoting generator with a reader, whose computation is made up: it votes for one word as start and one as end of the answer."""
+"""The extractive generator with a made-up reader, which votes for one word as start and one as end of the answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ from rag.understand import understand
 
 HEADER = "Year | Visitors"
 READ = sentence_features.READER_FEATURES + sentence_features.ROW_FEATURES
-SENTENCE = len(sentence_features.SENTENCE_FEATURES) + len(sentence_features.READER_FEATURES) + len(sentence_features.ROW_FEATURES)
+SENTENCE = (
+    len(sentence_features.SENTENCE_FEATURES)
+    + len(sentence_features.READER_FEATURES)
+    + len(sentence_features.ROW_FEATURES)
+)
 ANSWER = len(sentence_features.ANSWER_FEATURES) + len(sentence_features.READER_FEATURES)
 NO_PICTURES = PictureWeights((0.0,) * 4, -99.0)  # none ever shows what is asked for
 # a sentence's score is the log-odds of its answer, and so is that of the confidence
@@ -115,7 +119,9 @@ def test_the_sentence_then_the_answer_on_its_own_line(embedder: MiniLM, pool: Co
 
 def test_without_a_reader_what_was_read_counts_nothing(embedder: MiniLM, pool: Context) -> None:
     """`quote` is another generator, whether or not its context was read to be reranked."""
-    weights = QuoteWeights(BY_SPAN.sentence[: -len(READ)], BY_SPAN.answer[: -len(sentence_features.READER_FEATURES)], 9.0, 0.5)
+    weights = QuoteWeights(
+        BY_SPAN.sentence[: -len(READ)], BY_SPAN.answer[: -len(sentence_features.READER_FEATURES)], 9.0, 0.5
+    )
     plain = QuoteGenerator(embedder, weights, NO_PICTURES, 0.5)
     query, read = complete("Why?", pool, embedder, votes("28", "degrees"))
     assert plain.name == "quote" and QuoteGenerator(embedder, BY_SPAN, NO_PICTURES, 0.5, votes("x")).name == "embedded"
@@ -135,7 +141,16 @@ def test_an_answer_does_not_reach_into_the_next_sentence(embedder: MiniLM) -> No
 
 def test_a_cell_is_said_again_where_reader_and_question_agree(embedder: MiniLM) -> None:
     """The reader tells the row, and mistakes the column too often to be believed alone."""
-    context = Context((evidence("2004 | 8,100 | 7\n2005 | 9,200 | 8", "a.csv", headings=("Year | Visitors | Days",), modality=Modality.TABLE),))
+    context = Context(
+        (
+            evidence(
+                "2004 | 8,100 | 7\n2005 | 9,200 | 8",
+                "a.csv",
+                headings=("Year | Visitors | Days",),
+                modality=Modality.TABLE,
+            ),
+        )
+    )
     row = "2005 | 9,200 | 8"
     asks = {"How many visitors came then?": [row, "9,200"], "How many days was it open?": [row], "Why is that?": [row]}
     for question, said in asks.items():
@@ -161,7 +176,10 @@ def test_what_is_found_in_the_header_is_not_quoted(embedder: MiniLM) -> None:
     """Its votes are all in the header, which no row may claim."""
     context = Context((table("2004 | 8,100\n2005 | 9,200"), evidence("A year is long.")))
     attempt = compared(embedder, context, votes("Year"))
-    assert [context.evidence[owner].text[one.start : one.end] for owner, one in zip(attempt.owner, attempt.findings, strict=True)][2] == "year"
+    assert [
+        context.evidence[owner].text[one.start : one.end]
+        for owner, one in zip(attempt.owner, attempt.findings, strict=True)
+    ][2] == "year"
     for finding, (start, end) in zip(attempt.findings, attempt.spans, strict=True):
         assert start <= finding.start < finding.end <= end
     assert [finding.span for finding in attempt.findings] == [-4.0, -4.0, 8.0]
@@ -194,7 +212,10 @@ def test_a_sentence_without_tokens_is_never_infinite(embedder: MiniLM, sign: flo
     attempt = compared(embedder, context, votes("28"))
     assert len(attempt.findings) == 2 and np.isfinite(attempt.features).all()
     weights = QuoteWeights(tuple(sign * value for value in BY_SPAN.sentence), BY_SPAN.answer, 0.0, 0.0)
-    assert quotes(answered(embedder, context, votes("28"), weights, 0.0), context)[0] == (0, "It is heated to 28 degrees.")
+    assert quotes(answered(embedder, context, votes("28"), weights, 0.0), context)[0] == (
+        0,
+        "It is heated to 28 degrees.",
+    )
 
 
 def test_the_same_piece_twice_and_pictures_between(embedder: MiniLM, pool: Context) -> None:
@@ -207,8 +228,11 @@ def test_the_same_piece_twice_and_pictures_between(embedder: MiniLM, pool: Conte
 
 
 def test_a_citation_says_whether_it_bears_the_answer(tmp_path: Path) -> None:
-    """With the weights that come with Folio: without the cited chunk the decoder would not write what only that says."""
-    for name, text in (("gate", "The south gate is 1.85 m wide in the clear."), ("wall", "The north wall is 3 m high and was mended in 1901.")):
+    """With the shipped weights: without the cited chunk the decoder would not write what only that chunk says."""
+    for name, text in (
+        ("gate", "The south gate is 1.85 m wide in the clear."),
+        ("wall", "The north wall is 3 m high and was mended in 1901."),
+    ):
         (tmp_path / f"{name}.txt").write_text(text)
     build([tmp_path], tmp_path / "index")
     answer = RagPipeline.from_index(tmp_path / "index").ask("How wide is the south gate?")
@@ -220,27 +244,44 @@ def test_a_citation_says_whether_it_bears_the_answer(tmp_path: Path) -> None:
 def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> None:
     """Of reports of one form, the passage with the cause does not say which accident it is of; the reader is told."""
     for place in ("Houston", "Seattle"):
-        filler = " ".join(f"The weather at {hour} was calm and the sky was clear over the whole field." for hour in range(40))
-        (tmp_path / f"{place[::-1]}.txt").write_text(f"Location: {place}.\n\n{filler}\n\nThe cause was a late flare of the pilot.\n")
+        filler = " ".join(
+            f"The weather at {hour} was calm and the sky was clear over the whole field." for hour in range(40)
+        )
+        (tmp_path / f"{place[::-1]}.txt").write_text(
+            f"Location: {place}.\n\n{filler}\n\nThe cause was a late flare of the pilot.\n"
+        )
     build([tmp_path], tmp_path / "index")
     index, embedder = Index(tmp_path / "index"), MiniLM()
     (place,) = open_tokenizer().encode("seattle", add_special_tokens=False).ids
 
     def compute(rows: Sequences) -> Computed:
         ids = rows.input_ids
-        return Computed(np.zeros((*ids.shape, 2), np.float32), np.repeat(((ids == place) & (rows.token_type_ids == 1)).any(1)[:, None], 2, 1).astype(np.float32))
+        return Computed(
+            np.zeros((*ids.shape, 2), np.float32),
+            np.repeat(((ids == place) & (rows.token_type_ids == 1)).any(1)[:, None], 2, 1).astype(np.float32),
+        )
 
     rows = [index.matching('"flare"', 10)[at][0] for at in (0, 1)]
-    pieces = [evidence(chunk.text, chunk.locator.document, headings=chunk.headings) for chunk in index.chunks(rows).values()]
-    pieces = [replace(piece, locator=chunk.locator) for piece, chunk in zip(pieces, index.chunks(rows).values(), strict=True)]
+    pieces = [
+        evidence(chunk.text, chunk.locator.document, headings=chunk.headings) for chunk in index.chunks(rows).values()
+    ]
+    pieces = [
+        replace(piece, locator=chunk.locator) for piece, chunk in zip(pieces, index.chunks(rows).values(), strict=True)
+    ]
     query = understand("What was the cause at Seattle?")
     vector = embedder.encode_queries([query.text])[0]
     whole = gather(query, vector, pieces, index, ImageFeatures())
     attempt = compare(query, reading.read(query, whole, Reader(compute), len(pieces), math.inf), embedder)
     assert not any("Seattle" in piece.text for piece in pieces)
-    judged = {attempt.evidence[owner].document: finding.answerable for owner, finding in zip(attempt.owner, attempt.findings, strict=True)}
+    judged = {
+        attempt.evidence[owner].document: finding.answerable
+        for owner, finding in zip(attempt.owner, attempt.findings, strict=True)
+    }
     covered = sentence_features.SENTENCE_FEATURES.index("coverage_in_context")
-    shared = {attempt.evidence[owner].document: row[covered] for owner, row in zip(attempt.owner, attempt.features, strict=True)}
+    shared = {
+        attempt.evidence[owner].document: row[covered]
+        for owner, row in zip(attempt.owner, attempt.features, strict=True)
+    }
     right, wrong = (str(tmp_path / f"{name[::-1]}.txt") for name in ("Seattle", "Houston"))
     assert (judged[right], judged[wrong]) == (1, 0)
     assert shared[right] > shared[wrong]
@@ -248,10 +289,19 @@ def test_a_chunk_is_read_under_the_opening_of_its_document(tmp_path: Path) -> No
 
 def test_rows_are_compared_with_those_of_their_chunk_and_not_with_the_header() -> None:
     def row(is_row: float, covered: float) -> list[float]:
-        return [is_row * (name == "row") + covered * (name == "coverage") for name in sentence_features.SENTENCE_FEATURES]
+        return [
+            is_row * (name == "row") + covered * (name == "coverage") for name in sentence_features.SENTENCE_FEATURES
+        ]
 
     rows = [row(1, 0.8), row(1, 0.0), row(1, 0.1), row(1, 0.4), row(0, 0.9), row(1, 0.2)]
-    assert sentence_features.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [0.0, 0.0, 0.25, 1.0, 0.0, 1.0]
+    assert sentence_features.row_matches(rows, [0, 0, 0, 0, 1, 2], [True, *[False] * 5]) == [
+        0.0,
+        0.0,
+        0.25,
+        1.0,
+        0.0,
+        1.0,
+    ]
 
 
 def test_a_risk_picks_the_threshold_and_one_that_cannot_be_kept_is_refused() -> None:
@@ -287,7 +337,10 @@ def test_an_adapter_is_asked_through_every_setting(index: Path, tmp_path: Path) 
     """One that makes the reader sure of everything."""
     weights = {"memory.judge.weight": torch.zeros(2, 384), "memory.judge.bias": torch.full((2,), 9.0)}
     finetune.save(finetune.Tuned(weights, 0.0), "full", shipped_weights.describe().digest, {}, tmp_path / "own")
-    plain, own = (RagPipeline.from_index(index, adapter=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "own")))
+    plain, own = (
+        RagPipeline.from_index(index, adapter=folder).ask("What does the mill grind?")
+        for folder in ("", str(tmp_path / "own"))
+    )
     assert own.confidence != plain.confidence and own.trace["settings"]["adapter"] == str(tmp_path / "own")
     with pytest.raises(ConfigError, match="adapter goes with reranking or the generator embedded"):
         RagPipeline.from_index(index, generator="quote", rerank=False, adapter=str(tmp_path / "own"))
@@ -297,13 +350,25 @@ def test_an_adapter_is_asked_through_every_setting(index: Path, tmp_path: Path) 
 
 def test_a_budget_is_spent_on_the_best_evidence(tmp_path: Path) -> None:
     """The rest is compared with the question, and not read."""
-    for name, text in (("gate", "The south gate is 1.85 m wide in the clear."), ("wall", "The north wall is 3 m high and was mended in 1901.")):
+    for name, text in (
+        ("gate", "The south gate is 1.85 m wide in the clear."),
+        ("wall", "The north wall is 3 m high and was mended in 1901."),
+    ):
         (tmp_path / f"{name}.txt").write_text(text)
     index = tmp_path / "index"
     build([tmp_path], index)
-    whole, little = (RagPipeline.from_index(index, budget=budget).ask("How wide is the south gate?").trace for budget in (None, 0.001))
-    assert whole["reading"]["blocks"] == {"live": 2, "skipped": 0} and little["reading"]["blocks"] == {"live": 1, "skipped": 1}
-    assert little["generation"]["sentences"] == whole["generation"]["sentences"] and little["reading"]["cost"]["flops"] < whole["reading"]["cost"]["flops"]
+    whole, little = (
+        RagPipeline.from_index(index, budget=budget).ask("How wide is the south gate?").trace
+        for budget in (None, 0.001)
+    )
+    assert whole["reading"]["blocks"] == {"live": 2, "skipped": 0} and little["reading"]["blocks"] == {
+        "live": 1,
+        "skipped": 1,
+    }
+    assert (
+        little["generation"]["sentences"] == whole["generation"]["sentences"]
+        and little["reading"]["cost"]["flops"] < whole["reading"]["cost"]["flops"]
+    )
     with pytest.raises(ConfigError, match="above 0"):
         RagPipeline.from_index(index, budget=-1.0)
 
@@ -311,9 +376,14 @@ def test_a_budget_is_spent_on_the_best_evidence(tmp_path: Path) -> None:
 def test_a_quantised_reader_is_read_with(index: Path, tmp_path: Path) -> None:
     """Every answer of it has what an answer of the shipped one has, its ablation too."""
     quantise.main(["--method", "int8", "--out", str(tmp_path / "q")])
-    plain, own = (RagPipeline.from_index(index, reader=folder).ask("What does the mill grind?") for folder in ("", str(tmp_path / "q")))
+    plain, own = (
+        RagPipeline.from_index(index, reader=folder).ask("What does the mill grind?")
+        for folder in ("", str(tmp_path / "q"))
+    )
     assert own.text == plain.text and own.citations[0].ablation is not None
-    assert own.confidence == pytest.approx(plain.confidence, abs=0.1) and own.citations[0].ablation == pytest.approx(plain.citations[0].ablation, abs=1)
+    assert own.confidence == pytest.approx(plain.confidence, abs=0.1) and own.citations[0].ablation == pytest.approx(
+        plain.citations[0].ablation, abs=1
+    )
     with pytest.raises(ConfigError, match="reader goes with reranking or the generator embedded"):
         RagPipeline.from_index(index, generator="quote", rerank=False, reader=str(tmp_path / "q"))
     with pytest.raises(ConfigError, match="adapter or reader"):

@@ -38,8 +38,12 @@ def beir(folder: Path, qrels: str = "query-id\tcorpus-id\tscore\n1\tab\t1\n1\tcb
     (folder / "qrels").mkdir(parents=True)
     (folder / "qrels" / "test.tsv").write_text(qrels)
     texts = {"ab": "Heated pools", "cb": "Cold seas", "zz": "Roofs of straw"}
-    (folder / "corpus.jsonl").write_text("".join(json.dumps({"_id": k, "title": "", "text": v}) + "\n" for k, v in texts.items()))
-    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "a"}\n\n{"_id": 2, "text": "b"}\n{"_id": "3", "text": "unjudged"}\n')
+    (folder / "corpus.jsonl").write_text(
+        "".join(json.dumps({"_id": k, "title": "", "text": v}) + "\n" for k, v in texts.items())
+    )
+    (folder / "queries.jsonl").write_text(
+        '{"_id": "1", "text": "a"}\n\n{"_id": 2, "text": "b"}\n{"_id": "3", "text": "unjudged"}\n'
+    )
     return folder
 
 
@@ -72,7 +76,9 @@ QUESTIONS = (
     Question("q4", ("12",)),
 )
 ANSWERS = (
-    answer("28 degrees [1].", 0.9, (("/home/manual.md", "heated to 28 degrees"), ("manual.md", "Children pay nothing"))),
+    answer(
+        "28 degrees [1].", 0.9, (("/home/manual.md", "heated to 28 degrees"), ("manual.md", "Children pay nothing"))
+    ),
     answer("In 2005 it was", 0.6, (("roof.txt", "mended in 2005"), ("sunroof.txt", "2005"))),
     answer(),
     answer("Sure", 0.3, (("manual.md", "The pool"),)),
@@ -96,12 +102,20 @@ def test_answers_by_hand() -> None:
 def test_nothing_to_measure_is_undefined_and_never_a_crash() -> None:
     assert score_answers((), ()).f1.value is None
     silent = score_answers(QUESTIONS, [answer()] * 5)
-    assert (silent.risk_coverage.value, silent.calibration_error.value, silent.citation_precision.value) == (None, None, None)
+    assert (silent.risk_coverage.value, silent.calibration_error.value, silent.citation_precision.value) == (
+        None,
+        None,
+        None,
+    )
     assert silent.citation_recall.value == 0.0
     lost = score_answers((Question("q", unanswerable=True),) * 2, [answer()] * 2)
     assert (lost.exact_match.value, lost.abstention.f1.value, lost.citation_recall.value) == (1.0, 1.0, None)
     unknown = score_answers((Question("q"),), [answer("x", 0.5, (("a", "b"),))])
-    assert (unknown.exact_match.value, unknown.citation_precision.value, unknown.abstention.f1.value) == (None, None, None)
+    assert (unknown.exact_match.value, unknown.citation_precision.value, unknown.abstention.f1.value) == (
+        None,
+        None,
+        None,
+    )
     assert json.dumps(asdict(silent))
 
 

@@ -172,7 +172,9 @@ def test_what_cannot_be_loaded(tmp_path: Path, what: str) -> None:
         if what == "no tokenizer":
             for file in path.glob("token*"):
                 file.unlink()
-    with pytest.raises(GeneratorError, match="lacks 1 of its weights" if what == "partial" else "cannot be loaded") as caught:
+    with pytest.raises(
+        GeneratorError, match="lacks 1 of its weights" if what == "partial" else "cannot be loaded"
+    ) as caught:
         HfGenerator(str(path))
     assert "\n" not in str(caught.value)
 

@@ -35,12 +35,18 @@ def scene(colour: str, kind: str = "ellipse") -> Image.Image:
 @pytest.fixture(scope="module")
 def rag(tmp_path_factory: pytest.TempPathFactory) -> RagPipeline:
     folder = tmp_path_factory.mktemp("album")
-    for name, colour, kind in (("IMG_1", "red", "ellipse"), ("IMG_2", "green", "rectangle"), ("IMG_3", "black", "rectangle")):
+    for name, colour, kind in (
+        ("IMG_1", "red", "ellipse"),
+        ("IMG_2", "green", "rectangle"),
+        ("IMG_3", "black", "rectangle"),
+    ):
         scene(colour, kind).save(folder / f"{name}.png")
     sheet = Sheet(700, 240)
     sheet.write("Harbour dues ledger 1786", 40, 60, 40)
     sheet.picture().save(folder / "cover.png")
-    (folder / "dues.txt").write_text("The harbour dues ledger of 1786 lists every vessel that paid.\n\nThe mill closed in May.")
+    (folder / "dues.txt").write_text(
+        "The harbour dues ledger of 1786 lists every vessel that paid.\n\nThe mill closed in May."
+    )
     build([folder], folder / "index")
     return RagPipeline.from_index(folder / "index", generator="quote")
 
@@ -85,8 +91,20 @@ def test_what_cannot_be_opened_is_a_line(rag: RagPipeline, tmp_path: Path) -> No
         with pytest.raises(PictureError):
             rag.search(image=image)
     done = subprocess.run(
-        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "missing.png"), "--index", str(rag.index.directory)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
+        [
+            sys.executable,
+            "-m",
+            "rag",
+            "search",
+            "--image",
+            str(tmp_path / "missing.png"),
+            "--index",
+            str(rag.index.directory),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
@@ -94,8 +112,22 @@ def test_what_cannot_be_opened_is_a_line(rag: RagPipeline, tmp_path: Path) -> No
 def test_the_command_line_takes_a_picture(rag: RagPipeline, tmp_path: Path) -> None:
     scene("red").save(tmp_path / "query.png")
     done = subprocess.run(
-        [sys.executable, "-m", "rag", "search", "--image", str(tmp_path / "query.png"), "--index", str(rag.index.directory), "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        [
+            sys.executable,
+            "-m",
+            "rag",
+            "search",
+            "--image",
+            str(tmp_path / "query.png"),
+            "--index",
+            str(rag.index.directory),
+            "--json",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert json.loads(done.stdout)["results"][0]["document"].endswith("IMG_1.png")
 
@@ -119,7 +151,10 @@ def test_a_question_that_names_a_picture_gives_pictures_a_larger_share() -> None
     fitted = calibration()
     shares = fitted.image_shares
     assert image_share("Which diagram shows the water cycle?", shares, given=False) == shares.named
-    plain, given = image_share("How many visitors came in 2004?", shares, given=False), image_share("", shares, given=True)
+    plain, given = (
+        image_share("How many visitors came in 2004?", shares, given=False),
+        image_share("", shares, given=True),
+    )
     assert plain == shares.unnamed < shares.named < given
     hits = {"dense": [(1, 0.9), (2, 0.5)], "bm25": [(2, 3.0)], "image": [(3, 0.4)]}
     weights = fusion.channel_weights(3, hits, fitted.fusion, shares.named)
@@ -180,10 +215,19 @@ def test_pictures_without_words_come_after_what_can_be_read(rag: RagPipeline) ->
     packed = context.fit(context.gather(query, vector, hits, rag.index, ImageFeatures()), 10, 2000)
     worded = [bool(piece.text) for piece in packed.evidence]
     assert worded == sorted(worded, reverse=True) and not all(worded)
-    assert all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3
+    assert (
+        all(Image.open(io.BytesIO(picture)).width for picture in packed.pictures.values()) and len(packed.pictures) >= 3
+    )
 
 
-@pytest.mark.parametrize("question", ["Which picture shows the harbour dues ledger?", "Show me the drawing that shows harbour dues", "What figure depicts the ledger of harbour dues?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which picture shows the harbour dues ledger?",
+        "Show me the drawing that shows harbour dues",
+        "What figure depicts the ledger of harbour dues?",
+    ],
+)
 def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question: str) -> None:
     strict = RagPipeline.from_index(rag.index.directory, generator="quote", threshold=0.9)
     answer = strict.ask(question)
@@ -192,7 +236,16 @@ def test_a_question_for_a_picture_is_answered_with_it(rag: RagPipeline, question
     assert answer.text == citation.quote == "Harbour dues ledger 1786"
 
 
-@pytest.mark.parametrize("question", ["Which picture shows the coronation of the queen?", "Which year does the harbour dues ledger cover?", "Which picture shows?", "What does the picture of the ledger show on the harbour?", "What do the charts say of harbour dues?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which picture shows the coronation of the queen?",
+        "Which year does the harbour dues ledger cover?",
+        "Which picture shows?",
+        "What does the picture of the ledger show on the harbour?",
+        "What do the charts say of harbour dues?",
+    ],
+)
 def test_other_questions_are_not(rag: RagPipeline, question: str) -> None:
     strict = RagPipeline.from_index(rag.index.directory, generator="quote", threshold=0.9)
     assert strict.ask(question).abstained

@@ -61,7 +61,9 @@ def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[An
 
 def test_the_right_source_is_among_the_evidence(answers: list[Answer]) -> None:
     missed = [
-        question["question"] for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]
+        question["question"]
+        for question, answer in zip(QUESTIONS, answers, strict=True)
+        if not question["unanswerable"]
         and (question["document"], question["page"]) not in {(e.document, e.page) for e in answer.evidence}
     ]
     assert len(missed) <= 4, missed
@@ -74,7 +76,8 @@ def test_every_format_is_answered_from_with_the_right_page_and_span(answers: lis
             continue
         suffix = Path(question["document"].partition("#")[0]).suffix
         hit = any(
-            (c.document, c.page) == (question["document"], question["page"]) and overlaps(question["quote"], c.quote) for c in answer.citations
+            (c.document, c.page) == (question["document"], question["page"]) and overlaps(question["quote"], c.quote)
+            for c in answer.citations
         )
         right[suffix] = right.get(suffix, 0) + hit
     assert [suffix for suffix, hits in right.items() if not hits] == []
@@ -87,8 +90,12 @@ def overlaps(left: str, right: str) -> bool:
 
 
 def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answers: list[Answer]) -> None:
-    declined = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if question["unanswerable"]]
-    refused = [answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]]
+    declined = [
+        answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if question["unanswerable"]
+    ]
+    refused = [
+        answer.abstained for question, answer in zip(QUESTIONS, answers, strict=True) if not question["unanswerable"]
+    ]
     assert sum(declined) >= 10
     assert sum(refused) <= 0.35 * len(refused)
 
@@ -97,15 +104,31 @@ def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answer
 def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Path) -> None:
     reading = RagPipeline.from_index(index, generator="embedded")
     told = [(question, reading.ask(question["question"])) for question in QUESTIONS]
-    assert all(answer.text[c.claim_start : c.claim_end] == c.quote == reading.index.text(c.document)[c.char_start : c.char_end]
-               for _, answer in told for c in answer.citations)
-    right = sum(any(" ".join(text.split()) in " ".join(c.quote.split()) for c in answer.citations for text in question["answers"]) for question, answer in told)
+    assert all(
+        answer.text[c.claim_start : c.claim_end] == c.quote == reading.index.text(c.document)[c.char_start : c.char_end]
+        for _, answer in told
+        for c in answer.citations
+    )
+    right = sum(
+        any(
+            " ".join(text.split()) in " ".join(c.quote.split())
+            for c in answer.citations
+            for text in question["answers"]
+        )
+        for question, answer in told
+    )
     declined = sum(answer.abstained for question, answer in told if question["unanswerable"])
     assert right >= 47 and declined >= 12
 
 
 def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
-    for question in ("Who won the football world cup in 1998?", "Which enzyme unwinds the double helix of DNA?", "zzzz qqqq", "?", ""):
+    for question in (
+        "Who won the football world cup in 1998?",
+        "Which enzyme unwinds the double helix of DNA?",
+        "zzzz qqqq",
+        "?",
+        "",
+    ):
         assert rag.ask(question).abstained, question
 
 
@@ -136,7 +159,11 @@ def test_filters_reach_every_channel(rag: RagPipeline) -> None:
     found = rag.search("the mill", 20, only=Filter.parse(["type=pdf"]))
     assert found
     assert {Path(hit.document).suffix for hit in found} == {".pdf"}
-    assert rag.ask("How wide is the south sea gate?", only=Filter.parse(["path=*.docx"])).evidence[0].document.endswith(".docx")
+    assert (
+        rag.ask("How wide is the south sea gate?", only=Filter.parse(["path=*.docx"]))
+        .evidence[0]
+        .document.endswith(".docx")
+    )
 
 
 def test_the_command_line_gives_the_same_answer(index: Path, rag: RagPipeline) -> None:
@@ -158,8 +185,10 @@ def test_the_command_line_gives_the_same_answer(index: Path, rag: RagPipeline) -
 
 def test_wrong_use_is_one_line_and_exit_2(index: Path, tmp_path: Path) -> None:
     for arguments in (
-        ("ask", "x", "--index", str(tmp_path)), ("ask", "x", "--index", str(index), "--embedder", "other"),
-        ("ask", "x", "--index", str(index), "--generator", "oracle"), ("search", "x", "--index", str(index), "--filter", "size=3"),
+        ("ask", "x", "--index", str(tmp_path)),
+        ("ask", "x", "--index", str(index), "--embedder", "other"),
+        ("ask", "x", "--index", str(index), "--generator", "oracle"),
+        ("search", "x", "--index", str(index), "--filter", "size=3"),
     ):
         done = command(*arguments)
         assert done.returncode == 2
@@ -168,11 +197,14 @@ def test_wrong_use_is_one_line_and_exit_2(index: Path, tmp_path: Path) -> None:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "rag", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "rag", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_torch_is_not_imported_for_the_default_way(index: Path) -> None:
-    code = f"import sys; from rag import RagPipeline; RagPipeline.from_index({str(index)!r}).ask('How wide is the gate?'); print('torch' in sys.modules)"
+    asked = f"RagPipeline.from_index({str(index)!r}).ask('How wide is the gate?')"
+    code = f"import sys; from rag import RagPipeline; {asked}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False\n", done.stderr
 
@@ -212,6 +244,11 @@ def test_settings_come_from_defaults_environment_and_flags_in_this_order() -> No
     assert RagConfig.load({}) == RagConfig()
     assert RagConfig.load({"FOLIO_TOP_K": "3", "OTHER": "x"}).top_k == 3
     assert RagConfig.load({"FOLIO_TOP_K": "3"}, top_k=5, generator=None).top_k == 5
-    for environment, flags in (({"FOLIO_COLOUR": "red"}, {}), ({"FOLIO_TOP_K": "many"}, {}), ({}, {"top_k": 0}), ({}, {"colour": "red"})):
+    for environment, flags in (
+        ({"FOLIO_COLOUR": "red"}, {}),
+        ({"FOLIO_TOP_K": "many"}, {}),
+        ({}, {"top_k": 0}),
+        ({}, {"colour": "red"}),
+    ):
         with pytest.raises(ConfigError):
             RagConfig.load(environment, **flags)

@@ -1,4 +1,4 @@
-"""A saved answer asked again: the same bytes from the same index, and what differs when something changed. Real parts only."""
+"""A saved answer asked again: the same bytes from the same index, and what differs when something changed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_the_same_index_gives_the_same_answer(saved: Path, index: str, capsys: p
 
 def test_it_is_asked_as_it_was_asked(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rag = RagPipeline.from_index(index, top_k=1, threshold=0.0)
-    answer = rag.ask("And what does it eat?", history=["What is the cat called?"], only=Filter.parse(["type=md", "date>=2000"]))
+    answer = rag.ask(
+        "And what does it eat?", history=["What is the cat called?"], only=Filter.parse(["type=md", "date>=2000"])
+    )
     assert answer.citations
     monkeypatch.setenv("FOLIO_TOP_K", "3")
     monkeypatch.setenv("FOLIO_THRESHOLD", "1")
@@ -62,7 +64,11 @@ def test_it_is_asked_as_it_was_asked(index: str, tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("FOLIO_TOP_K")
     for kept in ("history", "filter", "settings"):
         shown = json.loads((tmp_path / "a.json").read_text())
-        shown["trace"][kept] = {"history": ["How fast does the wheel turn?"], "filter": {"paths": ["*pond*"]}, "settings": {"threshold": 1.0}}[kept]
+        shown["trace"][kept] = {
+            "history": ["How fast does the wheel turn?"],
+            "filter": {"paths": ["*pond*"]},
+            "settings": {"threshold": 1.0},
+        }[kept]
         (tmp_path / "b.json").write_text(json.dumps(shown))
         assert main(["replay", str(tmp_path / "b.json"), "--index", index]) == 1, kept
 
@@ -93,37 +99,79 @@ def test_a_changed_document_is_named(saved: Path, docs: Path, index: str, capsys
     assert not any("cat.md" in line for line in lines)
 
 
-def test_a_document_that_is_gone_is_named(saved: Path, docs: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_document_that_is_gone_is_named(
+    saved: Path, docs: Path, index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (docs / "pond.txt").unlink()
     build([docs], index, prune=True)
     assert main(["replay", str(saved), "--index", index]) == 1
     assert f"document: {docs}/pond.txt is no longer in the index" in capsys.readouterr().out
 
 
-def test_another_confidence_space_or_setting_of_the_generator_is_told(saved: Path, index: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_confidence_space_or_setting_of_the_generator_is_told(
+    saved: Path, index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = json.loads(saved.read_text())
-    answer["confidence"], answer["trace"]["embedder"], answer["trace"]["generation"]["threshold"] = 0.5, "other@1/384/l2", 0.2
+    answer["confidence"], answer["trace"]["embedder"], answer["trace"]["generation"]["threshold"] = (
+        0.5,
+        "other@1/384/l2",
+        0.2,
+    )
     saved.write_text(json.dumps(answer))
     assert main(["replay", str(saved), "--index", index]) == 1
     confidence, *reasons = capsys.readouterr().out.splitlines()
     assert confidence.startswith("confidence: 0.5 before, ")
-    assert [line.partition(" before")[0] for line in reasons] == ["embedder: other@1/384/l2", "generation threshold: 0.2"]
+    assert [line.partition(" before")[0] for line in reasons] == [
+        "embedder: other@1/384/l2",
+        "generation threshold: 0.2",
+    ]
 
 
-ASKED = {"question": "x", "history": [], "filter": None, "settings": {}, "generator": "quote", "embedder": "", "generation": {}}
+ASKED = {
+    "question": "x",
+    "history": [],
+    "filter": None,
+    "settings": {},
+    "generator": "quote",
+    "embedder": "",
+    "generation": {},
+}
 EMPTY = {"text": "", "abstained": True, "confidence": 0, "citations": [], "evidence": [], "trace": ASKED}
 
 
-@pytest.mark.parametrize("content", [
-    "", "no JSON", *map(json.dumps, ([], {}, None, {**EMPTY, "trace": {}}, {**EMPTY, "evidence": [{}]}, {**EMPTY, "citations": 5}, {"trace": ASKED})),
-])
-def test_what_is_no_saved_answer_is_one_line_and_exit_2(content: str, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "no JSON",
+        *map(
+            json.dumps,
+            (
+                [],
+                {},
+                None,
+                {**EMPTY, "trace": {}},
+                {**EMPTY, "evidence": [{}]},
+                {**EMPTY, "citations": 5},
+                {"trace": ASKED},
+            ),
+        ),
+    ],
+)
+def test_what_is_no_saved_answer_is_one_line_and_exit_2(
+    content: str, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x.json").write_text(content)
     assert main(["replay", str(tmp_path / "x.json"), "--index", index]) == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}/x.json is no answer saved with `python -m rag ask QUESTION --index DIR --json > FILE.json`\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {tmp_path}/x.json is no answer that `python -m rag ask ... --json` printed\n"
+    )
 
 
-def test_a_missing_file_or_index_is_one_line_and_exit_2(saved: Path, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_or_index_is_one_line_and_exit_2(
+    saved: Path, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments in ([str(tmp_path / "none.json"), "--index", index], [str(saved), "--index", str(tmp_path)]):
         assert main(["replay", *arguments]) == 2
         assert capsys.readouterr().err.count("\n") == 1

@@ -32,9 +32,7 @@ BY_EVIDENCE = RerankWeights(tuple(float(name == "evidence") for name in FEATURES
 def read(*logits: float | None) -> Context:
     """A context whose pieces have these evidence logits; None: not read."""
     pieces = tuple(evidence(f"Passage {number}.", f"{number}.txt") for number in range(len(logits)))
-    readings = tuple(
-        Reading(() if logit is None else (_window(number, logit),)) for number, logit in enumerate(logits)
-    )
+    readings = tuple(Reading(() if logit is None else (_window(number, logit),)) for number, logit in enumerate(logits))
     return Context(pieces, readings=readings)
 
 
@@ -66,7 +64,9 @@ def test_dense_and_bm25_agree_whatever_other_channels_found_the_chunk() -> None:
 
     def agreement(*channels: str) -> float:
         piece = evidence("The mill.", "a.txt")
-        piece = type(piece)(**{**{name: getattr(piece, name) for name in piece.__slots__}, "channels": dict.fromkeys(channels, rank)})
+        piece = type(piece)(
+            **{**{name: getattr(piece, name) for name in piece.__slots__}, "channels": dict.fromkeys(channels, rank)}
+        )
         asked = sentence_features.asked("The mill?", np.ones(2), {"mill": 1}, 1)
         features = np.zeros((1, len(sentence_features.SENTENCE_FEATURES)))
         return sentence_features.answer_features(asked, np.zeros(1), features, 0, [piece], [0])[column]

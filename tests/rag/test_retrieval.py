@@ -25,7 +25,9 @@ def test_bm25_looks_for_each_word_once_without_stop_words() -> None:
     assert len(words(" ".join(f"w{i}" for i in range(500)))) == LONGEST
 
 
-@pytest.mark.parametrize("text", ["17 August 2023", "on the 17th of August, 2023", "Aug. 17, 2023", "2023-08-17", "August 17th 2023"])
+@pytest.mark.parametrize(
+    "text", ["17 August 2023", "on the 17th of August, 2023", "Aug. 17, 2023", "2023-08-17", "August 17th 2023"]
+)
 def test_a_day_is_found_in_every_spelling(text: str) -> None:
     assert days(text) == (date(2023, 8, 17),)
     assert '"2023 08 17"' in match_expression(f"What happened {text}?")
@@ -34,12 +36,16 @@ def test_a_day_is_found_in_every_spelling(text: str) -> None:
 
 def test_years() -> None:
     assert years("FY2014, the season of 2021-22, 1953/54 and 12019 or 20140") == {2014, 2021, 2022, 1953, 1954}
-    assert years("2023-08-17, 1999-00") == {2023, 1999} and not years("1706.03762 IMG_2034 the 1930s, 2,000 W and 2000.5")
+    assert years("2023-08-17, 1999-00") == {2023, 1999} and not years(
+        "1706.03762 IMG_2034 the 1930s, 2,000 W and 2000.5"
+    )
 
 
 def test_what_stands_under_another_year_is_not_said(tmp_path: Path) -> None:
     for year, kilos in (("2022", "779"), ("2023", "812")):
-        (tmp_path / f"flour {year}.csv").write_text(f"Month,Sifted kg,Bran kg\nMay,846,269\nJune,{kilos},258\nJuly,857,261\n")
+        (tmp_path / f"flour {year}.csv").write_text(
+            f"Month,Sifted kg,Bran kg\nMay,846,269\nJune,{kilos},258\nJuly,857,261\n"
+        )
     build([tmp_path], tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index")
     assert rag.ask("How many sifted kg in June 2023?").citations[-1].quote == "812"
@@ -50,30 +56,40 @@ def test_what_is_no_day_or_may_be_two_is_left_alone() -> None:
     assert days("31 June 2023, 03/04/2023, May 2023, 5 metres") == ()
 
 
-@pytest.mark.parametrize(("question", "searched"), [
-    ("And who built it?", "How old is the mill? And who built it?"),
-    ("why?", "How old is the mill? why?"),
-    ("What about the pumps?", "How old is the mill? What about the pumps?"),
-    ("Which firm cast the north bearing?", "Which firm cast the north bearing?"),
-])
+@pytest.mark.parametrize(
+    ("question", "searched"),
+    [
+        ("And who built it?", "How old is the mill? And who built it?"),
+        ("why?", "How old is the mill? why?"),
+        ("What about the pumps?", "How old is the mill? What about the pumps?"),
+        ("Which firm cast the north bearing?", "Which firm cast the north bearing?"),
+    ],
+)
 def test_only_a_follow_up_carries_the_question_before_it(question: str, searched: str) -> None:
     assert standalone(question, ["How old is the mill?"]) == searched
     assert standalone(question, []) == question
 
 
 def test_a_chain_of_follow_ups_reaches_back_to_its_first_question() -> None:
-    assert standalone("and its cat?", ["Where is the mill?", "who owns it?"]) == "Where is the mill? who owns it? and its cat?"
+    assert (
+        standalone("and its cat?", ["Where is the mill?", "who owns it?"])
+        == "Where is the mill? who owns it? and its cat?"
+    )
 
 
 def channel_weights(words: int, ranked: dict, image_share: float = 0.0) -> dict[str, float]:
     return fusion.channel_weights(words, ranked, calibration().fusion, image_share)
 
 
-scores = st.lists(st.floats(0.01, 50, allow_nan=False), min_size=1, max_size=15).map(lambda found: sorted(found, reverse=True))
+scores = st.lists(st.floats(0.01, 50, allow_nan=False), min_size=1, max_size=15).map(
+    lambda found: sorted(found, reverse=True)
+)
 
 
 @given(scores, scores, st.integers(1, 20))
-def test_fusing_keeps_every_row_and_the_order_of_a_lone_channel(dense: list[float], bm25: list[float], count: int) -> None:
+def test_fusing_keeps_every_row_and_the_order_of_a_lone_channel(
+    dense: list[float], bm25: list[float], count: int
+) -> None:
     ranked = {"dense": list(enumerate(dense)), "bm25": [(100 - i, score) for i, score in enumerate(bm25)]}
     weights = channel_weights(count, ranked)
     assert sum(weights.values()) == pytest.approx(1, abs=1e-5)
@@ -99,7 +115,10 @@ def test_a_steeper_dense_list_counts_more() -> None:
     flat = [(i, 0.5 - 0.001 * i) for i in range(10)]
     steep = [(i, 0.8 - 0.05 * i) for i in range(10)]
     bm25 = [(i, 9.0 - 0.1 * i) for i in range(10)]
-    assert channel_weights(4, {"dense": steep, "bm25": bm25})["dense"] > channel_weights(4, {"dense": flat, "bm25": bm25})["dense"]
+    assert (
+        channel_weights(4, {"dense": steep, "bm25": bm25})["dense"]
+        > channel_weights(4, {"dense": flat, "bm25": bm25})["dense"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +129,9 @@ def rag(tmp_path_factory: pytest.TempPathFactory) -> RagPipeline:
     (folder / "b.txt").write_text("A kingfisher dives from the sluice gate.")
     (folder / "c.txt").write_text("Part number WM-4711 is a bronze bush.")
     for year, sacks in ((2021, 140), (2022, 155)):
-        (folder / f"{year}.txt").write_text(f"In the year {year} the mill sold {sacks} sacks of flour to the bakers of the town and the islands.")
+        (folder / f"{year}.txt").write_text(
+            f"In the year {year} the mill sold {sacks} sacks of flour to the bakers of the town and the islands."
+        )
     build([folder], folder / "index")
     return RagPipeline.from_index(folder / "index")
 
@@ -122,20 +143,33 @@ def test_near_duplicates_collapse(rag: RagPipeline) -> None:
 
 
 def test_of_documents_of_one_form_the_one_that_the_question_names_is_found(tmp_path: Path) -> None:
-    causes = {"Alton": "a gust of wind", "Belen": "ice on the wings", "Madill": "a late flare", "Seward": "an empty tank"}
+    causes = {
+        "Alton": "a gust of wind",
+        "Belen": "ice on the wings",
+        "Madill": "a late flare",
+        "Seward": "an empty tank",
+    }
     for place, cause in causes.items():
-        text = f"# Accident report\n\nLocation: {place}. Aircraft: Cessna 152.\n\n## Cause\n\nThe board finds the probable cause to be {cause}.\n"
+        finding = f"The board finds the probable cause to be {cause}."
+        text = f"# Accident report\n\nLocation: {place}. Aircraft: Cessna 152.\n\n## Cause\n\n{finding}\n"
         (tmp_path / f"{cause[-4:]}.md").write_text(text)
     build([tmp_path], tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index")
     for place, cause in causes.items():
-        found = [hit.text for hit in rag.search(f"What was the probable cause of the accident at {place}?") if "cause" in hit.text]
+        found = [
+            hit.text
+            for hit in rag.search(f"What was the probable cause of the accident at {place}?")
+            if "cause" in hit.text
+        ]
         assert cause in found[0]
         assert len(found) == 4
 
 
 def test_texts_that_differ_in_a_figure_are_no_duplicates(rag: RagPipeline) -> None:
-    assert {Path(hit.document).name for hit in rag.search("sacks of flour sold to bakers", 2)} == {"2021.txt", "2022.txt"}
+    assert {Path(hit.document).name for hit in rag.search("sacks of flour sold to bakers", 2)} == {
+        "2021.txt",
+        "2022.txt",
+    }
 
 
 def test_every_hit_tells_its_channels_and_a_channel_can_be_asked_alone(rag: RagPipeline) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 REPLY = "It is heated to 28 degrees [1]."
 SIZE = 64
 LENGTH = 4096
-TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}Answer:{% endif %}"
+)
 
 
 def save_tokenizer(path: Path, template: str | None = None, reply: str = REPLY) -> PreTrainedTokenizerFast:
@@ -43,7 +46,8 @@ def llama_config(**more) -> LlamaConfig:
 
     return LlamaConfig(
         vocab_size=SIZE, hidden_size=SIZE, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4,
-        max_position_embeddings=LENGTH, tie_word_embeddings=False, eos_token_id=1, bos_token_id=None, pad_token_id=1, **more,
+        max_position_embeddings=LENGTH, tie_word_embeddings=False, eos_token_id=1, bos_token_id=None, pad_token_id=1,
+        **more,
     )  # fmt: skip
 
 
@@ -92,7 +96,8 @@ def save_llava(path: Path) -> Path:
     model.save_pretrained(path)
     template = (
         "{% for m in messages %}{{ m['role'] }}: {% for part in m['content'] %}"
-        "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}Answer:"
+        "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}"
+        "Answer:"
     )
     LlavaProcessor(
         CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}), tokenizer, patch_size=8,

@@ -15,7 +15,8 @@ from models.reader.extractive_reader import best
 from models.reader.types import NOTHING, Finding
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.sentence_features import Asked
-from rag.lookups.decide import Found
+from rag.lookups.result import LookupResult
+from rag.lookups.table_cells import table_header
 from rag.types import Context, Evidence, Query
 
 CHUNKS = 8  # pieces of evidence that are compared sentence by sentence
@@ -46,10 +47,10 @@ class Comparison:
         pairs = list(zip(self.spans, self.owner, strict=True))
         return [[span for span, owner in pairs if owner == number] for number in range(len(self.evidence))]
 
-    def sentence_of(self, found: Found) -> int:
+    def sentence_of(self, found: LookupResult) -> int:
         """The sentence in which a looked-up value begins."""
         places = enumerate(zip(self.spans, self.owner, strict=True))
-        return next(i for i, (span, owner) in places if owner == found.at and span[0] <= found.start < span[1])
+        return next(i for i, (span, owner) in places if owner == found.evidence and span[0] <= found.value[0] < span[1])
 
 
 def compare(query: Query, context: Context, embedder: Embedder) -> Comparison:
@@ -97,7 +98,7 @@ def _with_reader(
     evidence: Sequence[Evidence],
 ) -> list[list[float]]:
     """The rows with READER_FEATURES and ROW_FEATURES behind them."""
-    tables = [quotable_spans.table_header(piece) for piece in evidence]
+    tables = [table_header(piece) for piece in evidence]
     headers = [text == header for header, found in zip(tables, texts, strict=True) for text in found]
     matches = sentence_features.row_matches(rows, owner, headers)
     return [

@@ -20,9 +20,10 @@ from rag.calibration import PictureWeights, QuoteWeights
 from rag.generators.protocol import ABSTENTION
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.comparison import Comparison, compare
-from rag.lookups import picture_lookup
-from rag.lookups.decide import SURE, Found, look_up
-from rag.lookups.table_cells import named_cells
+from rag.lookups.decide import look_up
+from rag.lookups.picture_lookup import look_up_picture, title
+from rag.lookups.result import LookupResult
+from rag.lookups.table_cells import named_cells, table_header
 from rag.types import Context, Draft, Query, Support
 
 SECOND = 0.8  # a further sentence is quoted when its share of the scores is at least this much of the best one's
@@ -55,7 +56,8 @@ class QuoteGenerator:
             yield self._checked(shown or _nothing(0.0), details)
             return
         scores = made.features @ np.array(self._weights.sentence)
-        found = look_up(query.text, made.context, made.by_evidence())
+        boxes = [around.boxes for around in made.context.surroundings]
+        found = look_up(query.text, made.evidence, made.by_evidence(), boxes)
         best = made.sentence_of(found) if found else int(np.argmax(scores))
         confidence = self._confidence(made, scores, found, best)
         details["looked_up"] = found is not None
@@ -67,7 +69,7 @@ class QuoteGenerator:
             return
         text, supports = "", []
         for number in [best] if found else _chosen(made, sentence_features.shares(scores), best):
-            piece, (start, end) = made.evidence[made.owner[number]], (found and found.quote) or made.spans[number]
+            piece, (start, end) = made.evidence[made.owner[number]], (found and found.label) or made.spans[number]
             lead = ("\n" if text else "") + quotable_spans.lead(piece, piece.text[start:end], text)
             at = len(text) + len(lead)
             supports.append(Support(made.owner[number], start, end, at, at + end - start))
@@ -75,7 +77,7 @@ class QuoteGenerator:
             text += lead + piece.text[start:end]
         ablation = self._ablation(query, made, best, found)  # after the sentences, which do not wait for it
         supports[0] = replace(supports[0], ablation=ablation)
-        short = (found.start, found.end) if found else _short_answer(made, best)
+        short = found.value if found else _short_answer(made, best)
         if short and short != (supports[0].start, supports[0].end):
             start, end = short
             again = "\n" + made.evidence[made.owner[best]].text[start:end]
@@ -84,8 +86,8 @@ class QuoteGenerator:
             text += again
         yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
 
-    def _confidence(self, made: Comparison, scores: np.ndarray, found: Found | None, best: int) -> float:
-        """How likely the best sentence is right, 0..1; a look-up is at least SURE."""
+    def _confidence(self, made: Comparison, scores: np.ndarray, found: LookupResult | None, best: int) -> float:
+        """How likely the best sentence is right, 0..1; a look-up is at least as sure as look-ups are."""
         likeliest = int(np.argmax(scores))
         row = sentence_features.answer_features(
             made.question, scores, made.features, likeliest, made.evidence, made.owner
@@ -93,7 +95,7 @@ class QuoteGenerator:
         weights = self._weights
         confidence = round(float(sentence_features.probability(np.array([row]), weights.answer, weights.bias)[0]), 4)
         if found:
-            confidence = max(confidence, SURE)
+            confidence = max(confidence, found.confidence)
         owner = made.owner[best]
         opening = made.context.surroundings[owner].opening
         if sentence_features.another_year(made.question.text, made.evidence[owner], opening):
@@ -106,28 +108,27 @@ class QuoteGenerator:
             draft = _nothing(draft.confidence)
         return replace(draft, details=details)
 
-    def _ablation(self, query: Query, made: Comparison, best: int, found: Found | None) -> float | None:
+    def _ablation(self, query: Query, made: Comparison, best: int, found: LookupResult | None) -> float | None:
         """By how much the log-probability of the answer falls without its evidence, see rag.types.Support."""
         if self._reader is None:
             return None
-        answer, reading = found or made.findings[best], made.context.readings[made.owner[best]]
+        finding, reading = made.findings[best], made.context.readings[made.owner[best]]
         if not reading.windows:
             return None
+        start, end = found.value if found else (finding.start, finding.end)
         windows = list(itertools.chain.from_iterable(one.windows for one in made.context.readings))
-        span = (reading.offset + answer.start, reading.offset + answer.end)
+        span = (reading.offset + start, reading.offset + end)
         fall = self._reader.ablation(query.text, windows, reading.windows[0].passage, span)
         return None if fall is None else round(fall, 2)
 
     def _picture(self, query: Query, made: Comparison) -> Draft | None:
         """The picture that shows what is asked for."""
-        candidates = picture_lookup.candidates(query.text, made.context)
-        found = picture_lookup.best(candidates, self._pictures if self._reader else None)
+        found = look_up_picture(query.text, made.context, self._pictures if self._reader else None)
         if found is None:
             return None
-        number, confidence = found
-        title, (start, end) = picture_lookup.title(query.text, made.evidence[number])
-        support = Support(number, start, end, 0, len(title) if end else 0)
-        return Draft(title, (support,), confidence, abstained=False)
+        name, (start, end) = title(query.text, made.evidence[found.evidence]), found.value
+        support = Support(found.evidence, start, end, 0, len(name) if end else 0)
+        return Draft(name, (support,), found.confidence, abstained=False)
 
 
 def _nothing(confidence: float) -> Draft:
@@ -153,7 +154,7 @@ def _short_answer(made: Comparison, best: int) -> tuple[int, int] | None:
     finding, (start, end), piece = made.findings[best], made.spans[best], made.evidence[made.owner[best]]
     first, last, text = finding.start, finding.end, piece.text
     if len(quotable_spans.parts(text, start, end)) > 1:
-        cells = named_cells(made.question.text, quotable_spans.table_header(piece), text[start:end])
+        cells = named_cells(made.question.text, table_header(piece), text[start:end])
         cell = next((cell for cell in cells if cell[0] <= first - start < cell[1]), None)
         if cell is None:
             return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from indexing.sentences import sentences
-from indexing.types import Modality
 from models.common.cell_separator import CELL
+from rag.lookups.table_cells import table_header
 from rag.types import Evidence
 
 LONGEST = 500  # characters of a quoted sentence
@@ -34,12 +34,6 @@ def parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
         cells.append((at, at + len(cell)))
         at += len(cell) + len(CELL)
     return cells
-
-
-def table_header(piece: Evidence) -> str:
-    """The header row of a chunk of table rows, without which its figures mean nothing; "" where there is none."""
-    header = piece.headings[-1] if piece.modality is Modality.TABLE and piece.headings else ""
-    return header if CELL in header else ""
 
 
 def lead(piece: Evidence, row: str, said: str) -> str:

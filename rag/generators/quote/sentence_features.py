@@ -1,6 +1,9 @@
-"""How well a sentence supports an answer to a question: features that can be explained, weighed by fitted regressions.
+"""Features of a sentence beside a question, and logistic regression over them.
 
-The weights are made by `python -m rag.training.fit_quote`; nothing here is tuned by hand.
+In: a question with the rarity of its words, a piece of evidence, embeddings, and what a reader found. Out: rows of
+SENTENCE_FEATURES (and READER_FEATURES, ROW_FEATURES), of which the best sentence is chosen by a linear score, and
+ANSWER_FEATURES, from which its confidence follows. The weights are fitted by `python -m rag.training.fit_quote` and
+`fit_reader`, and stand in calibration.json.
 """
 
 from __future__ import annotations
@@ -12,32 +15,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.common.cell_separator import CELL
 from models.reader.types import Finding
 from rag.dates import days, years
 from rag.types import Evidence
-from rag.words import content_words, stem
+from rag.word_lists import any_of
+from rag.words import WORD_LISTS, stem, stems
 
-PRIOR = 200  # chunks that an index is thought to have besides its own: in one of three chunks no word is common
+PRIOR = 200  # chunks added to those of an index, so that in an index of three chunks no word counts as common
 
 SENTENCE_FEATURES = (
-    "similarity", "similarity_in_context", "coverage", "coverage_in_context", "chunk_similarity", "reciprocal_rank", "wanted_kind",
-    "length", "brevity", "row", "question_back", "similarity_before", "coverage_before", "similarity_after", "kind_and_coverage",
-)
+    "similarity", "similarity_in_context", "coverage", "coverage_in_context", "chunk_similarity", "reciprocal_rank",
+    "wanted_kind", "length", "brevity", "row", "question_back", "similarity_before", "coverage_before",
+    "similarity_after", "kind_and_coverage",
+)  # fmt: skip
 ANSWER_FEATURES = (
-    "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context", "rarest_in_context", "wanted_kind",
-    "chunk_similarity", "agreement",
-)
-READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence, where a trained reader read it; of the answer too
-ROW_FEATURES = ("row_match",)  # of a sentence beside these
+    "best", "margin", "share", "similarity", "similarity_in_context", "coverage", "coverage_in_context",
+    "rarest_in_context", "wanted_kind", "chunk_similarity", "agreement",
+)  # fmt: skip
+READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence that was read, and of the answer
+ROW_FEATURES = ("row_match",)  # of a sentence that was read, behind READER_FEATURES
+READ = slice(len(SENTENCE_FEATURES), len(SENTENCE_FEATURES) + len(READER_FEATURES))  # of a row of features
 SUREST = 20.0  # logits of the reader are kept within this
-_KINDS = (
-    # (what the question begins with or holds, what a sentence must hold to answer it)
-    (re.compile(r"\b(when|what (year|date|day|month|time)|since when|how long ago)\b", re.I), re.compile(r"\b\d{3,4}\b|\b\d{1,2}[:.]\d\d\b|\b(january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+ ?(am|pm)\b|\d/\d", re.I)),
-    (re.compile(r"\b(how (many|much|long|far|high|deep|wide|tall|old|big|heavy|fast|often|large)|what (percentage|number|price|cost|amount|size|length|height|width|depth|temperature|total))\b|\b(percent|cost)\b", re.I), re.compile(r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|once|twice|half|several|every|daily|weekly)\b", re.I)),
-    (re.compile(r"\b(who|whom|whose)\b", re.I), re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+|\b[A-Z][a-z]+ [A-Z][a-z]+|\b(mr|mrs|dr|he|she|they|people|someone)\b")),
-    (re.compile(r"\b(where|which (city|country|place|town|state)|what (city|country|place|town))\b", re.I), re.compile(r"\b(in|at|on|near|from|to|inside|under|behind|beside|between) (the )?[A-Za-z]", re.I)),
-    (re.compile(r"\b(why|what (caused|is the reason|was the reason))\b", re.I), re.compile(r"\b(because|since|so that|due to|caused|therefore|reason|in order to|to \w+|as a result|for)\b", re.I)),
-)
+# (what a question holds, what a sentence must hold to answer it)
+_ANSWER_FORMS = tuple((any_of(form["question"]), re.compile(form["answer"])) for form in WORD_LISTS["answer_forms"])
+_CHOICE = any_of(WORD_LISTS["choice"]["words"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,55 +59,60 @@ def asked(text: str, vector: np.ndarray, counts: Mapping[str, int], chunks: int)
     return Asked(text, vector, rarity)
 
 
-def stems(text: str) -> frozenset[str]:
-    """The stems of a text's content words, and its calendar days in one spelling."""
-    return frozenset(map(stem, content_words(text))) | {day.isoformat() for day in days(text)}
-
-
 def chunk_features(
-    question: Asked, evidence: Evidence, rank: int, opening: str, texts: Sequence[str], alone: np.ndarray, in_context: np.ndarray
-) -> list[list[float]]:
+    question: Asked, evidence: Evidence, rank: int, opening: str, texts: Sequence[str], alone: np.ndarray,
+    in_context: np.ndarray,
+) -> list[list[float]]:  # fmt: skip
     """SENTENCE_FEATURES of each sentence of the evidence at `rank` (from 0), in their order.
 
-    opening: of its document, as far as it stands before the chunk. alone, in_context: (n, d) embeddings of the sentences by
-    themselves and under their headings.
+    opening: of its document, as far as it stands before the chunk. alone, in_context: (n, d) embeddings of sentences
+    by themselves and under their headings.
     """
     wide = stems(" ".join((evidence.text, *evidence.headings, opening)))
     held = [stems(text) for text in texts]
     near, near_in_context = (alone @ question.vector).tolist(), (in_context @ question.vector).tolist()
     covered = [coverage(question, words) for words in held]
-    kind = next((pattern for cue, pattern in _KINDS if cue.search(question.text)), None)
+    kind = next((pattern for cue, pattern in _ANSWER_FORMS if cue.search(question.text)), None)
     dense = evidence.channels.get("dense")
     rows = []
     for i, text in enumerate(texts):
         words = text.count(" ") + 1
         wanted = 0.5 if kind is None else float(bool(kind.search(text)))
+        before = (near[i - 1], covered[i - 1]) if i else (0.0, 0.0)
+        after = near[i + 1] if i + 1 < len(texts) else 0.0
         rows.append([
-            near[i], near_in_context[i], covered[i], coverage(question, held[i] | wide), dense.score if dense else 0.0, 1 / (1 + rank), wanted,
-            math.log(words), max(0.0, 1 - words / 5), float(" | " in text), float(text.rstrip().endswith("?")),
-            near[i - 1] if i else 0.0, covered[i - 1] if i else 0.0, near[i + 1] if i + 1 < len(texts) else 0.0, wanted * covered[i],
-        ])
+            near[i], near_in_context[i], covered[i], coverage(question, held[i] | wide), dense.score if dense else 0.0,
+            1 / (1 + rank), wanted, math.log(words), max(0.0, 1 - words / 5), float(CELL in text),
+            float(text.rstrip().endswith("?")), *before, after, wanted * covered[i],
+        ])  # fmt: skip
     return rows
 
 
 def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
-    """READER_FEATURES of a sentence: log-odds of its best answer, what was judged of its chunk, and how much of the question a table's
-    row holds: which row is meant is said in words that the reader tells apart badly (numbers, codes). row: its SENTENCE_FEATURES.
+    """READER_FEATURES of a sentence: log-odds of its best answer, logits of its chunk, and `row_coverage`.
+
+    The latter, because a row is named by numbers and codes, which the reader tells apart badly. row: SENTENCE_FEATURES.
     """
     read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
     return [*read, row_coverage(row)]
 
 
 def another_year(question: str, piece: Evidence, opening: str) -> bool:
-    """Whether the question names a year that stands nowhere in or around the evidence, while what it stands under names another. opening: of its document."""
+    """Whether the question names a year that the evidence lacks, while its headings or file name give another one.
+
+    opening: how its document begins.
+    """
     over = years(" ".join((*piece.headings, piece.document)))
     return bool(over and years(question) - over - years(f"{piece.text} {opening}"))
 
 
 def news(question: str, answer: str) -> float:
-    """The share of an answer's words that the question does not say itself; 1 where the question offers a choice. Of 52,215 answers of the question sets 1.8 % are all said before."""
+    """The share of an answer's words that the question does not say itself; 1 where the question offers a choice.
+
+    Of 52,215 answers of the question sets, 1.8 % have no word of their own.
+    """
     said = stems(answer)
-    return 1.0 if not said or re.search(r"\bor\b", question, re.IGNORECASE) else len(said - stems(question)) / len(said)
+    return 1.0 if not said or _CHOICE.search(question) else len(said - stems(question)) / len(said)
 
 
 def row_coverage(row: Sequence[float]) -> float:
@@ -115,9 +122,9 @@ def row_coverage(row: Sequence[float]) -> float:
 
 
 def row_matches(rows: Sequence[Sequence[float]], owner: Sequence[int], headers: Sequence[bool]) -> list[float]:
-    """ROW_FEATURES of each sentence: how much of the question a row holds against the row of its chunk that holds the most.
+    """ROW_FEATURES of each sentence: its row's coverage of the question over the largest one of a row in its chunk.
 
-    A header names the columns of all rows, and matches nothing itself. rows: SENTENCE_FEATURES of each; owner: the chunk of each.
+    A header names the columns of all rows, and gets 0. rows: SENTENCE_FEATURES of each; owner: the chunk of each.
     """
     covered = [0.0 if header else row_coverage(row) for row, header in zip(rows, headers, strict=True)]
     most: dict[int, float] = {}
@@ -126,10 +133,13 @@ def row_matches(rows: Sequence[Sequence[float]], owner: Sequence[int], headers: 
     return [value / most[at] if most[at] else 0.0 for value, at in zip(covered, owner, strict=True)]
 
 
-def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence], owner: Sequence[int]) -> list[float]:
-    """ANSWER_FEATURES of a whole attempt, the best sentence against the others, and READER_FEATURES of it where there are any.
+def answer_features(
+    question: Asked, scores: np.ndarray, features: np.ndarray, best: int, evidence: Sequence[Evidence],
+    owner: Sequence[int],
+) -> list[float]:  # fmt: skip
+    """ANSWER_FEATURES of the best sentence among all, and its READER_FEATURES where it was read.
 
-    scores: (n,) of the sentences; features: (n, SENTENCE_FEATURES and perhaps READER_FEATURES); owner[i]: the evidence of sentence i.
+    scores: (n,). features: (n, SENTENCE_FEATURES and perhaps READER_FEATURES). owner[i]: the evidence of sentence i.
     """
     row = dict(zip(SENTENCE_FEATURES, features[best], strict=False))
     piece = evidence[owner[best]]
@@ -141,8 +151,8 @@ def answer_features(question: Asked, scores: np.ndarray, features: np.ndarray, b
         float(scores[best]), float(scores[best] - max(rest, default=scores[best] - 1)), float(shares(scores)[best]),
         row["similarity"], row["similarity_in_context"], row["coverage"], row["coverage_in_context"],
         1 - missing / rarest if rarest else 0.0, row["wanted_kind"], row["chunk_similarity"],
-        float({"dense", "bm25"} <= piece.channels.keys()), *features[best][len(SENTENCE_FEATURES) : len(SENTENCE_FEATURES) + len(READER_FEATURES)].tolist(),
-    ]
+        float({"dense", "bm25"} <= piece.channels.keys()), *features[best][READ].tolist(),
+    ]  # fmt: skip
 
 
 def shares(scores: np.ndarray) -> np.ndarray:

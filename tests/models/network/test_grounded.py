@@ -232,7 +232,9 @@ def test_a_cell_has_its_header_and_its_place(model: GroundedForCausalLM) -> None
     assert not made[0].any() and not made[9].any()
 
 
-@pytest.mark.parametrize("name", ["network.grounded", "network.memory_encoder", "network.cross_attention", "systems.variants"])
+@pytest.mark.parametrize(
+    "name", ["network.grounded", "network.memory_encoder", "network.cross_attention", "systems.variants"]
+)
 def test_each_module_can_be_the_first_that_is_imported(name: str) -> None:
     """A CPU build of torch beside the package index's torchvision breaks transformers, unless it is mended before."""
     command, root = [sys.executable, "-c", f"import models.{name}"], Path(__file__).parents[3]

@@ -233,7 +233,14 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
     left = data.draw(st.integers(0, count - 1))
     right = data.draw(st.integers(left + 1, count))
     window = Window(
-        0, [(2 * at, 2 * at + 1) for at in range(count)], range(count), logits, np.zeros(2), None, True, BlockModality.TEXT,
+        0,
+        [(2 * at, 2 * at + 1) for at in range(count)],
+        range(count),
+        logits,
+        np.zeros(2),
+        None,
+        True,
+        BlockModality.TEXT,
         Cost(),
     )
     found = best([window], (2 * left, 2 * right))
