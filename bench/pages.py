@@ -6,8 +6,6 @@ Right: a citation quotes the fact alone and exactly. Boxed: the box of such a ci
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import tempfile
 from collections import defaultdict
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from bench.common import parser_of, report
 from indexing.build.run import build
 from indexing.types import Box
 from models.common.metrics import mean
@@ -60,9 +59,8 @@ def asked(kind: str, number: int) -> list[tuple[str, tuple[bool, bool]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("pages", __doc__)
     parser.add_argument("--count", type=int, default=30, help="pages of each kind")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     results: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for kind in KINDS:
@@ -73,12 +71,7 @@ def main() -> None:
     for name, some in results.items():
         right, boxed = (mean([float(result[at]) for result in some]) for at in (0, 1))
         made[name] = {"right": right, "boxed": boxed, "n": len(some)}
-    if options.json:
-        plain = {name: {key: getattr(one, "value", one) for key, one in row.items()} for name, row in made.items()}
-        print(json.dumps(plain))
-        return
-    for name, row in made.items():
-        print(f"{name:<16} right {row['right']}  boxed {row['boxed']}  n {row['n']}")
+    report(parser, options, made)
 
 
 if __name__ == "__main__":

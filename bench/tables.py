@@ -7,16 +7,14 @@ Boxed: the box of such a citation overlaps the true one by bench.pages.IOU.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
+from bench.common import parser_of, report
 from bench.pages import judged
 from indexing.build.run import build
 from models.common.metrics import mean
@@ -69,10 +67,9 @@ def asked(page: Rendered, save: Callable[[Sheet, Path], Path], rng: random.Rando
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("tables", __doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--count", type=int, default=30, help="tables")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     files = [options.data / "qa" / "dev" / f"{name}.jsonl.gz" for name in TABLE_SETS]
     given = Material([], read_tables([file for file in files if file.exists()]))
@@ -87,12 +84,7 @@ def main() -> None:
             results += asked(page, save, random.Random(number))
         right, boxed = (mean([float(result[at]) for result in results]) for at in (0, 1))
         made[name] = {"right": right, "boxed": boxed}
-    if options.json:
-        plain = {name: {what: asdict(value) for what, value in row.items()} for name, row in made.items()}
-        print(json.dumps(plain))
-        return
-    for name, row in made.items():
-        print(f"{name:<8} right {row['right']}  boxed {row['boxed']}")
+    report(parser, options, made)
 
 
 if __name__ == "__main__":
