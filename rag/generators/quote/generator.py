@@ -207,7 +207,7 @@ class QuoteGenerator:
         found = look_up(question, attempt.evidence, attempt.by_evidence(), boxes)
         if found:
             best, confidence = attempt.at(found), max(confidence, found.confidence)
-        details["looked_up"] = found is not None
+        details["looked_up"] = found.lookup.value if found else None
         if sentence_features.another_year(question, attempt.evidence[attempt.owner[best]], attempt.openings[attempt.owner[best]]):
             confidence = min(confidence, MISDATED)
         if confidence < self._threshold or (picture and picture.confidence > confidence):
