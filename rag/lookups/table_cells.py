@@ -12,9 +12,12 @@ from itertools import pairwise
 from indexing.types import Modality
 from models.common.cell_separator import CELL
 from rag.lookups.text_runs import Span
-from rag.lookups.vocabulary import ASKING, COMPARES, COUNTS, RELATES
+from rag.lookups.vocabulary import ASKING, COMPARES, LISTS
 from rag.types import Evidence
+from rag.word_lists import any_of
 from rag.words import stems
+
+_RELATES, _COUNTS = any_of(LISTS["table_cells"]["relates"]), any_of(LISTS["table_cells"]["counts"])
 
 
 def table_header(piece: Evidence) -> str:
@@ -29,7 +32,7 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> Span |
     around: headings over the table and the name of its document. A word of the question that stands in none of row,
     header and these asks for something else.
     """
-    if header == row or COMPARES.search(question) or RELATES.search(question):
+    if header == row or COMPARES.search(question) or _RELATES.search(question):
         return None
     matched = _match(question, header, row)
     if matched is None or not matched.label:
@@ -38,7 +41,7 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> Span |
         return None
     start, end = _trimmed(row, matched.cells[matched.named[0]])
     has_digit = any(map(str.isdigit, row[start:end]))
-    return (start, end) if has_digit or not COUNTS.search(question) else None
+    return (start, end) if has_digit or not _COUNTS.search(question) else None
 
 
 def named_cells(question: str, header: str, row: str) -> list[Span]:

@@ -11,7 +11,5 @@ LISTS = read_lists(Path(__file__).with_name("words.toml"))
 _QUESTION = LISTS["question"]
 
 COMPARES = any_of(_QUESTION["compares"])
-RELATES = any_of(_QUESTION["relates"])
-COUNTS = any_of(_QUESTION["counts"])
 ASKING = stems(_QUESTION["asking_stems"])
 GENERIC = ASKING | stems(_QUESTION["page_stems"])

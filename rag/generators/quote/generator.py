@@ -60,7 +60,7 @@ class QuoteGenerator:
         found = look_up(query.text, made.evidence, made.by_evidence(), boxes)
         best = made.sentence_of(found) if found else int(np.argmax(scores))
         confidence = self._confidence(made, scores, found, best)
-        details["looked_up"] = found is not None
+        details["looked_up"] = found.lookup.value if found else None
         if shown and shown.confidence > confidence:
             yield self._checked(shown, details)
             return
