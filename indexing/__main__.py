@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from indexing.command import positive, run
@@ -37,6 +38,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-model", metavar="NAME", help="what pictures are embedded with: MODEL/PRETRAINED of open_clip, hf-hub:NAME, a folder (default: folio-tower)"
     )
+    allowed = os.environ.get("FOLIO_DOWNLOAD") == "1"
+    parser.add_argument("--download", action="store_true", default=allowed, help="fetch models that are not on this machine")
     parser.add_argument("--prune", action="store_true", help="forget files below SRC that are gone")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
@@ -63,7 +66,7 @@ def _index(options: argparse.Namespace) -> int:
     try:
         summary = build(
             options.sources, options.index, embedder=options.embedder, image_model=options.image_model, prune=options.prune, dry_run=options.dry_run,
-            workers=options.workers, quiet=options.timeout, progress=show,
+            workers=options.workers, quiet=options.timeout, download=options.download, progress=show,
         )
     finally:
         if bar is not None:

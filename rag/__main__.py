@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
             "--filter", action="append", default=[], metavar="EXPR",
             help="path=GLOB, type=pdf, date>=2024-05, date<=2024-05-31 (the file's date); repeat to narrow",
         )
+        command.add_argument("--download", action="store_const", const=1, help="fetch models from their hub that are not here")
         command.add_argument("--json", action="store_true", help="print one JSON object")
     replay = commands.add_parser("replay", help="ask a saved answer again: is it the same? exit 0 for the same, 1 for another")
     replay.add_argument("file", type=Path, metavar="FILE.json", help="what `ask --json` printed")
@@ -56,7 +57,7 @@ def _search(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    rag = RagPipeline.from_index(options.index, embedder=options.embedder)
+    rag = RagPipeline.from_index(options.index, embedder=options.embedder, download=options.download)
     results = rag.search(options.question, options.k, only=Filter.parse(options.filter), image=options.image)
     if options.json:
         print(json.dumps({"results": [hit.to_json() for hit in results]}, ensure_ascii=False))
@@ -73,7 +74,7 @@ def _ask(options: argparse.Namespace) -> int:
     from rag.conversation import ask_about
     from rag.pipeline import RagPipeline
 
-    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter", "reader")}
+    settings = {name: getattr(options, name) for name in ("embedder", "generator", "threshold", "risk", "budget", "adapter", "reader", "download")}
     rag = RagPipeline.from_index(options.index, **settings)
     only = Filter.parse(options.filter)
     answer = ask_about(rag, options.question, options.file, only=only) if options.file else rag.ask(options.question, only=only)

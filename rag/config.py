@@ -24,6 +24,7 @@ class RagConfig:
     answer, 0 = no limit: it reads the best evidence first, and what it cannot afford is judged by likeness and shared words. adapter: a folder that `python -m models.training.finetune` wrote, of embedded.
     reader: a folder that `python -m models.systems.quantise` or models.training.train wrote, which embedded reads with in torch in place of the shipped graphs.
     together: 1 to read questions that are asked at the same time together (models.reader.batching), which does not pay on two cores.
+    download: 1 to fetch models from their hub that are not on this machine; else no name in an index makes a connection.
     """
 
     generator: str = "embedded"
@@ -37,13 +38,15 @@ class RagConfig:
     adapter: str = ""
     reader: str = ""
     together: int = 0
+    download: int = 0
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
-        if self.together not in (0, 1):
-            raise ConfigError("together is 0 or 1")
+        for name in ("together", "download"):
+            if getattr(self, name) not in (0, 1):
+                raise ConfigError(f"{name} is 0 or 1")
         if not self.budget >= 0:
             raise ConfigError("budget must be at least 0")
         for name in ("threshold", "risk"):

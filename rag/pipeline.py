@@ -35,14 +35,14 @@ class RagPipeline:
     def __init__(self, reader: IndexReader, embedder: Embedder, generator: Generator, config: RagConfig) -> None:
         self.reader, self.config = reader, config
         self.embedder, self._generator = embedder, generator
-        self._retriever = Retriever(reader, embedder, config.depth)
+        self._retriever = Retriever(reader, embedder, config.depth, download=bool(config.download))
 
     @classmethod
     def from_index(cls, index_dir: str | os.PathLike[str], **settings: Any) -> RagPipeline:
         """Open an index. settings: fields of RagConfig. Raises StoreError, EmbedderError, ConfigError, GeneratorError."""
         config = RagConfig.load(**settings)
         reader = IndexReader(Path(index_dir))
-        embedder = _embedder_of(reader, config.embedder)
+        embedder = _embedder_of(reader, config.embedder, bool(config.download))
         return cls(reader, embedder, open_generator(config, reader, embedder), config)
 
     def over(self, index_dir: str | os.PathLike[str]) -> RagPipeline:
@@ -101,11 +101,11 @@ class RagPipeline:
         yield Answer(draft.text, draft.abstained, draft.confidence, citations, retrieved.evidence, trace)
 
 
-def _embedder_of(reader: IndexReader, asked: str) -> Embedder:
+def _embedder_of(reader: IndexReader, asked: str, download: bool) -> Embedder:
     """The embedder of the index; refuses another one."""
     if asked and asked != reader.embedder_name:
         raise other_embedder(reader.directory, reader.embedder_name, asked)
-    embedder = open_embedder(reader.embedder_name or minilm.NAME)
+    embedder = open_embedder(reader.embedder_name or minilm.NAME, download=download)
     check_fingerprint(reader.directory, reader.fingerprint, embedder)
     return embedder
 

@@ -44,7 +44,7 @@ def read(path: Path) -> Saved:
         if trace.get("files"):
             raise ReplayError(f"{path} is an answer from files of its own ({', '.join(trace['files'])}), which no index holds: ask again with --file")
         only = {name: tuple(value) if isinstance(value, list) else value for name, value in (trace["filter"] or {}).items()}
-        config = RagConfig.load({}, **{**trace["settings"], "generator": trace["generator"], "embedder": ""})
+        config = RagConfig.load({}, **{**trace["settings"], "generator": trace["generator"], "embedder": "", "download": 0})
         return Saved(answer, trace["question"], tuple(trace["history"]), Filter(**only) if only else None, config)
     except OSError as error:
         raise ReplayError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

@@ -72,13 +72,14 @@ def build(
     dry_run: bool = False,
     workers: int | None = None,
     quiet: float = QUIET,
+    download: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
     """Bring the index up to date with the sources.
 
     embedder: a name for `open_embedder`; image_model: one for `open_image_embedder`; None = the index's own, or the default. prune: forget files below the sources
     that are gone. dry_run: only say what would be done, file by file. quiet: seconds without a sign of life after which
-    a file is given up. Raises SourceError, StoreError, EmbedderError; a file that fails is in the summary instead.
+    a file is given up. download: fetch models from a hub that are not on this machine. Raises SourceError, StoreError, EmbedderError; a file that fails is in the summary instead.
     """
     started = time.monotonic()
     directory = Path(index_dir)
@@ -87,7 +88,7 @@ def build(
         summary = _rehearse(directory, found, sources, prune)
     else:
         with Store(directory) as store:
-            run = _Run(store, embedder, image_model, progress)
+            run = _Run(store, embedder, image_model, download, progress)
             run.update(found, workers or max(1, (os.cpu_count() or 2) // 2), quiet)
             if prune:
                 run.prune(found, sources)
@@ -112,9 +113,13 @@ class _Pending:
 class _Run:
     """One run of build over an open store. The embedder is opened when the first text needs it."""
 
-    def __init__(self, store: Store, embedder: str | None, image_model: str | None, progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, store: Store, embedder: str | None, image_model: str | None, download: bool,
+        progress: Callable[[Progress], None],
+    ) -> None:
         self.store, self.summary = store, Summary()
-        self._pictures = PictureEmbedding(store, image_model)
+        self._pictures = PictureEmbedding(store, image_model, download)
+        self._download = download
         self._progress = progress
         self._embedder: Embedder | None = None
         self._name = embedder or store.meta("embedder") or minilm.NAME
@@ -264,7 +269,7 @@ class _Run:
 
     def _open_embedder(self) -> Embedder:
         if self._embedder is None:
-            self._embedder = open_embedder(self._name)
+            self._embedder = open_embedder(self._name, download=self._download)
             check_fingerprint(self.store.directory, self.store.meta("fingerprint"), self._embedder)
             if not self.store.meta("fingerprint"):
                 with self.store.transaction():

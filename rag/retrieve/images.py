@@ -26,17 +26,24 @@ MOST_WORDS = 60  # on a picture that are searched for
 
 
 class PictureSearch:
-    """Over one index. Its image model is opened when it is first needed; an index without pictures needs none. Thread-safe for reading."""
+    """Over one index. Its image model is opened when it is first needed; an index without pictures needs none.
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray]) -> None:
-        """encode: a question to its vector (d,) by the text embedder."""
-        self._reader, self._embedder, self._encode = reader, embedder, encode
+    Thread-safe for reading.
+    """
+
+    def __init__(
+        self, reader: IndexReader, embedder: Embedder, encode: Callable[[str], np.ndarray], download: bool
+    ) -> None:
+        """encode: a question to its vector (d,) by the text embedder. download: as for `open_image_embedder`."""
+        self._reader, self._embedder, self._encode, self._download = reader, embedder, encode, download
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
 
     def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
-        """The pictures that words describe, best first. [] where the index has none, or its image model is not to be had."""
+        """The pictures that words describe, best first. [] where the index has none or its image model cannot be opened."""
         model = self._model()[0]
-        return self._reader.nearest(model.encode_texts([question])[0], depth, only, IMAGE) if model and question.strip() else []
+        if model is None or not question.strip():
+            return []
+        return self._reader.nearest(model.encode_texts([question])[0], depth, only, IMAGE)
 
     def by_picture(self, image: Image, depth: int, only: Filter | None) -> Hits:
         """The pictures like this one."""
@@ -59,9 +66,10 @@ class PictureSearch:
             shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
             model, problem = None, ""
             try:
-                model = encoder.open_image_embedder(self._reader.image_model, shared)
+                model = encoder.open_image_embedder(self._reader.image_model, shared, download=self._download)
                 if model.fingerprint != fingerprint:
-                    model, problem = None, f"pictures were embedded with {fingerprint}, here is {model.fingerprint}: index their sources again into a new directory"
+                    problem = f"pictures were embedded with {fingerprint}, here is {model.fingerprint}"
+                    model, problem = None, f"{problem}: index their sources again into a new directory"
             except FolioError as error:
                 problem = str(error)
             self._opened = (fingerprint, model, problem)

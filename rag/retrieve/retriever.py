@@ -40,10 +40,10 @@ class Retrieved:
 class Retriever:
     """Over one index. Thread-safe for reading, as the reader and the embedder are."""
 
-    def __init__(self, reader: IndexReader, embedder: Embedder, depth: int) -> None:
+    def __init__(self, reader: IndexReader, embedder: Embedder, depth: int, *, download: bool = False) -> None:
         self._reader, self._depth = reader, depth
         self._encode = lru_cache(maxsize=64)(lambda question: embedder.encode_queries([question])[0])  # for two channels
-        self._pictures = PictureSearch(reader, embedder, self._encode)
+        self._pictures = PictureSearch(reader, embedder, self._encode, download)
 
     def retrieve(
         self, question: str, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS, image: Image | None = None
