@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add("--embedder", metavar="NAME_OR_PATH", help="any sentence-transformers model (default: all-MiniLM-L6-v2)")
     add("--image-model", metavar="NAME", help="embedder of pictures: MODEL/PRETRAINED of open_clip, hf-hub:NAME, "
         "a folder (default: folio-tower)")
+    allowed = os.environ.get("FOLIO_DOWNLOAD") == "1"
+    add("--download", action="store_true", default=allowed, help="fetch models that are not on this machine")
     add("--prune", action="store_true", help="remove files below SRC that are gone from the index")
     add("--dry-run", action="store_true", help="only say what would be done")
     add("--workers", type=positive, metavar="N", help="processes that read files (default: half of the cores)")
@@ -69,7 +72,8 @@ def _index(options: argparse.Namespace) -> int:
     try:
         summary = build(
             options.sources, options.index, embedder=options.embedder, image_model=options.image_model,
-            prune=options.prune, dry_run=options.dry_run, workers=options.workers, quiet=options.timeout, progress=show,
+            prune=options.prune, dry_run=options.dry_run, workers=options.workers, quiet=options.timeout,
+            download=options.download, progress=show,
         )
     finally:
         if bar is not None:

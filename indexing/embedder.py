@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.common import base_encoder, minilm
+from models.common import base_encoder, hub, minilm
 from models.common.errors import FolioError
 
 
@@ -25,39 +25,45 @@ class Embedder(Protocol):
     dimension: int
     max_tokens: int  # that a text may have, special tokens not counted
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Of each text, special tokens not counted."""
+        ...
 
     def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
         """(n, dimension) float32, each row of length 1."""
         ...
 
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray: ...
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """The same for questions, which some models put another prompt before."""
+        ...
 
 
-def open_embedder(name: str = minilm.NAME) -> Embedder:
+def open_embedder(name: str = minilm.NAME, *, download: bool = False) -> Embedder:
     """The embedder called `name`: the default one, or any sentence-transformers model by hub name or folder.
 
-    Raises EmbedderError when its weights are not to be had.
+    download: fetch it from the hub where it is not on this machine. Raises EmbedderError when it cannot be opened.
     """
     if name != minilm.NAME:
-        return SentenceTransformerEmbedder(name)
+        return SentenceTransformerEmbedder(name, download=download)
     try:
         return minilm.MiniLM()
     except ImportError:  # no ONNX Runtime for this platform: the same weights through torch, the same space
-        return SentenceTransformerEmbedder(str(base_encoder.folder()), name=minilm.NAME, fingerprint=minilm.fingerprint())
+        folder = str(base_encoder.folder())
+        return SentenceTransformerEmbedder(folder, name=minilm.NAME, fingerprint=minilm.fingerprint())
 
 
 def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
     return EmbedderError(
-        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` "
-        f"(or without --embedder), or index its sources again into a new directory with `--embedder {asked} --index NEW_DIR`"
+        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` (or "
+        f"without --embedder), or index its sources again into a new directory with `--embedder {asked} --index NEW_DIR`"
     )
 
 
 def other_image_model(directory: Path, recorded: str, asked: str) -> EmbedderError:
+    name = asked.partition("@")[0]
     return EmbedderError(
         f"the pictures of {directory} were embedded with {recorded!r}, not {asked!r}: leave --image-model out, "
-        f"or index its sources again into a new directory with `--image-model {asked.partition('@')[0]} --index NEW_DIR`"
+        f"or index its sources again into a new directory with `--image-model {name} --index NEW_DIR`"
     )
 
 
@@ -68,26 +74,30 @@ def check_fingerprint(directory: Path, recorded: str | None, embedder: Embedder)
 
 
 class SentenceTransformerEmbedder:
-    """Any sentence-transformers model, with its own query and document prompts."""
+    """Any sentence-transformers model, with its own query and document prompts. Code that comes with it is not run."""
 
-    def __init__(self, path: str, *, name: str = "", fingerprint: str = "") -> None:
+    def __init__(self, path: str, *, name: str = "", fingerprint: str = "", download: bool = False) -> None:
+        if not download and not hub.is_here(path):
+            raise EmbedderError(f"cannot open the embedder {path!r}: {hub.REMEDY}")
         from models.common.torchvision_ops import ensure_operators
 
         ensure_operators()
         from sentence_transformers import SentenceTransformer
 
         try:
-            self._model = SentenceTransformer(path)
+            with hub.access(download):
+                self._model = SentenceTransformer(path, local_files_only=not download, trust_remote_code=False)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise EmbedderError(f"cannot open the embedder {path!r}: give a folder on this machine or a hub name that it can reach ({reason})") from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EmbedderError(f"cannot open the embedder {path!r}: {hub.REMEDY} ({reason})") from error
         self.name = name or path
         self.dimension = self._model.get_embedding_dimension()
         self.max_tokens = (self._model.max_seq_length or 512) - self._model.tokenizer.num_special_tokens_to_add()
         self.fingerprint = fingerprint or f"{path}@{_revision(self._model, path)}/{self.dimension}/l2"
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in self._model.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+        encoded = self._model.tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
 
     def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
         return self._model.encode_document(list(texts), normalize_embeddings=True, show_progress_bar=False)

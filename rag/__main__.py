@@ -13,7 +13,8 @@ from indexing.command import positive, run
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Evidence
 
-SETTINGS = ("embedder", "generator", "rerank", "threshold", "risk", "budget", "adapter", "reader")  # flags of ask
+# flags of ask
+SETTINGS = ("embedder", "generator", "rerank", "threshold", "risk", "budget", "adapter", "reader", "download")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
             "--filter", action="append", default=[], metavar="EXPR",
             help="path=GLOB, type=pdf, date>=2024-05, date<=2024-05-31 (the file's date); repeat to narrow",
         )
+        command.add_argument("--download", action="store_true", default=None, help="fetch models that are not here")
         command.add_argument("--json", action="store_true", help="print one JSON object")
     replay = commands.add_parser("replay", help="ask a saved answer again; exit 0 for the same answer, 1 for another")
     replay.add_argument("file", type=Path, metavar="FILE.json", help="what `ask --json` printed")
@@ -64,7 +66,8 @@ def _search(options: argparse.Namespace) -> int:
     from indexing.filters import Filter
     from rag.pipeline import RagPipeline
 
-    rag = RagPipeline.from_index(options.index, embedder=options.embedder, generator="quote", rerank=options.rerank)
+    settings = {name: getattr(options, name) for name in ("embedder", "rerank", "download")}
+    rag = RagPipeline.from_index(options.index, generator="quote", **settings)
     only = Filter.parse(options.filter)
     results = rag.search(options.question, options.k, only=only, image=options.image, rerank=options.rerank)
     if options.json:

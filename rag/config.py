@@ -29,6 +29,7 @@ class RagConfig:
     wrong, from which the threshold follows.
     adapter: a folder that `python -m models.training.finetune` wrote. reader: a folder with a model to read with in
     torch in place of the shipped graphs, from models.training.train or models.systems.quantise.
+    download: whether models that are not on this machine may be fetched; else no name in an index makes a connection.
     """
 
     generator: str = "embedded"
@@ -42,6 +43,7 @@ class RagConfig:
     risk: float | None = None
     adapter: str = ""
     reader: str = ""
+    download: bool = False
 
     def __post_init__(self) -> None:
         for name in ("depth", "top_k", "context_tokens"):

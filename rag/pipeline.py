@@ -58,7 +58,7 @@ class RagPipeline:
         self._reader = open_reader(index) if open_reader else None
         shared = embedder.encode_queries if embedder.fingerprint == minilm.fingerprint() else None
         self._images = ImageFeatures(shared)
-        self._retriever = Retriever(index, embedder, config.depth, fitted, self._images)
+        self._retriever = Retriever(index, embedder, config, fitted, self._images)
 
     @classmethod
     def from_index(cls, index_dir: str | os.PathLike[str], **settings: Any) -> RagPipeline:
@@ -68,7 +68,7 @@ class RagPipeline:
         """
         config = RagConfig.load(**settings)
         index = Index(Path(index_dir))
-        embedder = _embedder_of(index, config.embedder)
+        embedder = _embedder_of(index, config.embedder, config.download)
         fitted = calibration()
         open_reader = reading.reader_opener(config.adapter, config.reader, fitted) if needs_reader(config) else None
         generator = open_generator(config, embedder, fitted, open_reader(index) if open_reader else None)
@@ -167,11 +167,11 @@ class _Clock:
         self.spans[step], self._last = round(1000 * (now - self._last), 2), now
 
 
-def _embedder_of(index: Index, asked: str) -> Embedder:
+def _embedder_of(index: Index, asked: str, download: bool) -> Embedder:
     """The embedder of the index; refuses another one."""
     if asked and asked != index.embedder_name:
         raise other_embedder(index.directory, index.embedder_name, asked)
-    embedder = open_embedder(index.embedder_name or minilm.NAME)
+    embedder = open_embedder(index.embedder_name or minilm.NAME, download=download)
     check_fingerprint(index.directory, index.fingerprint, embedder)
     return embedder
 

@@ -50,7 +50,7 @@ def read(path: Path) -> Saved:
         only = {name: tuple(value) if isinstance(value, list) else value for name, value in parts}
         saved = trace["settings"].items()
         settings = {name: value for name, value in saved if (name, value) not in EARLIER_DEFAULTS.items()}
-        config = RagConfig.load({}, **{**settings, "generator": trace["generator"], "embedder": ""})
+        config = RagConfig.load({}, **{**settings, "generator": trace["generator"], "embedder": "", "download": False})
         return Saved(answer, trace["question"], tuple(trace["history"]), Filter(**only) if only else None, config)
     except OSError as error:
         raise ReplayError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from models.common import hub
 from models.common.checkpoint import model_type
 from models.common.errors import WeightsError
 from models.common.onnx_session import open_session
@@ -54,7 +55,9 @@ class ImageEmbedder(Protocol):
         ...
 
 
-def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = None) -> ImageEmbedder:
+def open_image_embedder(
+    name: str = NAME, encode_texts: EncodeTexts | None = None, *, download: bool = False
+) -> ImageEmbedder:
     """The image model called `name`, which is one of:
 
     - NAME, the built-in tower;
@@ -63,7 +66,7 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
     - any other hub name or folder: a model of sentence-transformers.
 
     encode_texts: the tower's text side (MiniLM), if the caller has it open already.
-    Raises ImageModelError if the weights are neither on this machine nor can be fetched.
+    download: fetch it where it is not on this machine. Raises ImageModelError if it cannot be opened.
     """
     if name == NAME:
         return EmbeddedTower(encode_texts=encode_texts)
@@ -73,22 +76,37 @@ def open_image_embedder(name: str = NAME, encode_texts: EncodeTexts | None = Non
 
     ensure_operators()
     try:
-        import open_clip
-
-        model, _, pretrained = name.partition("/")
-        if name.startswith("hf-hub:"):
-            return OpenClip(name, name)
-        if (Path(name) / "open_clip_config.json").exists():
-            return OpenClip(name, f"local-dir:{name}")
-        if _model_type(Path(name)) in TRANSFORMERS_TYPES:
-            return TransformersTowers(name)
-        if model in open_clip.list_models():
-            return OpenClip(name, model, pretrained or None)
-        return SentenceTransformerImages(name)
+        with hub.access(download):
+            return _open(name, download)
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        remedy = "give a folder or file on this machine or a hub name that it can reach"
-        raise ImageModelError(f"cannot open the image model {name!r}: {remedy} ({reason})") from error
+        raise ImageModelError(f"cannot open the image model {name!r}: {hub.REMEDY} ({reason})") from error
+
+
+def _open(name: str, download: bool) -> ImageEmbedder:
+    import open_clip
+
+    model, _, pretrained = name.partition("/")
+    if name.startswith("hf-hub:"):
+        return OpenClip(name, name)
+    if (Path(name) / "open_clip_config.json").exists():
+        return OpenClip(name, f"local-dir:{name}")
+    if _model_type(Path(name)) in TRANSFORMERS_TYPES:
+        return TransformersTowers(name)
+    if model in open_clip.list_models():
+        if not download and _is_elsewhere(model, pretrained):
+            raise ImageModelError(f"cannot open the image model {name!r}: {hub.REMEDY}")
+        return OpenClip(name, model, pretrained or None)
+    return SentenceTransformerImages(name)
+
+
+def _is_elsewhere(model: str, pretrained: str) -> bool:
+    """Whether open_clip would fetch these weights from an address of their own, which is no hub that can be held off."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    found = get_pretrained_cfg(model, pretrained) if pretrained else {}
+    address = "" if found.get("hf_hub") else found.get("url", "")
+    return bool(address) and not (Path.home() / ".cache" / "clip" / Path(address).name).is_file()
 
 
 class EmbeddedTower:

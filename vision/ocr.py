@@ -81,6 +81,9 @@ def in_order(lines: list[Line], width: int, height: int) -> list[list[Word]]:
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     """The engine of this process. Its models are files of the rapidocr package: nothing is downloaded."""
+    from models.common.onnx_session import import_onnxruntime
+
+    import_onnxruntime()  # first: rapidocr imports it too
     from rapidocr import RapidOCR
 
     return RapidOCR(

@@ -25,8 +25,8 @@ class ImageEmbedding:
     Raises EmbedderError for another image model than the index has.
     """
 
-    def __init__(self, store: Store, asked: str | None) -> None:
-        self._store = store
+    def __init__(self, store: Store, asked: str | None, download: bool) -> None:
+        self._store, self._download = store, download
         recorded = store.meta(IMAGE.embedder)
         if recorded and asked and asked != recorded:
             raise other_image_model(store.directory, recorded, asked)
@@ -54,7 +54,7 @@ class ImageEmbedding:
         if self._embedder is None:
             recorded = self._store.meta(IMAGE.embedder)
             try:
-                self._embedder = encoder.open_image_embedder(self._name)
+                self._embedder = encoder.open_image_embedder(self._name, download=self._download)
             except ImageModelError as error:
                 if recorded:
                     raise

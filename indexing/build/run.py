@@ -36,6 +36,7 @@ def build(
     dry_run: bool = False,
     workers: int | None = None,
     quiet: float = QUIET,
+    download: bool = False,
     progress: Report = lambda _: None,
 ) -> Summary:
     """Bring the index up to date with the sources.
@@ -43,7 +44,8 @@ def build(
     embedder: a name for `open_embedder`; image_model: one for `open_image_embedder`; None: the index's own, or the
     default. prune: remove files below the sources that are gone. dry_run: only say what would be done, file by file.
     workers: processes that read files; None: half of the cores. quiet: seconds without a sign of life after which a
-    file is given up. Raises SourceError, StoreError, EmbedderError; a file that fails is in the summary instead.
+    file is given up. download: fetch models from a hub that are not on this machine. Raises SourceError, StoreError,
+    EmbedderError; a file that fails is in the summary instead.
     """
     started = time.monotonic()
     directory = Path(index_dir)
@@ -53,7 +55,7 @@ def build(
     else:
         with Store(directory) as store:
             summary = Summary()
-            images, texts = ImageEmbedding(store, image_model), TextEmbedding(store, embedder)
+            images, texts = ImageEmbedding(store, image_model, download), TextEmbedding(store, embedder, download)
             work, counts = plan(found, store.files()), store.count_documents()
             summary.unchanged = sum(counts.get(record.id, 0) for record in work.unchanged)
             receiver, committer = Receiver(store, texts, summary), Committer(store, texts, images, summary)

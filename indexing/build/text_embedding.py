@@ -18,8 +18,8 @@ class TextEmbedding:
     Raises EmbedderError for another embedder than the index has.
     """
 
-    def __init__(self, store: Store, asked: str | None) -> None:
-        self._store = store
+    def __init__(self, store: Store, asked: str | None, download: bool) -> None:
+        self._store, self._download = store, download
         recorded = store.meta(TEXT.embedder)
         self._name = asked or recorded or minilm.NAME
         self._embedder: Embedder | None = None
@@ -30,7 +30,7 @@ class TextEmbedding:
 
     def open(self) -> Embedder:
         if self._embedder is None:
-            self._embedder = open_embedder(self._name)
+            self._embedder = open_embedder(self._name, download=self._download)
             recorded = self._store.meta(TEXT.fingerprint)
             check_fingerprint(self._store.directory, recorded, self._embedder)
             if not recorded:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from models.common import hub
 from models.common.torchvision_ops import ensure_operators
 from rag.generators.drafting import draft, without_thinking
 from rag.generators.errors import GeneratorError
@@ -29,20 +30,21 @@ class HfGenerator:
     model itself are passed on. Closing the iterator stops the generation.
     """
 
-    def __init__(self, path: str, *, max_new_tokens: int = 512) -> None:
+    def __init__(self, path: str, *, max_new_tokens: int = 512, download: bool = False) -> None:
         ensure_operators()
         self.name = f"hf:{path}"
         self.max_new_tokens = max_new_tokens
-        config = _load_config(path)
-        self.sees = _is_multimodal(config)
-        self._model = _load_model(path, config, self.sees)
-        self._processor = _load_processor(path, self.sees)
+        with hub.access(download):
+            config = _load_config(path)
+            self.sees = _is_multimodal(config)
+            self._model = _load_model(path, config, self.sees)
+            self._processor = _load_processor(path, self.sees)
         self._tokenizer = self._processor.tokenizer if self.sees else self._processor
 
     @classmethod
-    def from_name(cls, name: str) -> HfGenerator:
-        """`hf:PATH_OR_ID`."""
-        return cls(name.removeprefix("hf:"))
+    def from_name(cls, name: str, *, download: bool = False) -> HfGenerator:
+        """`hf:PATH_OR_ID`. download: fetch it from the hub where it is not on this machine."""
+        return cls(name.removeprefix("hf:"), download=download)
 
     def generate(self, query: Query, context: Context) -> Iterator[str | Draft]:
         if not self.sees:
@@ -159,8 +161,7 @@ def _missing(path: str, error: Exception) -> GeneratorError:
     reason = " ".join(str(error).split())
     return GeneratorError(
         f"hf:{path} cannot be loaded: it needs a folder with config.json, a tokenizer and safetensors, or a hub id "
-        "that is"
-        f" in the cache or can be fetched ({reason[:200]})"
+        f"that is in the cache or fetched with --download ({reason[:200]})"
     )
 
 

@@ -33,10 +33,15 @@ class ImageSearch:
     """
 
     def __init__(
-        self, index: Index, embedder: Embedder, encode: Callable[[str], np.ndarray], images: ImageFeatures
-    ) -> None:
-        """encode: a query to its vector (d,) by the text embedder. images: whose tower is taken where it fits."""
-        self._index, self._embedder, self._encode, self._images = index, embedder, encode, images
+        self, index: Index, embedder: Embedder, encode: Callable[[str], np.ndarray], images: ImageFeatures,
+        download: bool,
+    ) -> None:  # fmt: skip
+        """encode: a query to its vector (d,) by the text embedder. images: whose tower is taken where it fits.
+
+        download: see vision.encoder.open_image_embedder.
+        """
+        self._index, self._embedder, self._encode = index, embedder, encode
+        self._images, self._download = images, download
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
 
     def by_text(self, text: str, depth: int, only: Filter | None) -> Hits:
@@ -80,7 +85,7 @@ class ImageSearch:
         if name == encoder.NAME:
             return self._images.tower
         shared = self._encode_all if self._embedder.fingerprint == minilm.fingerprint() else None
-        return encoder.open_image_embedder(name, shared)
+        return encoder.open_image_embedder(name, shared, download=self._download)
 
 
 def open_picture(image: Image | bytes | str | os.PathLike[str]) -> Image:

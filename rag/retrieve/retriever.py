@@ -20,6 +20,7 @@ from indexing.index import Index
 from indexing.stores.vector_spaces import Hits
 from indexing.types import Chunk
 from rag.calibration import Calibration
+from rag.config import RagConfig
 from rag.image_features import ImageFeatures
 from rag.retrieve import fusion
 from rag.retrieve.images import ImageSearch, words_on
@@ -48,15 +49,15 @@ class Retrieved:
 class Retriever:
     """Over one index. Thread-safe for reading, as the index and the embedder are.
 
-    depth: results taken from each channel. images: whose tower is shared, where the index was embedded with it.
+    config: its `depth` and `download`. images: whose tower is shared, where the index was embedded with it.
     """
 
     def __init__(
-        self, index: Index, embedder: Embedder, depth: int, calibration: Calibration, images: ImageFeatures
+        self, index: Index, embedder: Embedder, config: RagConfig, calibration: Calibration, images: ImageFeatures
     ) -> None:
-        self._index, self._depth, self._calibration = index, depth, calibration
+        self._index, self._depth, self._calibration = index, config.depth, calibration
         self._encode = lru_cache(maxsize=64)(lambda text: embedder.encode_queries([text])[0])  # for two channels
-        self._images = ImageSearch(index, embedder, self._encode, images)
+        self._images = ImageSearch(index, embedder, self._encode, images, config.download)
 
     def retrieve(
         self, query: Query, k: int, *, only: Filter | None = None, channels: Sequence[str] = CHANNELS,

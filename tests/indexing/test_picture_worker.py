@@ -61,7 +61,7 @@ def test_a_crash_costs_one_picture(tmp_path: Path) -> None:
 def test_a_picture_has_a_budget_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "endless.svg").write_text(endless())
     started = time.monotonic()
-    with pytest.raises(PictureError, match="crashed|too long"):
+    with pytest.raises(PictureError, match=r"crashed|too long"):
         picture_worker._pool.run(Open(str(tmp_path / "endless.svg"), seconds=2))
     os.mkfifo(tmp_path / "pipe.png")  # which nobody writes to
     monkeypatch.setattr(picture_worker, "PATIENCE", 2)
