@@ -43,13 +43,19 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     log, port = tmp_path / "watched.txt", free_port()
     environment = {
-        **os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "WATCHED": str(log), "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port),
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
+        "WATCHED": str(log),
+        "HOME": str(tmp_path),
+        "GRADIO_SERVER_PORT": str(port),
     }
     environment.pop("GRADIO_ANALYTICS_ENABLED", None)
     code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
     command = [sys.executable, "-c", code, "--index", str(tmp_path / "index")]
     heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell starts background jobs deaf to it
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as run:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard
+    ) as run:
         try:
             line = run.stdout.readline()
             assert f"http://127.0.0.1:{port}/" in line and "0 chunks" in line
@@ -58,7 +64,11 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
         finally:
             run.send_signal(signal.SIGINT)
         assert run.stdout.read().split()[-1] == "False"
-    hosts = {address for address in log.read_text().split("\n") if address and not re.match(r"\('(127\.0\.0\.1|::1)'|'(127\.0\.0\.1|localhost|::1|0\.0\.0\.0)'|None", address)}
+    hosts = {
+        address
+        for address in log.read_text().split("\n")
+        if address and not re.match(r"\('(127\.0\.0\.1|::1)'|'(127\.0\.0\.1|localhost|::1|0\.0\.0\.0)'|None", address)
+    }
     assert not hosts
 
 

@@ -48,8 +48,13 @@ class Machine:
         (home / "sitecustomize.py").write_text(WATCH)
         self._log.touch()
         self.environment = {
-            **os.environ, "PYTHONPATH": f"{home}{os.pathsep}{ROOT}", "WATCHED": str(self._log), "HOME": str(home),
-            "XDG_CACHE_HOME": str(home / "cache"), "FOLIO_DOWNLOAD": "0", "no_proxy": "*",
+            **os.environ,
+            "PYTHONPATH": f"{home}{os.pathsep}{ROOT}",
+            "WATCHED": str(self._log),
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "FOLIO_DOWNLOAD": "0",
+            "no_proxy": "*",
         }
         for name in ("HF_HUB_OFFLINE", "ORT_DISABLE_TELEMETRY", "GRADIO_ANALYTICS_ENABLED", "HF_HOME"):
             self.environment.pop(name, None)

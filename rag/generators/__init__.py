@@ -46,5 +46,5 @@ def open_generator(
     if kind == "hf" and rest:
         from rag.generators.hf import HfGenerator
 
-        return HfGenerator.from_name(config.generator, download=bool(config.download))
+        return HfGenerator.from_name(config.generator, download=config.download)
     raise ConfigError(f"unknown generator {config.generator!r}: give embedded, quote, openai:URL or hf:PATH_OR_ID")
