@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
     add("--adapter", metavar="DIR", help="what python -m models.training.finetune wrote (embedded only)")
     add("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped one (embedded only)")
-    add("--download", action="store_true", default=None, help="fetch models from their hub that are not on this machine")
+    add("--download", action="store_true", default=None, help="fetch models that are not on this machine")
     add("--host", metavar="NAME", help="where to listen (default: GRADIO_SERVER_NAME, else 127.0.0.1: this machine)")
     add("--open", action="store_true", help="let others ask, add and remove documents, where --host lets them in")
     add("--port", type=int, metavar="N", help="the port (default: GRADIO_SERVER_PORT, else the first free from 7860)")

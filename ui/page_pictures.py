@@ -11,6 +11,11 @@ from indexing.index import Index
 from indexing.types import Box
 from rag.types import Evidence
 
+AS_INDEXED = "The file is gone or has changed; this is the picture as it was indexed."
+FILE_GONE = (
+    "The page cannot be shown: the file is gone or has changed since it was indexed. "
+    "The passage is as it was indexed."
+)
 TALLEST = 0.62  # height of the part of a page that is shown at first, as a share of its width
 
 
@@ -25,21 +30,21 @@ class PagePicture:
 
 
 def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
-    """The picture that a chunk belongs to, or its page as one; a line that says why there is none; None for formats whose pages have no looks.
+    """The picture of a chunk, or of its page; a line that says why it cannot be shown; None for formats without one.
 
-    A PDF page is drawn from its file, while that is the file that was indexed; of other pictures the index keeps a preview.
+    A PDF page is drawn from its file, while that is the file that was indexed. Of other pictures the index has a preview.
     """
     document, page = evidence.document, evidence.page
     stored = reader.documents.picture(evidence.chunk_id)
     if stored and stored.preview:
-        gone = "" if reader.documents.unchanged_source(document) else "The file is gone or has changed; this is the picture as it was indexed."
+        gone = "" if reader.documents.unchanged_source(document) else AS_INDEXED
         return PagePicture(stored.preview, stored.width, stored.height, gone)
     found = reader.documents.page(document, page) if page is not None else None
     if found is None or found[0].words is None:
         return None
     path = reader.documents.unchanged_source(document)
     if path is None:
-        return "The page cannot be shown: the file is gone or has changed since it was indexed. The passage is as it was indexed."
+        return FILE_GONE
     from indexing.picture_worker import pdf_page_webp
     from vision.errors import PictureError
 
@@ -52,9 +57,11 @@ def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
 def picture_html(picture: PagePicture, boxes: Sequence[Box], name: str) -> str:
     """The picture with its boxes. Of a tall page the part around the boxes, and the whole on a click."""
     data = base64.b64encode(picture.webp).decode()
-    image = f'<img src="data:image/webp;base64,{data}" width="{picture.width}" height="{picture.height}" alt="{escape(name)}">'
+    size = f'width="{picture.width}" height="{picture.height}"'
+    image = f'<img src="data:image/webp;base64,{data}" {size} alt="{escape(name)}">'
     marks = "".join(
-        f'<i class="box" style="left:{100 * x0:.3f}%;top:{100 * y0:.3f}%;width:{100 * (x1 - x0):.3f}%;height:{100 * (y1 - y0):.3f}%"></i>'
+        f'<i class="box" style="left:{100 * x0:.3f}%;top:{100 * y0:.3f}%;'
+        f'width:{100 * (x1 - x0):.3f}%;height:{100 * (y1 - y0):.3f}%"></i>'
         for x0, y0, x1, y1 in boxes if x1 > x0 and y1 > y0
     )
     top, share = window(boxes, picture.width / picture.height)
@@ -63,7 +70,8 @@ def picture_html(picture: PagePicture, boxes: Sequence[Box], name: str) -> str:
         return f'<div class="page"><div class="sheet">{image}{marks}</div></div>{note}'
     ratio = picture.width / (picture.height * share)
     return (
-        f'<label class="page part" style="aspect-ratio:{ratio:.4f}"><input type="checkbox" aria-label="Show the whole page">'
+        f'<label class="page part" style="aspect-ratio:{ratio:.4f}">'
+        f'<input type="checkbox" aria-label="Show the whole page">'
         f'<div class="sheet" style="--top:{-100 * top:.3f}%">{image}{marks}</div></label>{note}'
     )
 

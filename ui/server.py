@@ -1,4 +1,4 @@
-"""How the app is served: to this machine, from this machine alone. No analytics, no share links, no fonts from elsewhere."""
+"""How the app is served: from this machine alone, without analytics, share links or fonts from elsewhere."""
 
 from __future__ import annotations
 

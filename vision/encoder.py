@@ -101,7 +101,7 @@ def _open(name: str, download: bool) -> ImageEmbedder:
 
 
 def _is_elsewhere(model: str, pretrained: str) -> bool:
-    """Whether open_clip would fetch these weights from an address of their own, which is no hub that can be held off."""
+    """Whether open_clip would fetch these weights from an address of their own, and not through a hub."""
     from open_clip.pretrained import get_pretrained_cfg
 
     found = get_pretrained_cfg(model, pretrained) if pretrained else {}

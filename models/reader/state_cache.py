@@ -57,7 +57,8 @@ class StateCache:
 
         def write(db: sqlite3.Connection) -> None:
             with _transaction(db):
-                db.execute("INSERT OR REPLACE INTO states (owner, key, size, digest, value) VALUES (?, ?, ?, ?, ?)", row)
+                columns = "owner, key, size, digest, value"
+                db.execute(f"INSERT OR REPLACE INTO states ({columns}) VALUES (?, ?, ?, ?, ?)", row)
                 _evict(db)
 
         self._try(write)
