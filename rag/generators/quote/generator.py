@@ -283,8 +283,9 @@ def _cost(attempt: Attempt, seconds: float) -> dict[str, object]:
 
 
 def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
-    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there. None that the question says
-    itself; of a table's row the cell, if the question names its column too: the reader alone mistakes it.
+    """The reader's answer within the quoted sentence, where it is clearly shorter and clearly better than another one there.
+
+    Of a table's row the cell, if the question names its column too: the reader alone mistakes it.
     """
     if not attempt.findings or attempt.findings[best] == NOTHING or attempt.findings[best].margin < CLEAR:
         return None
@@ -296,5 +297,4 @@ def _short(attempt: Attempt, best: int) -> tuple[int, int] | None:
         if cell is None:
             return None
         first, last = start + cell[0], start + cell[1]
-    short = last - first <= LONGEST_SHORT * (end - start) and sentence_features.news(attempt.question.text, text[first:last])
-    return (first, last) if short else None
+    return (first, last) if last - first <= LONGEST_SHORT * (end - start) else None
