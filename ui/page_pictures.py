@@ -32,7 +32,7 @@ class PagePicture:
 def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
     """The picture of a chunk, or of its page; a line that says why it cannot be shown; None for formats without one.
 
-    A PDF page is drawn from its file, while that is the file that was indexed. Of other pictures the index has a preview.
+    A PDF page is drawn from its file, while that is what was indexed. Other pictures have a preview in the index.
     """
     document, page = evidence.document, evidence.page
     stored = reader.documents.picture(evidence.chunk_id)

@@ -29,8 +29,6 @@ from rag.word_lists import any_of
 from rag.words import stems
 
 BELOW = 2.5  # heights of a label: how far below it a value may stand
-OVERLAP = 0.3  # heights of a label: how far a run above or below it may reach into it, as OCR draws boxes
-BESIDE = 0.2  # widths of a label: how far a run right of it may reach into it
 _ASKS_NAME = any_of(LISTS["labels"]["asks_name"])
 _NAME = re.compile(r"\D*[^\W\d_]{2}\D*")
 _QUANTITY = re.compile(r"^\s*\d+\s*[x×*]\s*|\s*[x×*]\s*\d+\s*$|\s*\d[\d.,]*\s*%\s*$", re.IGNORECASE)
@@ -97,10 +95,10 @@ def _fields(run: TextRun, runs: Sequence[TextRun]) -> Iterator[_Field]:
         yield _Field(parts["label"], False, (run.start + start, run.start + end))
         return
     colon, label = run.text.endswith(":"), run.text.rstrip(": ")
-    left, top, right, bottom = run.box
+    _, top, right, bottom = run.box
     height = bottom - top
     others = [one for one in runs if one is not run]
-    beside = [one for one in others if one.box[0] >= right - BESIDE * (right - left) and in_one_row(one, run)]
+    beside = [one for one in others if one.box[0] >= right and in_one_row(one, run)]
     if beside:
         nearest = min(beside, key=lambda one: one.box[0])
         years = is_year(label) and is_year(nearest.text)  # a row of years under bars
@@ -109,9 +107,9 @@ def _fields(run: TextRun, runs: Sequence[TextRun]) -> Iterator[_Field]:
                 yield _Field(label, False, nearest.span)
             return
     column = [one for one in others if in_one_column(one, run)]
-    above = [one for one in column if one.box[3] <= top + OVERLAP * height and is_number(one.text)]
+    above = [one for one in column if one.box[3] <= top and is_number(one.text)]
     above = [one for one in above if not _has_label_above(one, runs)]
-    below = [one for one in column if -OVERLAP * height <= one.box[1] - bottom <= BELOW * height]
+    below = [one for one in column if 0 <= one.box[1] - bottom <= BELOW * height]
     if colon and below:
         yield _Field(label, False, min(below, key=lambda one: one.box[1]).span)
     elif above:

@@ -146,8 +146,7 @@ def _chosen(made: Comparison, shares: np.ndarray, best: int) -> list[int]:
 def _short_answer(made: Comparison, best: int) -> tuple[int, int] | None:
     """The reader's answer within the quoted sentence, where it is clearly shorter and better than any other there.
 
-    None for one whose words the question says itself. Of a table's row the cell, and only where the question names its
-    column too: the reader alone mistakes cells.
+    Of a table's row the cell, and only where the question names its column too: the reader alone mistakes cells.
     """
     if not made.findings or made.findings[best] == NOTHING or made.findings[best].margin < CLEAR:
         return None
@@ -159,5 +158,4 @@ def _short_answer(made: Comparison, best: int) -> tuple[int, int] | None:
         if cell is None:
             return None
         first, last = start + cell[0], start + cell[1]
-    short = last - first <= LONGEST_SHORT * (end - start)
-    return (first, last) if short and sentence_features.news(made.question.text, text[first:last]) else None
+    return (first, last) if last - first <= LONGEST_SHORT * (end - start) else None
