@@ -89,7 +89,7 @@ def test_the_better_supported_answer_is_told(
     assert turn.summary.added == 1 and turn.reply.dropped is told
     assert turn.reply.answer.abstained is (not confidences)
     document = turn.reply.answer.evidence[0].document
-    assert turn.reply.index.source(document).name == ("boat.txt" if told else "library.txt")
+    assert turn.reply.index.documents.source(document).name == ("boat.txt" if told else "library.txt")
 
 
 def test_dropped_files_are_read_with_progress_and_go_with_the_conversation(index: Path, dropped: Path) -> None:

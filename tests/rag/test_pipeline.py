@@ -51,7 +51,8 @@ def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[An
         assert answer.abstained == (not answer.citations)
         for citation in answer.citations:
             cited += 1
-            assert rag.index.text(citation.document)[citation.char_start : citation.char_end] == citation.quote
+            text = rag.index.documents.text(citation.document)
+            assert text[citation.char_start : citation.char_end] == citation.quote
             assert answer.text[citation.claim_start : citation.claim_end] == citation.quote
             assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in citation.boxes)
             if Path(citation.document).suffix in {".pdf", ".png", ".jpg", ".webp", ".tiff", ".gif", ".bmp"}:
@@ -104,8 +105,9 @@ def test_most_unanswerable_questions_are_declined_and_most_others_are_not(answer
 def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Path) -> None:
     reading = RagPipeline.from_index(index, generator="embedded")
     told = [(question, reading.ask(question["question"])) for question in QUESTIONS]
+    text = reading.index.documents.text
     assert all(
-        answer.text[c.claim_start : c.claim_end] == c.quote == reading.index.text(c.document)[c.char_start : c.char_end]
+        answer.text[c.claim_start : c.claim_end] == c.quote == text(c.document)[c.char_start : c.char_end]
         for _, answer in told
         for c in answer.citations
     )
