@@ -116,7 +116,7 @@ def rename(index: Path, key: str, value: str) -> None:
     db.close()
 
 
-@pytest.mark.parametrize("name", ["hf-hub:nobody/nothing", "ViT-B-32/openai", "nobody/nothing"])
+@pytest.mark.parametrize("name", ["hf-hub:nobody/nothing", "ViT-B-32/openai"])
 def test_an_index_that_names_an_image_model_of_a_hub_reaches_nobody(machine: Machine, name: str) -> None:
     rename(machine.index, IMAGE.embedder, name)
     done = machine.run("-m", "rag", "ask", QUESTION, "--index", str(machine.index), "--json")

@@ -38,7 +38,9 @@ def library_tab(app: gr.Blocks, tab: gr.Tab, rag: RagPipeline, local: bool) -> N
                 path = gr.Textbox(label="Or a file or folder on this machine", placeholder="~/Documents", max_lines=1)
                 button = gr.Button("Add", size="sm")
         news = gr.HTML(visible=False, apply_default_css=False)
-        wanted = gr.Textbox(show_label=False, container=False, placeholder="Filter by name", max_lines=1, elem_classes="filter")
+        wanted = gr.Textbox(
+            show_label=False, container=False, placeholder="Filter by name", max_lines=1, elem_classes="filter"
+        )
         table = gr.HTML(js_on_load=REMOVE_JS, apply_default_css=False)
     shelf = Shelf(rag, local)
     hidden = {"api_visibility": "private", "show_progress": "hidden"}

@@ -39,7 +39,7 @@ class PictureSearch:
         self._opened: tuple[str, ImageEmbedder | None, str] = ("", None, "")
 
     def by_words(self, question: str, depth: int, only: Filter | None) -> Hits:
-        """The pictures that words describe, best first. [] where the index has none or its image model cannot be opened."""
+        """The pictures that words describe, best first. [] where there are none or the image model cannot be opened."""
         model = self._model()[0]
         if model is None or not question.strip():
             return []

@@ -29,7 +29,10 @@ def index(tmp_path: Path) -> Path:
 
 def test_another_process_finds_what_was_cached(cache: Path, index: Path) -> None:
     StateCache(index)["a"] = b"states"
-    code = f"from pathlib import Path; from models.reader.state_cache import StateCache; print(StateCache(Path({str(index)!r})).get('a'))"
+    code = (
+        "from pathlib import Path; from models.reader.state_cache import StateCache; "
+        f"print(StateCache(Path({str(index)!r})).get('a'))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "b'states'"
     assert StateCache(index).get("b") is None
