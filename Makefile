@@ -1,7 +1,7 @@
 # make app     install, index data/sample, open the chat on http://127.0.0.1:7860
 # make ask     the same in the terminal: make ask Q="How many visitors came in 2022?"
 # make test    install, then lint and run every test
-# make bench-systems   install, then measure the systems of models/README.md again: make bench-systems DATA=folder of questions
+# make bench-systems   install, then measure the systems of models/README.md: make bench-systems DATA=folder of questions
 # make wheel   build dist/folio_rag-*.whl, which `pip install` takes with the ranges of requirements.in
 # make lock    compile requirements.txt and requirements-systems.txt from the .in files (needs uv)
 
@@ -46,8 +46,8 @@ bench-systems: systems
 wheel: install
 	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --wheel-dir dist .
 
-# Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left out:
-# where its wheel needs them, pip takes the ones that torch itself pins.
+# Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left
+# out: where its wheel needs them, pip takes the ones that torch itself pins.
 lock:
 	$(call compile,requirements,requirements.in requirements-test.in)
 	$(call compile,requirements-systems,requirements-systems.in -c requirements.txt)

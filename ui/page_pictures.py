@@ -31,7 +31,7 @@ class PagePicture:
 def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
     """The picture that a chunk belongs to, or its page as one.
 
-    A PDF page is drawn from its file, while that is the file that was indexed; of other pictures the index has a preview.
+    A PDF page is drawn from its file, while that is the one that was indexed; the index has previews of other pictures.
     A line where there is none, that says why; None for formats whose pages have no looks.
     """
     document, page = evidence.document, evidence.page

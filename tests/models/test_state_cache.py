@@ -72,7 +72,7 @@ def test_what_was_not_written_by_this_user_is_not_believed(cache: Path, index: P
         db.execute({
             "value": "UPDATE states SET value = x'00' WHERE key = 'a'",
             "digest": "UPDATE states SET digest = zeroblob(16) WHERE key = 'a'",
-            "key": "UPDATE states SET (value, digest) = (SELECT value, digest FROM states WHERE key = 'b') WHERE key = 'a'",
+            "key": "UPDATE states SET (value, digest) = (SELECT value, digest FROM states WHERE key = 'b')",
             "type": "UPDATE states SET value = 'text', digest = 7 WHERE key = 'a'",
         }[change])
     db.close()
@@ -89,7 +89,9 @@ def test_a_file_that_others_can_reach_is_not_opened(cache: Path, index: Path, fi
     assert store.get("a") is None and store.get("b") is None
 
 
-def test_a_damaged_or_forbidden_folder_caches_nothing(cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_or_forbidden_folder_caches_nothing(
+    cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     StateCache(index)["a"] = b"x"
     for file in cache.glob(f"{FILE}*"):
         file.write_bytes(b"no database" * 500)
