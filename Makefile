@@ -1,15 +1,16 @@
 # make app     install, index data/sample, open the chat on http://127.0.0.1:7860
 # make ask     the same in the terminal: make ask Q="How many visitors came in 2022?"
 # make test    install, then lint and run every test
-# make bench-systems   install, then measure the systems of models/README.md again: make bench-systems DATA=folder of questions
-# make lock    compile requirements.txt and requirements-systems.txt from their .in files (needs uv)
+# make bench-systems   install, then measure the systems of models/README.md: make bench-systems DATA=folder of questions
+# make wheel   build dist/folio_rag-*.whl, which `pip install` takes with the ranges of requirements.in
+# make lock    compile requirements.txt and requirements-systems.txt from the .in files (needs uv)
 
 PYTHON ?= python3
 INDEX ?= index
 SOURCES ?= data/sample
 BIN := .venv/bin
 
-.PHONY: install systems app index ask test bench-systems lock
+.PHONY: install systems app index ask test bench-systems wheel lock
 
 install: .venv/installed
 
@@ -42,15 +43,18 @@ bench-systems: systems
 	@test -n "$(DATA)" || { echo "name the folder of questions: make bench-systems DATA=DIR"; exit 2; }
 	@$(BIN)/python -m bench.systems --data $(DATA)
 
-# Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left out:
-# where its wheel needs them, pip takes the ones that torch itself pins.
+wheel: install
+	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --wheel-dir dist .
+
+# Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left
+# out: where its wheel needs them, pip takes the ones that torch itself pins.
 lock:
-	$(call compile,requirements)
-	$(call compile,requirements-systems)
+	$(call compile,requirements,requirements.in requirements-test.in)
+	$(call compile,requirements-systems,requirements-systems.in -c requirements.txt)
 
 define compile
 cp $(1).txt $(1).lock
-uv pip compile $(1).in --universal --python-version 3.11 --no-header --no-annotate --quiet $(UPGRADE) -o $(1).lock
-{ echo "# The exact lock of $(1).in, made by \`make lock\`."; grep -Ev '^(nvidia-|cuda-|triton|#)' $(1).lock; } > $(1).txt
+uv pip compile $(2) --universal --python-version 3.11 --no-header --no-annotate --quiet $(UPGRADE) -o $(1).lock
+{ echo "# The exact lock of $(2), made by \`make lock\`."; grep -Ev '^(nvidia-|cuda-|triton|#)' $(1).lock; } > $(1).txt
 rm $(1).lock
 endef

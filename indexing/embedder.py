@@ -54,8 +54,8 @@ def open_embedder(name: str = minilm.NAME, *, download: bool = False) -> Embedde
 
 def other_embedder(directory: Path, recorded: str, asked: str) -> EmbedderError:
     return EmbedderError(
-        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` (or "
-        "without --embedder), or index its sources again into a new directory with "
+        f"{directory} was made with the embedder {recorded!r}, not {asked!r}: open it with `--embedder {recorded}` "
+        "(or without --embedder), or index its sources again into a new directory with "
         f"`--embedder {asked} --index NEW_DIR`"
     )
 

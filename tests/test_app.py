@@ -33,9 +33,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("app")
     (folder / "lantern.txt").write_text(HOSTILE)
     (folder / "damaged.pdf").write_bytes(b"%PDF-1.7 cut off")
-    build(
-        [folder / "lantern.txt", folder / "damaged.pdf", ROOT / "data" / "sample" / "mill-books.xlsx"], folder / "index"
-    )
+    books = ROOT / "data" / "sample" / "mill-books.xlsx"
+    build([folder / "lantern.txt", folder / "damaged.pdf", books], folder / "index")
     return folder / "index"
 
 
@@ -80,20 +79,15 @@ def test_the_endpoints_are_these_and_no_others(client: Any) -> None:
     assert set(told["named_endpoints"]) == {"/search", "/ask", "/ingest", "/delete", "/status"}
     assert not told["unnamed_endpoints"]
     assert all(endpoint["description"] for endpoint in told["named_endpoints"].values())
-    assert [given["parameter_name"] for given in told["named_endpoints"]["/search"]["parameters"]] == [
-        "question",
-        "k",
-        "image",
-    ]
+    parameters = told["named_endpoints"]["/search"]["parameters"]
+    assert [given["parameter_name"] for given in parameters] == ["question", "k", "image"]
 
 
 def timeless(found: Any) -> Any:
     """Without the times it took."""
-    return (
-        {key: timeless(value) for key, value in found.items() if key not in ("ms", "cost")}
-        if isinstance(found, dict)
-        else found
-    )
+    if not isinstance(found, dict):
+        return found
+    return {key: timeless(value) for key, value in found.items() if key not in ("ms", "cost")}
 
 
 def test_asking_and_searching_answer_what_the_command_line_does(
@@ -118,13 +112,10 @@ def test_add_and_delete(client: Any, tmp_path: Path) -> None:
     told = client.predict([str(tmp_path)], api_name="/ingest")
     assert told["documents"]["added"] == 1
     assert told["failures"] == [{"file": str(tmp_path / "empty.txt"), "reason": "empty file"}]
-    name = next(
-        file["name"] for file in client.predict(api_name="/status")["files"] if file["name"].endswith("boat.txt")
-    )
-    assert (
-        client.predict("What is the boat called?", None, api_name="/ask")["text"]
-        == "The boat is called Kittiwake.\nKittiwake"
-    )
+    files = client.predict(api_name="/status")["files"]
+    name = next(file["name"] for file in files if file["name"].endswith("boat.txt"))
+    answer = client.predict("What is the boat called?", None, api_name="/ask")
+    assert answer["text"] == "The boat is called Kittiwake.\nKittiwake"
     assert client.predict(name, api_name="/delete") == {"removed": 1}
     assert client.predict(str(tmp_path / "empty.txt"), api_name="/delete") == {"removed": 0}
     assert name not in {file["name"] for file in client.predict(api_name="/status")["files"]}
@@ -161,9 +152,8 @@ def test_paths_are_refused_where_others_can_reach_the_app(rag: RagPipeline, tmp_
     app = build_app(rag, local=False)
     try:
         with pytest.raises(AppError, match="upload the files instead"):
-            Client(launch(app, port=free_port()), verbose=False, analytics_enabled=False).predict(
-                [str(tmp_path)], api_name="/ingest"
-            )
+            stranger = Client(launch(app, port=free_port()), verbose=False, analytics_enabled=False)
+            stranger.predict([str(tmp_path)], api_name="/ingest")
     finally:
         app.close(verbose=False)
 
@@ -205,9 +195,8 @@ def test_a_stranger_adds_no_file_of_this_machine(
         address = launch(app, port=free_port())
         for name in ("add", "add_1"):
             assert "upload the files instead" in call_hidden(address, name, [str(tmp_path), ""], **headers)
-        assert '"success":false' in call_hidden(
-            address, "upload", [[{"path": str(tmp_path / "secret.txt")}], ""], **headers
-        )
+        upload = [[{"path": str(tmp_path / "secret.txt")}], ""]
+        assert '"success":false' in call_hidden(address, "upload", upload, **headers)
         call_hidden(address, "ingest", [[str(tmp_path)]], **headers)
         assert '"success":false' in call_hidden(address, "search", ["", 3, str(tmp_path / "secret.png")], **headers)
         assert "secret.txt" not in names_of(rag)
@@ -226,10 +215,8 @@ def test_questions_at_the_same_time_and_while_indexing(client: Any, tmp_path: Pa
         (tmp_path / f"{number}.txt").write_text(f"Note {number} is about barrels.")
     adding = client.submit([str(tmp_path)], api_name="/ingest")
     answers: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(client.predict(QUESTION, None, api_name="/ask")["text"]))
-        for _ in range(4)
-    ]
+    ask = lambda: answers.append(client.predict(QUESTION, None, api_name="/ask")["text"])  # noqa: E731
+    threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -244,10 +231,8 @@ def test_questions_at_the_same_time_and_while_indexing(client: Any, tmp_path: Pa
 def test_the_page_asks_no_other_host_for_anything(address: str) -> None:
     page, headers = get(address)
     style, _ = get(address, "theme.css")
-    linked = re.findall(
-        r"""(?:src|href|content)=["'](https?://[^"']+)|url\(["']?(https?://[^)"']+)|@import[^;]*(https?://[^;"')]+)""",
-        page + style,
-    )
+    link = r"""(?:src|href|content)=["'](https?://[^"']+)|url\(["']?(https?://[^)"']+)|@import[^;]*(https?://[^;"')]+)"""
+    linked = re.findall(link, page + style)
     assert {link for links in linked for link in links if link and not link.startswith(address.rstrip("/"))} == set()
     assert "fonts.g" not in page + style and "cdnjs" not in page
     policy = headers["content-security-policy"]
@@ -346,10 +331,8 @@ def test_the_library_adds_lists_and_removes(tmp_path: Path) -> None:
     from ui.library import Shelf
 
     build((), tmp_path / "index")
-    shelf, here = (
-        Shelf(RagPipeline.from_index(tmp_path / "index"), True),
-        gr.Request(client={"host": "::1"}, headers={}),
-    )
+    shelf = Shelf(RagPipeline.from_index(tmp_path / "index"), True)
+    here = gr.Request(client={"host": "::1"}, headers={})
     for name, content in (("boat.txt", b"The boat is called Kittiwake."), ("damaged.pdf", b"%PDF-1.7 cut off")):
         (tmp_path / name).write_bytes(content)
     news, table, *_ = shown(shelf.upload([str(tmp_path / "boat.txt"), str(tmp_path / "damaged.pdf")], ""))

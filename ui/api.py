@@ -67,7 +67,7 @@ def endpoints(rag: RagPipeline, local: bool) -> None:
 
 
 def _renamed(found: Any) -> Any:
-    """With `file` for `path`: gradio's Python client takes an object with a `path` for a file and fetches it."""
+    """With `file` for `path`: gradio's Python client takes an object with a `path` for a file, and fetches it."""
     if isinstance(found, (list, tuple)):
         return [_renamed(item) for item in found]
     if isinstance(found, dict):

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from indexing.index import Index
 from indexing.types import Box
 from rag.types import Evidence
 
-AS_INDEXED = "The file is gone or has changed; this is the picture as it was indexed."
-FILE_GONE = (
-    "The page cannot be shown: the file is gone or has changed since it was indexed. "
-    "The passage is as it was indexed."
+GONE_FILE = "The file is gone or has changed; this is the picture as it was indexed."
+GONE_PAGE = (
+    "The page cannot be shown: the file is gone or has changed since it was indexed. The passage is as it was indexed."
 )
 TALLEST = 0.62  # height of the part of a page that is shown at first, as a share of its width
 
@@ -29,22 +27,23 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
-    """The picture of a chunk, or of its page; a line that says why it cannot be shown; None for formats without one.
+def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
+    """The picture that a chunk belongs to, or its page as one.
 
-    A PDF page is drawn from its file, while that is what was indexed. Other pictures have a preview in the index.
+    A PDF page is drawn from its file, while that is the one that was indexed; the index has previews of other pictures.
+    A line where there is none, that says why; None for formats whose pages have no looks.
     """
     document, page = evidence.document, evidence.page
     stored = reader.documents.picture(evidence.chunk_id)
     if stored and stored.preview:
-        gone = "" if reader.documents.unchanged_source(document) else AS_INDEXED
+        gone = "" if reader.unchanged_source(document) else GONE_FILE
         return PagePicture(stored.preview, stored.width, stored.height, gone)
     found = reader.documents.page(document, page) if page is not None else None
     if found is None or found[0].words is None:
         return None
     path = reader.documents.unchanged_source(document)
     if path is None:
-        return FILE_GONE
+        return GONE_PAGE
     from indexing.picture_worker import pdf_page_webp
     from vision.errors import PictureError
 
@@ -59,11 +58,7 @@ def picture_html(picture: PagePicture, boxes: Sequence[Box], name: str) -> str:
     data = base64.b64encode(picture.webp).decode()
     size = f'width="{picture.width}" height="{picture.height}"'
     image = f'<img src="data:image/webp;base64,{data}" {size} alt="{escape(name)}">'
-    marks = "".join(
-        f'<i class="box" style="left:{100 * x0:.3f}%;top:{100 * y0:.3f}%;'
-        f'width:{100 * (x1 - x0):.3f}%;height:{100 * (y1 - y0):.3f}%"></i>'
-        for x0, y0, x1, y1 in boxes if x1 > x0 and y1 > y0
-    )
+    marks = "".join(map(_mark, boxes))
     top, share = window(boxes, picture.width / picture.height)
     note = f'<p class="note">{escape(picture.note)}</p>' if picture.note else ""
     if share == 1:
@@ -71,9 +66,18 @@ def picture_html(picture: PagePicture, boxes: Sequence[Box], name: str) -> str:
     ratio = picture.width / (picture.height * share)
     return (
         f'<label class="page part" style="aspect-ratio:{ratio:.4f}">'
-        f'<input type="checkbox" aria-label="Show the whole page">'
+        '<input type="checkbox" aria-label="Show the whole page">'
         f'<div class="sheet" style="--top:{-100 * top:.3f}%">{image}{marks}</div></label>{note}'
     )
+
+
+def _mark(box: Box) -> str:
+    x0, y0, x1, y1 = box
+    if x1 <= x0 or y1 <= y0:
+        return ""
+    place = {"left": x0, "top": y0, "width": x1 - x0, "height": y1 - y0}
+    style = ";".join(f"{name}:{100 * share:.3f}%" for name, share in place.items())
+    return f'<i class="box" style="{style}"></i>'
 
 
 def window(boxes: Sequence[Box], ratio: float) -> tuple[float, float]:

@@ -1,4 +1,7 @@
-"""How the app is served: from this machine alone, without analytics, share links or fonts from elsewhere."""
+"""How the app is served: to this machine, from this machine alone, unless its user lets others in.
+
+No analytics, no share links, no fonts from elsewhere. Knows nothing of what the app shows.
+"""
 
 from __future__ import annotations
 

@@ -70,6 +70,8 @@ def open_image_embedder(
     """
     if name == NAME:
         return EmbeddedTower(encode_texts=encode_texts)
+    if not download and name.startswith("hf-hub:") and not hub.is_here(name.removeprefix("hf-hub:").partition("@")[0]):
+        raise ImageModelError(f"cannot open the image model {name!r}: {hub.REMEDY}")
     from safetensors import SafetensorError
 
     from models.common.torchvision_ops import ensure_operators

@@ -1,7 +1,7 @@
 """Messages between a parent and its workers: JSON, with arrays and bytes behind it. Reading one runs no code.
 
-In: dataclasses of known types: fields are strings, numbers, bytes, arrays, tuples and dataclasses. Out: equal ones,
-checked against the types that the fields declare. Knows nothing of files or processes.
+In: dataclasses of known types, whose fields are strings, numbers, bytes, arrays, tuples and dataclasses. Out: equal
+ones, checked against the types that the fields declare. Knows nothing of files or processes.
 
 A frame is the length of its JSON as 8 bytes, the JSON, and the raw bytes that the JSON gives the sizes of.
 """

@@ -41,7 +41,7 @@ class Worker:
             return
 
     def receive(self, kinds: Sequence[type]) -> Any | None:
-        """The next message; None when the process is gone, or was stopped because it said what no worker says."""
+        """The next message; None when the process is gone. One that says what is no message is stopped."""
         try:
             return messages.read(self._process.stdout, kinds)
         except EOFError:

@@ -54,11 +54,11 @@ class StateCache:
 
     def __setitem__(self, key: str, states: bytes) -> None:
         row = (self._owner, key, len(states), self._digest(key, states), states)
+        insert = "INSERT OR REPLACE INTO states (owner, key, size, digest, value) VALUES (?, ?, ?, ?, ?)"
 
         def write(db: sqlite3.Connection) -> None:
             with _transaction(db):
-                columns = "owner, key, size, digest, value"
-                db.execute(f"INSERT OR REPLACE INTO states ({columns}) VALUES (?, ?, ?, ?, ?)", row)
+                db.execute(insert, row)
                 _evict(db)
 
         self._try(write)

@@ -18,11 +18,8 @@ KINDS = (Loaded, Finished, Failed, Alive)
 
 
 def document() -> Document:
-    places = (
-        np.array([0, 5], np.int32),
-        np.array([4, 9], np.int32),
-        np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32),
-    )
+    boxes = np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32)
+    places = np.array([0, 5], np.int32), np.array([4, 9], np.int32), boxes
     pages = (
         Page(1, 0, 9, 595.0, 842, "i", Words(*places)),
         Page(2, 9, 9, words=Words(*places, np.array([0.5, 1.0], np.float32))),
@@ -46,13 +43,8 @@ def same(left: Any, right: Any) -> bool:
 
 
 def test_messages_arrive_as_they_were_sent() -> None:
-    sent = [
-        Loaded(0, document()),
-        Loaded(1, Document("", ())),
-        Finished(0, "a", True),
-        Failed(2, "torn", True),
-        Alive(),
-    ]
+    loaded = [Loaded(0, document()), Loaded(1, Document("", ()))]
+    sent = [*loaded, Finished(0, "a", True), Failed(2, "torn", True), Alive()]
     pipe = io.BytesIO()
     for message in sent:
         messages.write(pipe, message)
@@ -62,22 +54,12 @@ def test_messages_arrive_as_they_were_sent() -> None:
         messages.read(pipe, KINDS)
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        ["Task", [], [0, "/etc/passwd", ""]],
-        ["Loaded", [], [0, None]],
-        ["Failed", [], [0, 7, False]],
-        ["Failed", [], [0, "torn"]],
-        ["Failed", [], {"task": 0}],
-        ["Loaded", [-1], [0, []]],
-        ["Loaded", [2**40], [0, []]],
-        [],
-        "Failed",
-        [["Failed"], [], []],
-        ["Loaded", [8], [0, ["", [], "", "", "", [[1, 0, 0, 0, 0, "", [[0, "|O", [1]]] * 3]], [], "text"]]],
-    ],
-)
+@pytest.mark.parametrize("frame", [
+    ["Task", [], [0, "/etc/passwd", ""]], ["Loaded", [], [0, None]], ["Failed", [], [0, 7, False]],
+    ["Failed", [], [0, "torn"]], ["Failed", [], {"task": 0}], ["Loaded", [-1], [0, []]], ["Loaded", [2**40], [0, []]],
+    [], "Failed", [["Failed"], [], []],
+    ["Loaded", [8], [0, ["", [], "", "", "", [[1, 0, 0, 0, 0, "", [[0, "|O", [1]]] * 3]], [], "text"]]],
+])
 def test_what_is_no_message_is_refused(frame: Any) -> None:
     head = json.dumps(frame).encode()
     for content in (head, b"\x80\x05cos\nsystem\n.", b"[" * 100_000):

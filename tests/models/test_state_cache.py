@@ -29,8 +29,10 @@ def index(tmp_path: Path) -> Path:
 
 def test_another_process_finds_what_was_cached(cache: Path, index: Path) -> None:
     StateCache(index)["a"] = b"states"
-    imports = "from pathlib import Path; from models.reader.state_cache import StateCache"
-    code = f"{imports}; print(StateCache(Path({str(index)!r})).get('a'))"
+    code = (
+        "from pathlib import Path; from models.reader.state_cache import StateCache; "
+        f"print(StateCache(Path({str(index)!r})).get('a'))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "b'states'"
     assert StateCache(index).get("b") is None
@@ -67,15 +69,12 @@ def test_what_was_not_written_by_this_user_is_not_believed(cache: Path, index: P
     store = StateCache(index)
     store["a"], store["b"] = b"states", b"others"
     with sqlite3.connect(cache / FILE) as db:
-        db.execute(
-            {
-                "value": "UPDATE states SET value = x'00' WHERE key = 'a'",
-                "digest": "UPDATE states SET digest = zeroblob(16) WHERE key = 'a'",
-                "key": "UPDATE states SET (value, digest) = "
-                "(SELECT value, digest FROM states WHERE key = 'b') WHERE key = 'a'",
-                "type": "UPDATE states SET value = 'text', digest = 7 WHERE key = 'a'",
-            }[change]
-        )
+        db.execute({
+            "value": "UPDATE states SET value = x'00' WHERE key = 'a'",
+            "digest": "UPDATE states SET digest = zeroblob(16) WHERE key = 'a'",
+            "key": "UPDATE states SET (value, digest) = (SELECT value, digest FROM states WHERE key = 'b')",
+            "type": "UPDATE states SET value = 'text', digest = 7 WHERE key = 'a'",
+        }[change])
     db.close()
     assert store.get("a") is None and store.get("b") == b"others"
 

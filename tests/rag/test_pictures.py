@@ -169,7 +169,7 @@ def test_a_question_that_names_a_picture_gives_pictures_a_larger_share() -> None
 def test_an_image_model_that_went_away_leaves_the_words(rag: RagPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     from vision.errors import ImageModelError
 
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise ImageModelError("cannot open the image model 'x'")
 
     monkeypatch.setattr("vision.encoder.open_image_embedder", gone)

@@ -80,7 +80,7 @@ def test_pictures_newer_than_the_faiss_file_are_searched_too(
 
 def test_texts_alone_need_no_image_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("The wheel turns.")
-    monkeypatch.setattr("vision.encoder.open_image_embedder", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("vision.encoder.open_image_embedder", lambda *_, **__: pytest.fail("opened"))
     build([tmp_path / "a.txt"], tmp_path / "index")
     reader = Index(tmp_path / "index")
     assert reader.image_model == "" and reader.nearest(np.ones(384, np.float32), 5, space=IMAGE) == []
