@@ -105,6 +105,11 @@ def test_make_targets_exist() -> None:
     assert named - targets == set()
 
 
+def test_its_console_commands_are_declared() -> None:
+    declared = re.findall(r"^([\w-]+) = \"[\w.]+:main\"$", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`(folio[\w-]*)`", README)) == set(declared)
+
+
 def test_the_files_of_the_tree_exist() -> None:
     names = re.findall(r"^ {4}([\w./]+) ", README.partition("## What is where")[2], re.MULTILINE)
     assert len(names) > 20

@@ -27,7 +27,7 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: IndexReader, evidence: Evidence) -> PagePicture | str | None:
+def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
     """The picture that a chunk belongs to, or its page as one.
 
     A PDF page is drawn from its file, while that is the one that was indexed; the index has previews of other pictures.
