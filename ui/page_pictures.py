@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from indexing.index import Index
 from indexing.types import Box
 from rag.types import Evidence
 
@@ -27,21 +28,21 @@ class PagePicture:
     note: str = ""
 
 
-def page_picture(reader: Index, evidence: Evidence) -> PagePicture | str | None:
+def page_picture(index: Index, evidence: Evidence) -> PagePicture | str | None:
     """The picture that a chunk belongs to, or its page as one.
 
     A PDF page is drawn from its file, while that is the one that was indexed; the index has previews of other pictures.
     A line where there is none, that says why; None for formats whose pages have no looks.
     """
     document, page = evidence.document, evidence.page
-    stored = reader.documents.picture(evidence.chunk_id)
+    stored = index.documents.picture(evidence.chunk_id)
     if stored and stored.preview:
-        gone = "" if reader.unchanged_source(document) else GONE_FILE
+        gone = "" if index.documents.unchanged_source(document) else GONE_FILE
         return PagePicture(stored.preview, stored.width, stored.height, gone)
-    found = reader.documents.page(document, page) if page is not None else None
+    found = index.documents.page(document, page) if page is not None else None
     if found is None or found[0].words is None:
         return None
-    path = reader.documents.unchanged_source(document)
+    path = index.documents.unchanged_source(document)
     if path is None:
         return GONE_PAGE
     from indexing.picture_worker import pdf_page_webp

@@ -20,12 +20,12 @@ from by_torch import by_torch
 from safetensors.numpy import load_file, save_file
 
 from models.common.errors import WeightsError
-from models.network.baseline_reader import FloorReader
+from models.network.baseline_reader import BaselineReader
 from models.network.config import embedded
 from models.network.grounded import GroundedForCausalLM
 from models.reader import flops, shipped_weights
 from models.reader.answer_blocks import answer, encode_blocks
-from models.reader.coordinates import PLACES, SIDES, Kind
+from models.reader.coordinates import PLACES, SIDES, BlockModality
 from models.reader.extractive_reader import Reader, modality_of_parts
 from models.reader.image_patches import PATCHES, WIDTH, Picture
 from models.reader.onnx_encoder import Encoder
@@ -51,7 +51,7 @@ def trained() -> GroundedForCausalLM:
     config = embedded()
     config.num_hidden_layers, config.cross_attention_layers, config.memory_routed = 1, [0], True
     model = GroundedForCausalLM(config).eval()
-    model.begin_with(FloorReader.from_base())
+    model.begin_with(BaselineReader.from_base())
     with torch.no_grad():
         for head in (model.memory.span, model.memory.judge):
             head.weight.normal_(0, 0.5)
@@ -170,7 +170,7 @@ def test_a_picture_is_seen_and_is_no_answer(encoder: Encoder) -> None:
     picture = Passage("", picture=part.picture)
     assert Reader(encoder).read_pairs([("Why?", picture)]) == [NOTHING]
     found, (window,) = Reader(encoder).study("Why?", [picture], [[]])
-    assert found == [[]] and np.isfinite(window.judged).all() and window.kind is Kind.PAGE
+    assert found == [[]] and np.isfinite(window.judged).all() and window.kind is BlockModality.PAGE
 
 
 def test_states_that_are_kept_are_those_of_the_picture(encoder: Encoder) -> None:
@@ -251,7 +251,7 @@ def test_experts_are_of_their_kind(
         shipped_weights.encoder(shipped_weights.describe(tmp_path / "poor"))(collate(parts())),
     )
     changed = [not np.array_equal(a, b) for a, b in zip(mine.spans, theirs.spans, strict=True)]
-    assert changed == [modality_of_parts(part) is Kind.PAGE for part in parts()]
+    assert changed == [modality_of_parts(part) is BlockModality.PAGE for part in parts()]
 
 
 def test_blocks_are_encoded_before_they_are_asked(encoder: Encoder) -> None:
