@@ -49,7 +49,7 @@ wheel: install
 # Pins stay where the ranges allow it; `make lock UPGRADE=--upgrade` takes the newest. torch's CUDA packages are left
 # out: where its wheel needs them, pip takes the ones that torch itself pins.
 lock:
-	$(call compile,requirements,requirements.in requirements-test.in)
+	$(call compile,requirements,requirements.in requirements-server.in requirements-test.in)
 	$(call compile,requirements-systems,requirements-systems.in -c requirements.txt)
 
 define compile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported, which reads it then
     host = options.host or os.environ.get("GRADIO_SERVER_NAME") or LOOPBACK[0]
+    if importlib.util.find_spec("gradio") is None:
+        print("error: the web page needs gradio: pip install 'folio-rag[server]'", file=sys.stderr)
+        return 2
     try:
         check_host(host, options.open)
         rag = _open(options)

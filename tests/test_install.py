@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("rag", "indexing", "models", "vision", "ui", "data")
-FILES = ("app.py", "pyproject.toml", "README.md", "requirements.in", "requirements-test.in", "requirements-systems.in")
+FILES = ("app.py", "pyproject.toml", "README.md", "requirements.in")
+EXTRAS = tuple(f"requirements-{name}.in" for name in ("server", "systems", "test"))
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_a_script_in_another_folder_imports_rag_and_asks(tmp_path: Path, way: st
     source, home, work = tmp_path / "source", tmp_path / "venv", tmp_path / "work"
     for name in SOURCES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "sample*"))
-    for name in FILES:
+    for name in (*FILES, *EXTRAS):
         shutil.copy(ROOT / name, source)
     work.mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
