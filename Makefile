@@ -1,7 +1,7 @@
 # make app     install, index data/sample, open the chat on http://127.0.0.1:7860
 # make ask     the same in the terminal: make ask Q="How many visitors came in 2022?"
 # make test    install, then lint and run every test
-# make bench-systems   install, then measure the systems of models/README.md: make bench-systems DATA=folder of questions
+# make bench-systems   install, then measure the systems of docs/systems.md: make bench-systems DATA=folder of questions
 # make wheel   build dist/folio_rag-*.whl, which `pip install` takes with the ranges of requirements.in
 # make lock    compile requirements.txt and requirements-systems.txt from the .in files (needs uv)
 

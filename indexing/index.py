@@ -22,8 +22,8 @@ from indexing.stores.schema import meta
 from indexing.stores.vector_spaces import IMAGE, SPACES, TEXT, Hits, Space, VectorSearch
 from indexing.types import Chunk, Locator, Modality
 
-# BM25 weights of name, headings, text, opening. 1.0 is FTS5's default; the last one is measured with
-# `python bench/passages.py`, see "Documents of one form" in bench/README.md.
+# BM25 weights of name, headings, text, opening. 1.0 is FTS5's default; the last one is measured by
+# `python -m bench.passages`: the table of openings in docs/figures.md.
 WEIGHTS = "1.0, 1.0, 1.0, 0.5"
 
 

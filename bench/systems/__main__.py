@@ -1,4 +1,4 @@
-"""python -m bench.systems [NAME...] --data DATA [--json]: measures the systems of models/README.md again.
+"""python -m bench.systems [NAME...] --data DATA [--json]: measures the systems of docs/systems.md again.
 
 Benches run one after the other, each in a process of its own.
 """

@@ -21,7 +21,7 @@ ROUTERS = "memory.routers."
 
 def ship(model: Path, out: Path, opened: float = 0.0) -> None:
     """Write the weights. opened: log-odds added to every token router after its training, so that fewer tokens are
-    left out; docs/history tells how the shipped value was chosen. Raises WeightsError.
+    left out; docs/training.md tells how the shipped value was chosen. Raises WeightsError.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
