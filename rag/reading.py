@@ -22,6 +22,8 @@ from rag.calibration import Calibration
 from rag.lookups.table_cells import table_header
 from rag.types import Context, Query, Reading
 
+SUREST = 20.0
+
 
 def reader_opener(adapter: str, folder: str, fitted: Calibration) -> Callable[[Index], Reader]:
     """How the reader is opened for an index, whose cached states are its own; weights are loaded once.
@@ -70,12 +72,17 @@ def passage_of(context: Context, number: int) -> tuple[str, Passage]:
     return head, Passage(head + piece.text, title, boxes, context.patches.get(number))
 
 
+def bounded(logit: float) -> float:
+    """A logit within -SUREST..SUREST: what was not read is infinitely unlikely, and no feature may be infinite."""
+    return max(-SUREST, min(SUREST, logit))
+
+
 def judged(reading: Reading) -> tuple[float, float] | None:
-    """The largest logits of `answerable` and `evidence` over the windows that were read; None where there is none."""
+    """The largest logits of `answerable` and `evidence` over the windows that were read, bounded; None for none."""
     live = [window.judged for window in reading.windows if window.was_read]
     if not live:
         return None
-    answerable, evidence = (max(float(one[head]) for one in live) for head in (0, 1))
+    answerable, evidence = (bounded(max(float(one[head]) for one in live)) for head in (0, 1))
     return answerable, evidence
 
 

@@ -15,7 +15,6 @@ from rag.reading import judged
 from rag.types import ChannelRank, Context, Evidence, Reading
 
 DEPTH = 20  # chunks of the retriever that are read
-SUREST = 20.0  # logits of the reader are kept within this
 FEATURES = ("fused", "dense", "evidence", "answerable")
 
 
@@ -40,6 +39,6 @@ def features(piece: Evidence, reading: Reading) -> list[float] | None:
     logits = judged(reading)
     if logits is None:
         return None
-    answerable, evidence = (max(-SUREST, min(SUREST, value)) for value in logits)
+    answerable, evidence = logits
     dense = piece.channels["dense"].score if "dense" in piece.channels else 0.0
     return [piece.score, dense, evidence, answerable]

@@ -16,11 +16,11 @@ import numpy as np
 from indexing.loaders import is_picture
 from indexing.types import Modality
 from rag.calibration import PictureWeights
-from rag.generators.quote import sentence_features
 from rag.image_features import likeness
+from rag.logistic_regression import probability
 from rag.lookups.result import Lookup, LookupResult
 from rag.lookups.text_runs import Span
-from rag.reading import judged
+from rag.reading import SUREST, judged
 from rag.types import Context, Evidence
 from rag.understand import to_be_shown
 from rag.word_lists import any_of
@@ -70,8 +70,7 @@ def candidates(question: str, context: Context) -> list[Candidate]:
         own = () if pictured and not is_picture(piece.document) else piece.headings
         words, around = (_share(asked, " ".join((*over, piece.text))) for over in (own, piece.headings))
         logits = judged(context.readings[at]) if context.readings else None
-        surest = sentence_features.SUREST
-        scores = np.clip(logits, -surest, surest).tolist() if logits else [-surest, -surest]
+        scores = logits or (-SUREST, -SUREST)
         seen = at in context.patches
         similarity = likeness(context.statistics.image_vector, context.patches[at]) if seen else 0.0
         found.append(Candidate(at, words, [*scores, similarity, around]))
@@ -88,7 +87,7 @@ def best(found: Sequence[Candidate], fitted: PictureWeights | None) -> tuple[int
         return by_words.at, round(WORDED * by_words.words, 4)
     if not found or fitted is None:
         return None
-    sure = sentence_features.probability(np.array([one.features for one in found]), fitted.weights, fitted.bias)
+    sure = probability(np.array([one.features for one in found]), fitted.weights, fitted.bias)
     at = int(np.argmax(sure))
     return found[at].at, round(float(sure[at]), 4)
 

@@ -32,6 +32,7 @@ from rag import context, reading
 from rag.calibration import calibration, update
 from rag.generators.quote import sentence_features
 from rag.generators.quote.comparison import Comparison, compare
+from rag.logistic_regression import probability
 from rag.pipeline import RagPipeline
 from rag.rerank import DEPTH, rerank
 from rag.understand import understand
@@ -246,7 +247,7 @@ def main() -> None:
     x, _ = answer_rows(train, sentence)
     answer = fit(x, np.array([bool(case.correct.any()) for case in train]))
     x, right = answer_rows(dev, sentence)
-    confidence = sentence_features.probability(x, *answer)
+    confidence = probability(x, *answer)
     answerable = np.array([case.kind == "answerable" for case in dev])
     reachable = np.array([case.correct.any() for case in dev])
     there = f"{reachable[answerable].mean():.3f} of the answerable"

@@ -26,8 +26,8 @@ from models.reader import shipped_weights
 from models.reader.extractive_reader import Reader
 from models.training.question_sets import QaRow, read_qa
 from rag.calibration import QuoteWeights, update
-from rag.generators.quote import sentence_features
 from rag.generators.quote.comparison import Comparison
+from rag.logistic_regression import probability
 from rag.pipeline import RagPipeline
 from rag.training import fit_pictures, fit_quote
 from rag.training.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
@@ -112,7 +112,7 @@ def confidences(fitted_on: list[Case], asked: list[Case]) -> tuple[np.ndarray, n
     """(whether the quote is right, its confidence) of each case asked."""
     sentence, slopes, bias = slopes_of(fitted_on)
     rows, right = answer_rows(asked, sentence)
-    return right, sentence_features.probability(rows, slopes, bias)
+    return right, probability(rows, slopes, bias)
 
 
 def fold(case: Case) -> int:
@@ -133,7 +133,7 @@ def fit_risks(right: np.ndarray, sure: np.ndarray) -> tuple[tuple[float, float],
 
 def report(held: list[Case], weights: QuoteWeights) -> None:
     rows, right = answer_rows(held, np.array(weights.sentence))
-    sure = sentence_features.probability(rows, weights.answer, weights.bias)
+    sure = probability(rows, weights.answer, weights.bias)
     kinds, names = (np.array([getattr(case, field) for case in held]) for field in ("kind", "name"))
     there = np.array([bool(case.correct.any()) for case in held])
     asked = kinds == "answerable"

@@ -17,9 +17,9 @@ from models.reader.flops import Cost
 from models.reader.image_patches import PATCHES, WIDTH
 from models.reader.types import Window
 from rag.calibration import PictureWeights
-from rag.generators.quote import sentence_features
 from rag.image_features import ImageFeatures, likeness
 from rag.lookups import picture_lookup
+from rag.reading import SUREST
 from rag.types import Context, Evidence, QueryStatistics, Reading
 from rag.understand import asks_for_picture, to_be_shown
 
@@ -78,7 +78,7 @@ def test_what_is_known_of_each_picture() -> None:
     found = picture_lookup.candidates("photo of the red gate", pool)
     assert [(one.at, one.words) for one in found] == [(1, 1.0), (2, 0.0), (3, 0.0)]
     similarity = likeness(pool.statistics.image_vector, pool.patches[2])
-    least = -sentence_features.SUREST
+    least = -SUREST
     assert [one.features for one in found] == [[3, 2, 0, 1], [0.5, 1.5, similarity, 0], [least, least, 0, 0]]
     assert similarity != 0
     assert picture_lookup.candidates("summer pond", POOL)[2].words == 1

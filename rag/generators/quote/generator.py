@@ -20,6 +20,7 @@ from rag.calibration import PictureWeights, QuoteWeights
 from rag.generators.protocol import ABSTENTION
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.comparison import Comparison, compare
+from rag.logistic_regression import probability
 from rag.lookups.decide import look_up
 from rag.lookups.picture_lookup import look_up_picture, title
 from rag.lookups.result import LookupResult
@@ -93,7 +94,7 @@ class QuoteGenerator:
             made.question, scores, made.features, likeliest, made.evidence, made.owner
         )
         weights = self._weights
-        confidence = round(float(sentence_features.probability(np.array([row]), weights.answer, weights.bias)[0]), 4)
+        confidence = round(float(probability(np.array([row]), weights.answer, weights.bias)[0]), 4)
         if found:
             confidence = max(confidence, found.confidence)
         owner = made.owner[best]

@@ -18,6 +18,7 @@ import numpy as np
 from models.common.cell_separator import CELL
 from models.reader.types import Finding
 from rag.dates import days, years
+from rag.reading import bounded
 from rag.types import Evidence
 from rag.word_lists import any_of
 from rag.words import WORD_LISTS, stem, stems
@@ -36,7 +37,6 @@ ANSWER_FEATURES = (
 READER_FEATURES = ("span", "answerable", "evidence", "row_coverage")  # of a sentence that was read, and of the answer
 ROW_FEATURES = ("row_match",)  # of a sentence that was read, behind READER_FEATURES
 READ = slice(len(SENTENCE_FEATURES), len(SENTENCE_FEATURES) + len(READER_FEATURES))  # of a row of features
-SUREST = 20.0  # logits of the reader are kept within this
 # (what a question holds, what a sentence must hold to answer it)
 _ANSWER_FORMS = tuple((any_of(form["question"]), re.compile(form["answer"])) for form in WORD_LISTS["answer_forms"])
 
@@ -92,7 +92,7 @@ def reader_features(finding: Finding, row: Sequence[float]) -> list[float]:
 
     The latter, because a row is named by numbers and codes, which the reader tells apart badly. row: SENTENCE_FEATURES.
     """
-    read = [max(-SUREST, min(SUREST, value)) for value in (finding.span, finding.answerable, finding.evidence)]
+    read = [bounded(value) for value in (finding.span, finding.answerable, finding.evidence)]
     return [*read, row_coverage(row)]
 
 
@@ -155,8 +155,3 @@ def coverage(question: Asked, words: frozenset[str]) -> float:
     """The share of the question's words, weighed by rarity, that are among `words`."""
     total = sum(question.rarity.values())
     return sum(value for word, value in question.rarity.items() if word in words) / total if total else 0.0
-
-
-def probability(features: np.ndarray, weights: Sequence[float], bias: float) -> np.ndarray:
-    """Logistic regression: features (n, f) -> (n,)."""
-    return np.clip(1 / (1 + np.exp(-(features @ np.asarray(weights) + bias))), 1e-6, 1 - 1e-6)
