@@ -22,7 +22,7 @@ CLOSEST, CLOSEST_ROWS = 3, 5  # passages shown beside an abstention, and rows of
 ALIKE = 5  # passages shown beside a dropped picture
 CLOSEST_TEXT, REST_TEXT = 320, 140  # characters shown of a passage, beside an abstention and in the list of the rest
 SLIDES = (".pptx", ".pptm", ".ppsx")
-CHANNEL_NAMES = {"dense": "meaning", "bm25": "words", "image": "picture"}
+CHANNEL_NAMES = {"dense": "meaning", "bm25": "words", "image": "picture", "rerank": "reader"}
 
 
 def evidence_html(reply: Reply, turn: int) -> str:
