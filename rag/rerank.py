@@ -1,7 +1,7 @@
 """Reranking: the retriever's best chunks in a new order, by what the reader made of each. Pure.
 
-The reader's evidence head tells whether a chunk bears on the question. A linear score weighs its logits against the
-scores of retrieval; the weights are fitted by `python -m rag.training.fit_rerank` and stand in calibration.json.
+The reader's heads tell whether a chunk bears on the question and answers it. A linear score weighs their logits against
+the score of the fusion; its weights are fitted by `python -m rag.training.fit_rerank` and stand in calibration.json.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import numpy as np
 
 from rag.calibration import RerankWeights
 from rag.reading import judged
-from rag.types import ChannelRank, Context, Evidence, Reading
+from rag.types import ChannelRank, Context
 
 DEPTH = 20  # chunks of the retriever that are read
-FEATURES = ("fused", "dense", "evidence", "answerable")
+# How far below the best chunk of a list the reader's logits may put another one: without such a floor a chunk that both
+# channels rank first is lost to the reader alone. Values from 4 to 8 do as well: python -m rag.training.fit_rerank.
+FLOOR = 6.0
+FEATURES = ("fused", "reader")
 
 
 def rerank(context: Context, fitted: RerankWeights) -> Context:
@@ -23,8 +26,8 @@ def rerank(context: Context, fitted: RerankWeights) -> Context:
 
     Each piece that was read gets the channel `rerank` with its new rank and its score.
     """
-    rows = [features(piece, one) for piece, one in zip(context.evidence, context.readings, strict=True)]
-    scores = {number: round(float(np.dot(row, fitted.weights)), 4) for number, row in enumerate(rows) if row}
+    rows = features(context)
+    scores = {number: round(float(np.dot(row, fitted.weights)), 4) for number, row in rows.items()}
     order = sorted(scores, key=lambda number: (-scores[number], number))
     evidence = list(context.evidence)
     for rank, number in enumerate(order, 1):
@@ -34,11 +37,12 @@ def rerank(context: Context, fitted: RerankWeights) -> Context:
     return replace(context, evidence=tuple(evidence)).select([*order, *rest])
 
 
-def features(piece: Evidence, reading: Reading) -> list[float] | None:
-    """FEATURES of a piece of evidence; None where it was not read."""
-    logits = judged(reading)
-    if logits is None:
-        return None
-    answerable, evidence = logits
-    dense = piece.channels["dense"].score if "dense" in piece.channels else 0.0
-    return [piece.score, dense, evidence, answerable]
+def features(context: Context) -> dict[int, tuple[float, float]]:
+    """FEATURES of each piece of evidence that was read, by its number.
+
+    fused: the score of the fusion. reader: the sum of its `evidence` and `answerable` logits, below the largest of all.
+    """
+    logits = {number: judged(one) for number, one in enumerate(context.readings)}
+    sums = {number: sum(pair) for number, pair in logits.items() if pair is not None}
+    best = max(sums.values(), default=0.0)
+    return {number: (context.evidence[number].score, max(total - best, -FLOOR)) for number, total in sums.items()}

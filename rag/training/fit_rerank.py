@@ -98,11 +98,10 @@ def _candidates(folder: Path, rag: RagPipeline, questions: int) -> dict[str, np.
 def _rows(context: Context) -> list[tuple[str, list[float]]]:
     """Of each piece that was read its document, its ranks by BM25 and dense, and its FEATURES."""
     made = []
-    for piece, one in zip(context.evidence, context.readings, strict=True):
+    for number, values in features(context).items():
+        piece = context.evidence[number]
         ranks = [piece.channels[name].rank if name in piece.channels else math.inf for name in ("bm25", "dense")]
-        values = features(piece, one)
-        if values is not None:
-            made.append((piece.document.rpartition("#")[2], [*ranks, *values]))
+        made.append((piece.document.rpartition("#")[2], [*ranks, *values]))
     return made
 
 

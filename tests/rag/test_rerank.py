@@ -26,7 +26,7 @@ from rag.pipeline import RagPipeline
 from rag.rerank import FEATURES, rerank
 from rag.types import ChannelRank, Context, Reading
 
-BY_EVIDENCE = RerankWeights(tuple(float(name == "evidence") for name in FEATURES))
+BY_EVIDENCE = RerankWeights(tuple(float(name == "reader") for name in FEATURES))
 
 
 def read(*logits: float | None) -> Context:

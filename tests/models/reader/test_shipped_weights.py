@@ -157,7 +157,8 @@ def test_a_table_is_read_as_one(encoder: Encoder) -> None:
 
 def test_words_of_the_question_are_seen(encoder: Encoder) -> None:
     seeing, blind = (
-        one(collate(parts()))[0] for one in (encoder, replace(encoder, matches=np.zeros_like(encoder.matches)))
+        one(collate(parts()))[0]
+        for one in (encoder, replace(encoder, match_embeddings=np.zeros_like(encoder.match_embeddings)))
     )
     assert np.abs(seeing - blind).max() > 0.3
 
@@ -170,7 +171,7 @@ def test_a_picture_is_seen_and_is_no_answer(encoder: Encoder) -> None:
     picture = Passage("", picture=part.picture)
     assert Reader(encoder).read_pairs([("Why?", picture)]) == [NOTHING]
     found, (window,) = Reader(encoder).study("Why?", [picture], [[]])
-    assert found == [[]] and np.isfinite(window.judged).all() and window.kind is BlockModality.PAGE
+    assert found == [[]] and np.isfinite(window.judged).all() and window.modality is BlockModality.PAGE
 
 
 def test_states_that_are_kept_are_those_of_the_picture(encoder: Encoder) -> None:
@@ -316,7 +317,7 @@ def test_trained_word_vectors_are_not_shipped(state: dict[str, np.ndarray], tmp_
 
 
 @pytest.mark.parametrize("more", [
-    {"attention_window": 64}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5},
+    {"model_type": "grounded_sparse_attention"}, {"memory_heads": 6}, {"cross_sink": False}, {"rms_norm_eps": 1e-5},
     {"rope_parameters": {"rope_theta": 5e5}}, {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}},
 ])
 def test_what_the_graphs_do_not_compute_is_refused(
