@@ -1,19 +1,22 @@
-"""Fits the confidence that a picture shows what is asked for; a part of rag.training.fit_reader.
+"""Fits the confidence that a picture shows what is asked for.
+
+    python -m rag.training.fit_pictures DATA WORK [--write]
 
 Out: weights of rag.lookups.picture_lookup. Pictures of the development split of vision.training.image_text_pairs, which
 neither the image encoder nor the reader was trained on, are indexed, some figures with their caption. Each is asked for
 as in rag.training.make_pictures, once with the picture among the evidence and once without. A picture is chosen where
 the question asks for one or the evidence has no sentence. Pictures whose name has an even hash are fitted on; printed
-figures are of the others.
+figures are of the others. --write writes the group `pictures` of calibration.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
@@ -22,9 +25,10 @@ from tqdm import tqdm
 
 from indexing.build.run import build
 from models.common.metrics import area_under_roc, calibration_error, mean
+from models.reader import shipped_weights
 from models.reader.extractive_reader import Reader
 from rag import reading
-from rag.calibration import PictureWeights
+from rag.calibration import PictureWeights, update
 from rag.lookups.picture_lookup import SHOWN, Candidate, best, candidates
 from rag.pipeline import RagPipeline
 from rag.training.fit_quote import fit
@@ -118,3 +122,23 @@ def report(made: list[Case], weights: PictureWeights) -> None:
         shown = most >= least
         shares = f"{shown[there].mean():.3f} of those there, {shown[~there].mean():.3f} of those taken out"
         print(f"picture: from {least} on shown {shares}, right {first[shown].mean():.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--write", action="store_true", help="write calibration.json")
+    options = parser.parse_args()
+    shipped = shipped_weights.describe()
+    made = cases(options.data, options.work, Reader(shipped_weights.encoder(shipped)))
+    found = fitted(made)
+    report(made, found)
+    print(found)
+    if options.write:
+        command = "python -m rag.training.fit_pictures DATA WORK --write"
+        update("pictures", asdict(found), command, reader=shipped.digest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Fits how the embedded generator chooses a sentence and how sure it is, and how sure a picture is shown.
+"""Fits how the embedded generator chooses a sentence and how sure it is.
 
     python -m rag.training.fit_reader DATA WORK [--write]
 
@@ -6,7 +6,7 @@ Questions of DATA/qa/dev, on which the reader was not trained, are put to collec
 (kept in WORK), their own among them, and again to one to three chunks of what was found. Evidence is read and reranked
 as in the pipeline. Those whose passage has an even hash are fitted on; every figure that is printed is of the others.
 Kinds of question: answerable; marked as unanswerable (near misses); its own passage taken out; asked of another set's
-collection (off-topic). --write writes the groups `embedded` and `pictures` of calibration.json.
+collection (off-topic). --write writes the group `embedded` of calibration.json.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rag.calibration import QuoteWeights, update
 from rag.generators.quote.comparison import Comparison
 from rag.logistic_regression import probability
 from rag.pipeline import RagPipeline
-from rag.training import fit_pictures, fit_quote
+from rag.training import fit_quote
 from rag.training.fit_quote import Case, answer_rows, correct, few, fit, fit_ranking, key
 
 SETS = ("squad2_dev", "squad11_dev_rest", "qed_nq", "policyqa", "covidqa", "fairytaleqa", "wtq", "tatqa")
@@ -166,18 +166,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write calibration.json")
     options = parser.parse_args()
     weights = shipped_weights.describe()
-    reader = Reader(shipped_weights.encoder(weights))
-    made = cases(options.data, options.work, reader)
+    made = cases(options.data, options.work, Reader(shipped_weights.encoder(weights)))
     known, held = ([case for case in made if case.split == split] for split in ("fitted", "held"))
     quotes = fitted_weights(known)
     report(held, quotes)
-    pictured = fit_pictures.cases(options.data, options.work, reader)
-    pictures = fit_pictures.fitted(pictured)
-    fit_pictures.report(pictured, pictures)
-    print(json.dumps([asdict(quotes), asdict(pictures)]))
+    print(json.dumps(asdict(quotes)))
     if options.write:
-        for name, values in (("embedded", quotes), ("pictures", pictures)):
-            update(name, asdict(values), "python -m rag.training.fit_reader DATA WORK --write", reader=weights.digest)
+        update("embedded", asdict(quotes), "python -m rag.training.fit_reader DATA WORK --write", reader=weights.digest)
 
 
 if __name__ == "__main__":
