@@ -94,6 +94,10 @@ def test_nothing_imports_systems_and_only_training_imports_training() -> None:
     assert not wrong(rooms, lambda one, other: is_training(other) and not is_training(one) and not inside(one, *may))
 
 
+def test_tests_import_no_bench() -> None:
+    assert not wrong(("tests",), lambda one, other: inside(other, "bench"))
+
+
 def test_there_are_no_circles() -> None:
     graph = {name: (imported(path, typing=False) & MODULES) - {name} for path, name in NAMES.items()}
     try:

@@ -33,7 +33,7 @@ def test_another_process_finds_what_was_cached(cache: Path, index: Path) -> None
         "from pathlib import Path; from models.reader.state_cache import StateCache; "
         f"print(StateCache(Path({str(index)!r})).get('a'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.stdout.strip() == "b'states'"
     assert StateCache(index).get("b") is None
     assert not list(index.iterdir())

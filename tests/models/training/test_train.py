@@ -17,7 +17,7 @@ from models.network.baseline_reader import BaselineReader
 from models.training import evaluate, train
 from models.training.prepare_data import prepare
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROWS = [
     row(f"How warm is pool {i}?", f"Pool {i} is heated to {i + 100} degrees.", f"{i + 100} degrees") for i in range(9)
 ]

@@ -128,7 +128,7 @@ def assert_same(run: Path, made: parallel.Trained, alone: Alone, steps: slice = 
             torch.testing.assert_close(model.get_parameter(name), weight, atol=2e-5, rtol=0, msg=name)
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAYOUTS = {"data": Layout(data=2), "tensor": Layout(tensor=2), "pipeline": Layout(pipeline=2)}
 Runs = dict[str, tuple[Path, list[parallel.Trained]]]
 
