@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from test_loop import SHORT, Killed, assert_same, batches, killed_at, logged
+from test_training_loop import SHORT, Killed, assert_same, batches, killed_at, logged
 
 from models.common.errors import TrainError
 from models.training.objective import baseline_loss as loss
