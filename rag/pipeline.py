@@ -133,7 +133,8 @@ class RagPipeline:
         clock.mark("generate")
         trace = {
             "question": query.asked, "history": [*map(_storable, history)], "filter": asdict(only) if only else None,
-            "settings": asdict(config), "searched": query.text, "generator": self._generator.name,
+            "settings": asdict(config), "searched": query.text,
+            "generator": draft.details.get("generator", self._generator.name),  # with the model that a server chose
             "embedder": self.embedder.fingerprint, "retrieval": found.details, "reading": cost,
             "generation": draft.details, "ms": clock.spans,
         }  # fmt: skip

@@ -168,7 +168,8 @@ class OpenAIGenerator:
     def _refusal(self, client: httpx.Client, response: httpx.Response) -> GeneratorError:
         reason = _reason_of(response.text)
         if response.status_code in (401, 403):
-            return GeneratorError(f"{self.url} refused the key ({response.status_code}): set a valid OPENAI_API_KEY")
+            status = response.status_code
+            return GeneratorError(f"{self.url} refused the key ({status}): set OPENAI_API_KEY to a valid one")
         if response.status_code == 404:
             there = self._models(client)
             if self.model not in there:

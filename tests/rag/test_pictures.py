@@ -172,7 +172,7 @@ def test_an_image_model_that_went_away_leaves_the_words(rag: RagPipeline, monkey
     def gone(*_: object, **__: object) -> None:
         raise ImageModelError("cannot open the image model 'x'")
 
-    monkeypatch.setattr("vision.encoder.open_image_embedder", gone)
+    monkeypatch.setattr("rag.image_features.EmbeddedTower", gone)
     fresh = RagPipeline.from_index(rag.index.directory, generator="quote")
     answer = fresh.ask("What does the harbour dues ledger list?")
     assert not answer.abstained and "cannot open the image model" in answer.trace["retrieval"]["problem"]
