@@ -11,9 +11,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from indexing import picture_worker
+from models.common.errors import FolioError
 from models.reader.image_patches import Picture
 from vision.encoder import EmbeddedTower
-from vision.errors import PictureError
 
 CACHED = 64  # pictures whose features are kept in memory
 
@@ -36,12 +36,12 @@ class ImageFeatures:
         return self.tower.encode_texts([text])[0]
 
     def _patches(self, content: bytes) -> Picture | None:
-        """The features of an image file's patches; None where it cannot be opened: then its words are all there is."""
+        """The features of an image file's patches; None where it or the tower cannot be opened."""
         try:
             image = picture_worker.open_picture(content)
-        except PictureError:
+            return Picture(self.tower.patches([image])[0])
+        except FolioError:
             return None
-        return Picture(self.tower.patches([image])[0])
 
 
 def likeness(vector: np.ndarray, picture: Picture) -> float:

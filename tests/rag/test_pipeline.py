@@ -138,7 +138,7 @@ def test_the_same_question_gives_the_same_answer(index: Path, rag: RagPipeline) 
     def same(answer: Answer) -> dict:
         shown = answer.to_json()
         trace = shown["trace"]
-        shown["trace"] = {**trace, "ms": None, "cost": None, "retrieval": {**trace["retrieval"], "ms": None}}
+        shown["trace"] = {**trace, "ms": None, "reading": None, "retrieval": {**trace["retrieval"], "ms": None}}
         return shown
 
     question = QUESTIONS[0]["question"]
