@@ -19,6 +19,7 @@ from PIL import Image
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from indexing.build.run import build
+from indexing.status import file_list
 from rag.__main__ import main as rag_main
 from rag.conversation import EMPTY
 from rag.pipeline import RagPipeline
@@ -171,7 +172,7 @@ def call_hidden(address: str, name: str, data: list, **headers: str) -> str:
 
 
 def names_of(rag: RagPipeline) -> set[str]:
-    return {Path(file.path).name for file in rag.reader.files()}
+    return {Path(file.path).name for file in file_list(rag.index)}
 
 
 @pytest.mark.parametrize(
