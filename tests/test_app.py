@@ -25,7 +25,10 @@ from rag.conversation import EMPTY
 from rag.pipeline import RagPipeline
 
 ROOT = Path(__file__).parents[1]
-HOSTILE = 'The lantern of <script>alert(1)</script><img src=x onerror="alert(2)"> weighs 3 kg, see ![x](http://evil.test/a.png).'
+HOSTILE = (
+    'The lantern of <script>alert(1)</script><img src=x onerror="alert(2)"> weighs 3 kg, '
+    "see ![x](http://evil.test/a.png)."
+)
 QUESTION = "How much does the lantern weigh?"
 
 
@@ -232,7 +235,10 @@ def test_questions_at_the_same_time_and_while_indexing(client: Any, tmp_path: Pa
 def test_the_page_asks_no_other_host_for_anything(address: str) -> None:
     page, headers = get(address)
     style, _ = get(address, "theme.css")
-    link = r"""(?:src|href|content)=["'](https?://[^"']+)|url\(["']?(https?://[^)"']+)|@import[^;]*(https?://[^;"')]+)"""
+    link = (
+        r"""(?:src|href|content)=["'](https?://[^"']+)|url\(["']?(https?://[^)"']+)"""
+        r"""|@import[^;]*(https?://[^;"')]+)"""
+    )
     linked = re.findall(link, page + style)
     assert {link for links in linked for link in links if link and not link.startswith(address.rstrip("/"))} == set()
     assert "fonts.g" not in page + style and "cdnjs" not in page

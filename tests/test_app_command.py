@@ -28,7 +28,8 @@ def test_the_command_serves_without_torch(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port)}
     code = "import sys, app; served = app.main(sys.argv[1:]); print('torch' in sys.modules); sys.exit(served)"
     command = [sys.executable, "-c", code, "--index", str(tmp_path / "index")]
-    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell starts background jobs deaf to it
+    # A shell starts background jobs deaf to Ctrl+C.
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard
     ) as run:

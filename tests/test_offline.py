@@ -98,7 +98,8 @@ def test_asking_stays_at_home_and_leaves_no_trace_for_telemetry(machine: Machine
 
 def test_the_app_stays_at_home(machine: Machine) -> None:
     command = [sys.executable, "app.py", "--index", str(machine.index)]
-    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a shell starts background jobs deaf to it
+    # A shell starts background jobs deaf to Ctrl+C.
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with subprocess.Popen(
         command, cwd=ROOT, env=machine.environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard
