@@ -30,7 +30,7 @@ QUIET = [  # Chromium itself asks no host
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 QUESTIONS = {
     "pdf": "What did the thieves steal from the roof, and how much of it?",
-    "scan": "How many tides had Edwin Thrale lost since Christmas?",
+    "scan": "How wide is the crack in the south sluice pier?",
     "picture": "What did the oakum cost on the chandler's receipt?",
     "table": "How many kg of wholemeal were milled in August 2022?",
     "text": "How wide is the south sea gate in the clear?",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 AT_ONCE = 8  # questions answered concurrently
 EXAMPLES = {  # file of data/sample -> a question that it answers
     "restoration-report.pdf": "What did the thieves steal from the roof, and how much of it?",
-    "thrale-letter-1938-scan.pdf": "How many tides had Edwin Thrale lost since Christmas?",
+    "thrale-letter-1938-scan.pdf": "How wide is the crack in the south sluice pier?",
     "chandler-receipt.jpg": "What did the oakum cost on the chandler's receipt?",
     "walters-gate-notes.txt": "How wide is the south sea gate in the clear?",
 }

@@ -46,7 +46,8 @@ def turn_html(turn: Turn, number: int) -> str:
 def _reply(reply: Reply, number: int) -> str:
     answer = reply.answer
     if answer.abstained:
-        hint = "The closest passages are listed; none of them says it." if answer.evidence else "Nothing was found."
+        unsure = "The closest passages are listed; no answer in them is sure enough."
+        hint = unsure if answer.evidence else "Nothing was found."
         return f'<div class="abstained"><b>{escape(answer.text)}</b><br>{hint}</div>'
     count = len(sources(answer))
     facts = ["from the files dropped here"] if reply.dropped else []

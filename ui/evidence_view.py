@@ -32,7 +32,7 @@ def evidence_html(reply: Reply, turn: int) -> str:
     if answer.abstained:
         shown, rest = answer.evidence[:CLOSEST], answer.evidence[CLOSEST:]
         cards = "".join(_closest(index, piece, reply.dropped) for piece in shown)
-        head = _head("Closest passages", "None of them supports an answer." if shown else "Nothing was found.")
+        head = _head("Closest passages", "No answer in them is sure enough." if shown else "Nothing was found.")
     else:
         names = {source.evidence.chunk_id for source in cited}
         rest = tuple(piece for piece in answer.evidence if piece.chunk_id not in names)

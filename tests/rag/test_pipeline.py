@@ -18,6 +18,7 @@ from indexing.stores.sqlite import StoreError
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
 from rag.types import Answer
+from ui.chat import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
 QUESTIONS = [json.loads(line) for line in (ROOT / "tests" / "sample_questions.jsonl").read_text().splitlines()]
@@ -58,6 +59,11 @@ def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[An
             if Path(citation.document).suffix in {".pdf", ".png", ".jpg", ".webp", ".tiff", ".gif", ".bmp"}:
                 assert citation.page and citation.boxes
     assert cited > 50
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_of_the_page_is_answered_from_its_file(rag: RagPipeline, name: str) -> None:
+    assert {citation.document for citation in rag.ask(EXAMPLES[name]).citations} == {f"data/sample/{name}"}
 
 
 def test_the_right_source_is_among_the_evidence(answers: list[Answer]) -> None:
