@@ -19,7 +19,7 @@ TOKENS = TensorProto.INT32, ("batch", "tokens")
 
 
 def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-    """`input_ids`, `attention_mask` (B, S) int32 -> `embedding` (B, width) float32, the mean state, unit length.
+    """`input_ids` (B, S) int32 of texts of one length -> `embedding` (B, width) float32, the mean state, unit length.
 
     weights: the state dict of a transformers BertModel, float32.
     """
@@ -36,14 +36,10 @@ def embedder(weights: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     )  # fmt: skip
     for layer in range(layer_count(weights)):
         hidden = transformer_layer(graph, weights, hidden, f"encoder.layer.{layer}")
-    mask = graph.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
-    mask = graph.node("Unsqueeze", [mask, "last_axis"], "mask.column")  # (B, S, 1)
-    masked = graph.node("Mul", [hidden, mask], "masked")
     # the mean's divisor would cancel in the norm, so the sum is enough
-    pooled = graph.node("ReduceSum", [masked, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
+    pooled = graph.node("ReduceSum", [hidden, graph.constant("tokens", np.array([1], np.int64))], "pooled", keepdims=0)
     graph.node("LpNormalization", [pooled], "embedding", axis=-1, p=2)
-    inputs = dict.fromkeys(("input_ids", "attention_mask"), TOKENS)
-    return graph.model(inputs, {"embedding": (TensorProto.FLOAT, ["batch", width])})
+    return graph.model({"input_ids": TOKENS}, {"embedding": (TensorProto.FLOAT, ["batch", width])})
 
 
 def layer_count(weights: Mapping[str, np.ndarray]) -> int:
@@ -54,7 +50,7 @@ def transformer_layer(
     graph: Graph, weights: Mapping[str, np.ndarray], x: str, layer: str,
     router: Mapping[str, np.ndarray] | None = None, prefix: Sequence[np.ndarray] = (),
 ) -> str:  # fmt: skip
-    """One post-norm transformer layer: x (B, S, width) -> (B, S, width).
+    """One post-norm transformer layer: x (B, S, width) -> (B, S, width). No token is padding.
 
     router: weight (width,) and bias () of a router of tokens. prefix: keys and values (P, width) before those of x
     (prefix tuning, arXiv 2101.00190).
@@ -64,15 +60,12 @@ def transformer_layer(
     shift = graph.constant(f"{layer}.qkv.bias", np.concatenate([weights[f"{part}.bias"] for part in parts]))
     qkv = graph.node("Add", [graph.linear(x, weight, f"{layer}.qkv"), shift], f"{layer}.qkv.sum")
     graph.node("Split", [qkv], f"{layer}.split", parts, axis=-1, num_outputs=3)
-    query, *rest = [*parts, "attention_mask"]
+    query, *rest = parts
     if prefix:
-        before = (*prefix, np.ones(len(prefix[0]), np.int32))  # keys, values, their mask
-        pairs = enumerate(zip(rest, before, strict=True))
+        pairs = enumerate(zip(rest, prefix, strict=True))
         rest = [_in_front(graph, one, values, f"{layer}.prefix.{at}") for at, (one, values) in pairs]
-    key, value, mask = rest
-    attended = graph.node(
-        "MultiHeadAttention", [query, key, value, "", mask], f"{layer}.attended", domain=MS, num_heads=HEADS
-    )
+    # without a mask: only then ONNX Runtime takes its fast kernel
+    attended = graph.node("MultiHeadAttention", [query, *rest], f"{layer}.attended", domain=MS, num_heads=HEADS)
     x = _project(graph, weights, attended, x, f"{layer}.attention.output")
     if router:
         return _routed(graph, weights, x, layer, router)
@@ -98,9 +91,7 @@ def _routed(
     name = f"{layer}.router"
     score = graph.node("MatMul", [x, graph.constant(f"{name}.weight", router["weight"][:, None])], f"{name}.product")
     score = graph.node("Squeeze", [score, "last_axis"], f"{name}.score")  # (B, S)
-    chosen = graph.node("Greater", [score, graph.constant(f"{name}.least", -router["bias"])], f"{name}.chosen")
-    there = graph.node("Cast", ["attention_mask"], f"{name}.there", to=TensorProto.BOOL)
-    through = graph.node("And", [chosen, there], f"{layer}.through")
+    through = graph.node("Greater", [score, graph.constant(f"{name}.least", -router["bias"])], f"{layer}.through")
     found = graph.node("NonZero", [through], f"{name}.found")
     places = graph.node("Transpose", [found], f"{name}.places", perm=[1, 0])  # (tokens, 2)
     taken = graph.node("GatherND", [x, places], f"{name}.taken")  # (tokens, width)
@@ -123,10 +114,10 @@ def _project(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: 
     """layer_norm(linear(x) + residual)."""
     projected = graph.linear(x, weights[f"{name}.dense.weight"].T, f"{name}.dense")
     shift = graph.constant(f"{name}.bias", weights[f"{name}.dense.bias"])
-    return _add_norm(graph, weights, projected, residual, name, shift)
+    return _add_norm(graph, weights, graph.node("Add", [projected, shift], f"{name}.sum"), residual, name)
 
 
-def _add_norm(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str, *bias: str) -> str:
-    parts = (("gamma", "weight"), ("beta", "bias"))
-    norm = [graph.constant(f"{name}.{short}", weights[f"{name}.LayerNorm.{part}"]) for short, part in parts]
-    return graph.node("SkipLayerNormalization", [x, residual, *norm, *bias], f"{name}.norm", domain=MS, epsilon=EPSILON)
+def _add_norm(graph: Graph, weights: Mapping[str, np.ndarray], x: str, residual: str, name: str) -> str:
+    norm = [graph.constant(f"{name}.norm.{part}", weights[f"{name}.LayerNorm.{part}"]) for part in ("weight", "bias")]
+    total = graph.node("Add", [x, residual], f"{name}.residual")
+    return graph.node("LayerNormalization", [total, *norm], f"{name}.norm", axis=-1, epsilon=EPSILON)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
+# The fused kernel of layer norm and residual is left out: it takes twice as long as its parts.
+RUNTIME = {"providers": ["CPUExecutionProvider"], "disabled_optimizers": ["SkipLayerNormFusion"]}
+
+
 def import_onnxruntime() -> ModuleType:
     """The module onnxruntime, with its telemetry off. Call it before anything else imports onnxruntime.
 
@@ -35,21 +39,26 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def open_session(name: str, make: Callable[[], ModelProto]) -> onnxruntime.InferenceSession:
-    """The graph called `name`, which must change whenever what `make` writes does."""
+def open_session(name: str, make: Callable[[], ModelProto], threads: int = 0) -> onnxruntime.InferenceSession:
+    """The graph called `name`, which must change whenever what `make` writes does.
+
+    threads: of one run, 0 for one a core. A graph that runs many small inputs is opened with 1, and its inputs are
+    spread over the cores by models.common.parallel.
+    """
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
     folder = user_cache()
     path = folder / f"{name}.onnx" if folder else None
     if path and path.exists() and is_private(path):
         with contextlib.suppress(Exception):  # a damaged file: ONNX Runtime has no one kind of error for it
-            return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            return runtime.InferenceSession(str(path), options, **RUNTIME)
     graph = make().SerializeToString()
     if path:
         with contextlib.suppress(OSError):
             _write(graph, path)
-    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(graph, options, **RUNTIME)
 
 
 def _write(graph: bytes, path: Path) -> None:

@@ -3,7 +3,7 @@
 `lower` encodes texts without a question, so that its states can be cached; `upper` reads question and block together.
 The encoder exists twice: in torch (models.network.memory_encoder, models.network.experts) it can be trained; here it
 answers without torch. Both have the same state dict; tests/models/reader/test_shipped_weights.py holds them equal.
-Knows no tokenizer and no files. Shapes: B texts, S tokens, M patches of all texts, P width of a patch's features.
+Knows no tokenizer and no files. Shapes: B texts of one length, S tokens, M patches of all texts, P width of a patch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.reader.sequences import PATCH
 
 FLOAT = TensorProto.FLOAT
 STATES = TensorProto.FLOAT16, ("batch", "tokens", "width")
-INPUTS = ("input_ids", "token_type_ids", "attention_mask", "position_ids", "rows", "columns")
+INPUTS = ("input_ids", "token_type_ids", "position_ids", "rows", "columns")
 
 
 def lower(weights: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray], layers: int) -> onnx.ModelProto:
@@ -46,7 +46,7 @@ def upper(
 ) -> onnx.ModelProto:
     """The layers after the first `cached` ones, over question and block at once.
 
-    `states` (B, S, width) float16 and `attention_mask` (B, S) int32 ->
+    `states` (B, S, width) float16 ->
 
         spans, judged   (B, S, 2), (B, 2) float32 logits
         memory          (B, S, width) float16, the states that a decoder reads
@@ -73,7 +73,7 @@ def upper(
     graph.node("Cast", [hidden], "memory", to=TensorProto.FLOAT16)
     spans, judged = (TensorProto.FLOAT, ["batch", "tokens", 2]), (TensorProto.FLOAT, ["batch", 2])
     outputs = {"spans": spans, "judged": judged, "memory": STATES}
-    return graph.model({"attention_mask": TOKENS, "states": STATES}, outputs | through)
+    return graph.model({"states": STATES}, outputs | through)
 
 
 def with_expert(

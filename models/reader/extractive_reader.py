@@ -23,7 +23,7 @@ from models.reader.types import NOTHING, CachesBlocks, Compute, Finding, Window
 from models.reader.windows import Cut, Passage, cut, open_tokenizer, tokens
 
 LONGEST = 48  # tokens of an answer
-BATCH = 16  # windows of like length at once
+BATCH = 32  # windows of like length at once
 RIVALS = 2  # windows of other passages that the decoder reads beside those of the cited one
 
 

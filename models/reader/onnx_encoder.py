@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from models.common import parallel
 from models.reader import flops
 from models.reader.coordinates import PLACES, SIDES, BlockModality, modalities_of
 from models.reader.exact_match import codes
 from models.reader.flops import Cost
 from models.reader.image_patches import WIDTH
-from models.reader.sequences import PAD, PATCH, ROUND, Sequences
+from models.reader.sequences import PATCH, Sequences
 from models.reader.types import Computed
 
 if TYPE_CHECKING:
@@ -52,29 +54,34 @@ class Encoder:
     prompt: np.ndarray | None = None
 
     def __call__(self, rows: Sequences) -> Computed:
-        questions = question_lengths(rows)
+        questions, modalities = question_lengths(rows), modalities_of(rows.grid)  # (B,)
         pairs, found = self.pairs(rows, questions)
-        shape = rows.input_ids.shape
-        prompt = np.empty((0, self.match_embeddings.shape[1])) if self.prompt is None else self.prompt
-        joint = np.zeros((shape[0], shape[1] + len(prompt), prompt.shape[1]), np.float16)  # (B, S + P, W)
-        joint[:, shape[1] :] = prompt
-        for row, (question, block) in enumerate(pairs):
+        upper = {modality: self.upper(BlockModality(modality)) for modality in set(modalities.tolist())}
+        width = self.match_embeddings.shape[1]
+        prompt = np.empty((0, width)) if self.prompt is None else self.prompt
+
+        def joint(row: int) -> list[np.ndarray]:
+            """The outputs of `upper` for question and block of one row."""
+            question, block = pairs[row]
             first, length = len(question), len(question) + len(block)
             ids, grid = rows.input_ids[row, :length], rows.grid[row, first:length]
             coded = np.concatenate(codes(ids[:first], ids[first:], grid))
-            joint[row, :length] = np.concatenate((question, block)) + self.match_embeddings[coded]
-        mask = np.pad(rows.attention_mask.astype(np.int32), ((0, 0), (0, len(prompt))), constant_values=1)  # (B, S + P)
-        modalities = modalities_of(rows.grid)  # (B,)
-        null = np.zeros(shape[0], np.int64)  # times that tokens of a row went to null experts
-        made = Computed(np.zeros((*joint.shape[:2], 2), np.float32), np.zeros((shape[0], 2), np.float32), joint)
-        for modality in sorted(set(modalities.tolist())):
-            mine = np.flatnonzero(modalities == modality)
-            inputs = {"states": joint[mine], "attention_mask": mask[mine]}
-            upper = self.upper(BlockModality(modality))
-            made.spans[mine], made.judged[mine], joint[mine], *through = upper.run(None, inputs)
-            null[mine] = nulls(through, mask[mine])
-        costs = self._costs(rows, questions, found, null, len(prompt))
-        return made._replace(spans=made.spans[:, : shape[1]], states=joint[:, : shape[1]], costs=costs)
+            states = np.concatenate((question, block)) + self.match_embeddings[coded]
+            states = np.concatenate((states, prompt)).astype(np.float16)
+            return upper[modalities[row]].run(None, {"states": states[None]})
+
+        batch, longest = rows.input_ids.shape
+        made = Computed(
+            np.zeros((batch, longest, 2), np.float32), np.zeros((batch, 2), np.float32),
+            np.zeros((batch, longest, width), np.float16),
+        )  # fmt: skip
+        null = []  # times that tokens of a row went to null experts
+        for row, (spans, judged, states, *through) in enumerate(parallel.each(joint, range(batch))):
+            length = len(pairs[row][0]) + len(pairs[row][1])
+            made.spans[row, :length], made.states[row, :length] = spans[0, :length], states[0, :length]
+            made.judged[row] = judged[0]
+            null.append(nulls(through))
+        return made._replace(costs=self._costs(rows, questions, found, null, len(prompt)))
 
     def keep(self, rows: Sequences) -> None:
         """Cache the lower states of blocks, whatever the question. Raises TypeError where there is no cache."""
@@ -83,14 +90,14 @@ class Encoder:
         self.alone(rows, blocks_of(rows, question_lengths(rows)), self.cache)
 
     def _costs(
-        self, rows: Sequences, questions: list[int], found: list[bool], null: np.ndarray, prompt: int
+        self, rows: Sequences, questions: list[int], found: list[bool], null: list[int], prompt: int
     ) -> list[Cost]:
         """The cost of each row. What rows share, a question and the weights, is counted with the first one."""
         lengths, counted, costs = rows.attention_mask.sum(1), set(), []
         lower, upper = self.cached_layers, flops.LAYERS - self.cached_layers
         shared = flops.weights((0 if all(found) else lower) + upper)
         for row, (length, first) in enumerate(zip(lengths.tolist(), questions, strict=True)):
-            question, nulls_here = rows.input_ids[row, :first].tobytes(), int(null[row])
+            question, nulls_here = rows.input_ids[row, :first].tobytes(), null[row]
             operations = flops.layers(upper, length + prompt, nulls_here)
             if question not in counted:
                 operations += flops.layers(lower, first)
@@ -122,9 +129,9 @@ class Encoder:
         found = {key: np.frombuffer(states, np.float16) for key, states in cached.items()}
         missing = {key: part for key, part in zip(keys, parts, strict=True) if key not in found}
         if missing:
-            states = self._run(rows, list(missing.values()))  # (missing, longest, W)
-            for key, (_, first, end), mine in zip(missing, missing.values(), states, strict=True):
-                found[key] = mine[: end - first].reshape(-1)
+            states = parallel.each(partial(self._run, rows), missing.values())
+            for key, mine in zip(missing, states, strict=True):
+                found[key] = mine.reshape(-1)
                 cache[key] = found[key].tobytes()
         states = [found[key].reshape(end - first, -1) for key, (_, first, end) in zip(keys, parts, strict=True)]
         return states, [key not in missing for key in keys]
@@ -138,23 +145,18 @@ class Encoder:
             digest.update(rows.patches[row].tobytes())
         return digest.hexdigest()
 
-    def _run(self, rows: Sequences, parts: Sequence[tuple[int, int, int]]) -> np.ndarray:
-        """`lower` over parts, padded to the longest: (parts, tokens, W) float16."""
-        width = -(-max(end - first for _, first, end in parts) // ROUND) * ROUND
+    def _run(self, rows: Sequences, part: tuple[int, int, int]) -> np.ndarray:
+        """`lower` over one part: (tokens, W) float16."""
+        row, first, end = part
         named = {
             "input_ids": rows.input_ids, "token_type_ids": rows.token_type_ids, "position_ids": rows.position_ids,
-            "rows": rows.grid[..., 0], "columns": rows.grid[..., 1], "attention_mask": rows.attention_mask,
+            "rows": rows.grid[..., 0], "columns": rows.grid[..., 1],
         }  # fmt: skip
-        inputs = {name: np.full((len(parts), width), PAD, np.int32) for name in named}
-        sides = np.zeros((len(parts), width, PLACES - 2), np.int32)
-        for at, (row, first, end) in enumerate(parts):
-            for name, values in named.items():
-                inputs[name][at, : end - first] = values[row, first:end]
-            sides[at, : end - first] = rows.grid[row, first:end, 2:]
+        inputs = {name: values[row : row + 1, first:end].astype(np.int32) for name, values in named.items()}
+        sides = rows.grid[row : row + 1, first:end, 2:].astype(np.int32)
         inputs["sides"] = np.where(sides > 0, SIDES * np.arange(PLACES - 2, dtype=np.int32) + sides, 0)
-        patches = [rows.patches[part[0]] for part in parts if _pictured(rows, part)]
-        inputs["patches"] = np.concatenate([np.empty((0, WIDTH), np.float32), *patches]).astype(np.float32)
-        return self.lower.run(["states"], inputs)[0]
+        patches = rows.patches[row] if _pictured(rows, part) else np.empty((0, WIDTH))
+        return self.lower.run(["states"], inputs | {"patches": patches.astype(np.float32)})[0][0]
 
 
 def _pictured(rows: Sequences, part: tuple[int, int, int]) -> bool:
@@ -162,12 +164,12 @@ def _pictured(rows: Sequences, part: tuple[int, int, int]) -> bool:
     return bool((rows.input_ids[row, first:end] == PATCH).any())
 
 
-def nulls(through: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:
-    """How often tokens of each row went to null experts, (B,).
+def nulls(through: Sequence[np.ndarray]) -> int:
+    """How often tokens of a row went to null experts.
 
-    through: of each layer with a router 1 where a token went through its feed-forward network, (B, S); mask: (B, S).
+    through: of each layer with a router 1 where a token went through its feed-forward network, (1, S).
     """
-    return sum((mask.sum(1) - one.sum(1) for one in through), np.zeros(len(mask), np.int64))
+    return sum(one.size - int(one.sum()) for one in through)
 
 
 def question_lengths(rows: Sequences) -> list[int]:

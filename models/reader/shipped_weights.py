@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[2] / "data" / "weights" / "reader"
 FORMAT = 5  # of the folder; raised when an older Folio could not read it rightly
-GRAPH_VERSION = 7  # raised when bert_graph or decoder_graph changes what it writes
+GRAPH_VERSION = 8  # raised when bert_graph or decoder_graph changes what it writes
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 OWN = "folio"  # the key of Folio's own part of the config
 BASE_WEIGHTS = "model.safetensors"
@@ -113,12 +113,12 @@ def encoder(weights: ReaderWeights) -> Encoder:
         part = f"upper-{weights.adapter.digest}" if weights.adapter else "upper"
         name = f"{part}-{modality.name.lower()}"
         cached = weights.cached_layers
-        return _session(weights, name, lambda: encoder_graph.upper(*_encoder_weights(weights), cached, modality))
+        return _session(weights, name, lambda: encoder_graph.upper(*_encoder_weights(weights), cached, modality), 1)
 
     def make_lower() -> ModelProto:
         return encoder_graph.lower(*_encoder_weights(weights), weights.cached_layers)
 
-    lower, matches = _session(weights, "lower", make_lower), f"{MEMORY}matches.weight"
+    lower, matches = _session(weights, "lower", make_lower, threads=1), f"{MEMORY}matches.weight"
     prompt = weights.adapter.weights.get(f"{MEMORY}prompt") if weights.adapter else None
     embeddings, name = _read(weights, matches)[matches], f"{weights.digest}-{GRAPH_VERSION}"
     return Encoder(lower, upper, name, embeddings, weights.cached_layers, prompt=prompt)
@@ -140,8 +140,10 @@ def decoder(weights: ReaderWeights) -> Decoder:
     return Decoder(_session(weights, "decoder", make))
 
 
-def _session(weights: ReaderWeights, part: str, make: Callable[[], ModelProto]) -> InferenceSession:
-    return open_session(f"reader-{part}-{weights.digest}-int8-{GRAPH_VERSION}", make)
+def _session(
+    weights: ReaderWeights, part: str, make: Callable[[], ModelProto], threads: int = 0
+) -> InferenceSession:
+    return open_session(f"reader-{part}-{weights.digest}-int8-{GRAPH_VERSION}", make, threads)
 
 
 def save(state: Mapping[str, np.ndarray], model: Mapping[str, Any], folder: Path) -> None:
