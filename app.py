@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.common.errors import FolioError
+from rag.generators import USAGE
 from ui.server import LOOPBACK, check_host, launch
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python app.py", description="Ask your documents in the browser.")
     add = parser.add_argument
     add("--index", type=Path, default=Path("index"), metavar="DIR", help="the index directory (default: index)")
-    add("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL] or hf:PATH_OR_ID")
+    add("--generator", metavar="NAME", help=f"{USAGE} (default embedded)")
     add("--adapter", metavar="DIR", help="what python -m models.training.finetune wrote (embedded only)")
     add("--reader", metavar="DIR", help="a model in torch to read with instead of the shipped one (embedded only)")
     add("--download", action="store_true", default=None, help="fetch models that are not on this machine")

@@ -20,7 +20,7 @@ from models.reader.extractive_reader import Reader
 from models.reader.state_cache import StateCache
 from models.systems.dynamic_batching import DynamicBatcher
 from rag.calibration import calibration
-from rag.generators import open_generator
+from rag.generators import Resources, open_generator
 from rag.pipeline import RagPipeline
 
 IN_FLIGHT = (1, 4, 16)  # questions at the same time
@@ -46,7 +46,7 @@ def batched(index: Path) -> RagPipeline:
     plain, weights, fitted = RagPipeline.from_index(index), shipped_weights.describe(), calibration()
     encoder = replace(shipped_weights.encoder(weights), cache=StateCache(index))
     reader = Reader(DynamicBatcher(encoder), shipped_weights.decoder(weights))
-    generator = open_generator(plain.config, plain.embedder, fitted, reader)
+    generator = open_generator(plain.config, Resources(plain.embedder, fitted, reader))
     return RagPipeline(plain.index, plain.embedder, generator, plain.config, fitted, lambda _: reader)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexing.command import positive, run
+from rag.generators import USAGE
 
 if TYPE_CHECKING:
     from rag.types import Answer, Citation, Evidence
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "--file", action="append", default=[], type=Path, metavar="FILE",
         help="a picture or document to ask about, beside the index and for this question alone; repeat for more",
     )
-    ask.add_argument("--generator", metavar="NAME", help="embedded (default), quote, openai:URL[#MODEL], hf:PATH_OR_ID")
+    ask.add_argument("--generator", metavar="NAME", help=f"{USAGE} (default embedded)")
     ask.add_argument("--threshold", type=float, metavar="P", help="least confidence of an answer, 0..1")
     ask.add_argument("--risk", type=float, metavar="R", help="instead: the share of answers that may be wrong")
     no_rerank = {"dest": "rerank", "action": "store_false", "default": None}

@@ -18,7 +18,7 @@ class ConfigError(FolioError):
 
 @dataclass(frozen=True, slots=True)
 class RagConfig:
-    """generator: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`.
+    """generator: a name of rag.generators.
 
     embedder: a name that must be the index's; empty: the index's own.
     depth: results taken from each channel. top_k: pieces of evidence kept for an answer.

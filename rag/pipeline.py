@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from rag import context, reading
 from rag.calibration import Calibration, calibration
 from rag.citations import cite
 from rag.config import ConfigError, RagConfig
-from rag.generators import needs_reader, open_generator
+from rag.generators import Resources, needs_reader, open_generator
 from rag.generators.protocol import Generator, abstention
 from rag.image_features import ImageFeatures
 from rag.rerank import DEPTH
@@ -71,7 +71,8 @@ class RagPipeline:
         embedder = _embedder_of(index, config.embedder, config.download)
         fitted = calibration()
         open_reader = reading.reader_opener(config.adapter, config.reader, fitted) if needs_reader(config) else None
-        generator = open_generator(config, embedder, fitted, open_reader(index) if open_reader else None)
+        resources = Resources(embedder, fitted, open_reader(index) if open_reader else None)
+        generator = open_generator(config, resources)
         return cls(index, embedder, generator, config, fitted, open_reader)
 
     def over(self, index_dir: str | os.PathLike[str]) -> RagPipeline:
@@ -130,6 +131,8 @@ class RagPipeline:
                 draft = piece
             else:
                 yield piece
+        if draft.confidence < (config.threshold or 0.0):  # whichever generator it is of
+            draft = replace(abstention(draft.confidence), details=draft.details)
         clock.mark("generate")
         trace = {
             "question": query.asked, "history": [*map(_storable, history)], "filter": asdict(only) if only else None,

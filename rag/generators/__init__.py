@@ -1,7 +1,9 @@
-"""The generators, and how one is named: `embedded`, `quote`, `openai:URL`, `hf:PATH_OR_ID`."""
+"""The generators by name. `--generator` takes a name, and what that generator wants behind a colon."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rag.config import ConfigError, RagConfig
@@ -13,12 +15,71 @@ if TYPE_CHECKING:
     from rag.generators.protocol import Generator
 
 
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a generator may be made of. reader: None where no step reads."""
+
+    embedder: Embedder
+    fitted: Calibration
+    reader: Reader | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """usage: how it is named; with a colon in it, something must stand behind that. reads: whether it needs readings.
+
+    open: raises ConfigError and GeneratorError.
+    """
+
+    usage: str
+    open: Callable[[RagConfig, Resources], Generator]
+    reads: bool = False
+
+
+def _embedded(config: RagConfig, resources: Resources) -> Generator:
+    from rag.generators.quote.generator import QuoteGenerator
+
+    fitted, weights = resources.fitted, resources.fitted.embedded
+    threshold = weights.threshold if config.risk is None else weights.threshold_of(config.risk)
+    return QuoteGenerator(
+        resources.embedder, weights, fitted.pictures, _least(config, threshold), resources.reader
+    )
+
+
+def _quote(config: RagConfig, resources: Resources) -> Generator:
+    from rag.generators.quote.generator import QuoteGenerator
+
+    weights = resources.fitted.quote
+    return QuoteGenerator(resources.embedder, weights, resources.fitted.pictures, _least(config, weights.threshold))
+
+
+def _openai(config: RagConfig, resources: Resources) -> Generator:
+    from rag.generators.openai import OpenAIGenerator
+
+    return OpenAIGenerator.from_name(config.generator)
+
+
+def _hf(config: RagConfig, resources: Resources) -> Generator:
+    from rag.generators.hf import HfGenerator
+
+    return HfGenerator.from_name(config.generator, download=config.download)
+
+
+GENERATORS = {
+    "embedded": Entry("embedded", _embedded, reads=True),
+    "quote": Entry("quote", _quote),
+    "openai": Entry("openai:URL[#MODEL]", _openai),
+    "hf": Entry("hf:PATH_OR_ID", _hf),
+}
+USAGE = ", ".join(entry.usage for entry in GENERATORS.values())
+
+
 def needs_reader(config: RagConfig) -> bool:
     """Whether any step reads the evidence. Raises ConfigError for settings of a reader that nothing would use."""
     kind = config.generator.partition(":")[0]
     if config.risk is not None and kind != "embedded":
         raise ConfigError(f"risk goes with the generator embedded, not {config.generator!r}: give a threshold instead")
-    if config.rerank or kind == "embedded":
+    if config.rerank or (kind in GENERATORS and GENERATORS[kind].reads):
         return True
     for name in ("adapter", "reader"):
         if getattr(config, name):
@@ -26,25 +87,14 @@ def needs_reader(config: RagConfig) -> bool:
     return False
 
 
-def open_generator(
-    config: RagConfig, embedder: Embedder, fitted: Calibration, reader: Reader | None
-) -> Generator:
+def open_generator(config: RagConfig, resources: Resources) -> Generator:
     """The generator that `config.generator` names. Raises ConfigError for a name that is none, GeneratorError."""
     kind, _, rest = config.generator.partition(":")
-    if kind in ("embedded", "quote") and not rest:
-        from rag.generators.quote.generator import QuoteGenerator
+    entry = GENERATORS.get(kind)
+    if entry is None or (":" in entry.usage) != bool(rest):
+        raise ConfigError(f"unknown generator {config.generator!r}: give one of {USAGE}")
+    return entry.open(config, resources)
 
-        weights = fitted.embedded if kind == "embedded" else fitted.quote
-        threshold = weights.threshold if config.threshold is None else config.threshold
-        if config.risk is not None:
-            threshold = weights.threshold_of(config.risk)
-        return QuoteGenerator(embedder, weights, fitted.pictures, threshold, reader if kind == "embedded" else None)
-    if kind == "openai" and rest:
-        from rag.generators.openai import OpenAIGenerator
 
-        return OpenAIGenerator.from_name(config.generator)
-    if kind == "hf" and rest:
-        from rag.generators.hf import HfGenerator
-
-        return HfGenerator.from_name(config.generator, download=config.download)
-    raise ConfigError(f"unknown generator {config.generator!r}: give embedded, quote, openai:URL or hf:PATH_OR_ID")
+def _least(config: RagConfig, fitted: float) -> float:
+    return fitted if config.threshold is None else config.threshold

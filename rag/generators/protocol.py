@@ -21,6 +21,6 @@ class Generator(Protocol):
     def generate(self, query: Query, context: Context) -> Iterator[str | Draft]: ...
 
 
-def abstention() -> Draft:
-    """What is answered when there is no evidence at all."""
-    return Draft(ABSTENTION, (), 0.0, abstained=True)
+def abstention(confidence: float = 0.0) -> Draft:
+    """What is answered without evidence, or where the best answer is no surer than this."""
+    return Draft(ABSTENTION, (), confidence, abstained=True)

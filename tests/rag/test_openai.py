@@ -5,14 +5,17 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fake_server import FakeServer, event, fake_server, stream
 from PIL import Image
 
+from indexing.build.run import build
 from rag.generators.errors import GeneratorError
 from rag.generators.openai import OpenAIGenerator
 from rag.generators.protocol import ABSTENTION
+from rag.pipeline import RagPipeline
 from rag.types import Context, Draft
 from rag.understand import understand
 
@@ -295,3 +298,15 @@ def test_half_a_character_can_be_sent(server: FakeServer, pool: Context) -> None
     ask(OpenAIGenerator(server.url), Context((lone,)), "c \udfff")
     user = server.bodies[0]["messages"][1]["content"]
     assert "a \ufffd b" in user and user.endswith("c \ufffd")
+
+
+def test_a_threshold_counts_for_every_generator(server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "gate.txt").write_text("The gate is made of oak.")
+    build([tmp_path / "gate.txt"], tmp_path / "index")
+    server.chat = lambda body: (200, stream("Purple elephants dance on the gate [1]."))
+    settings = {"generator": f"openai:{server.url}", "rerank": False}
+    unsure = RagPipeline.from_index(tmp_path / "index", **settings).ask("What is the gate made of?")
+    assert not unsure.abstained and unsure.confidence < 0.5
+    answer = RagPipeline.from_index(tmp_path / "index", **settings, threshold=0.5).ask("What is the gate made of?")
+    assert answer.abstained and not answer.citations and answer.text == ABSTENTION
+    assert answer.confidence == unsure.confidence

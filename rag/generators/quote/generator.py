@@ -17,7 +17,7 @@ from indexing.embedder import Embedder
 from models.reader.extractive_reader import Reader
 from models.reader.types import NOTHING
 from rag.calibration import PictureWeights, QuoteWeights
-from rag.generators.protocol import ABSTENTION
+from rag.generators.protocol import abstention
 from rag.generators.quote import quotable_spans, sentence_features
 from rag.generators.quote.comparison import Comparison, compare
 from rag.logistic_regression import probability
@@ -54,7 +54,7 @@ class QuoteGenerator:
         shown = self._picture(query, made) if query.wants_picture or not made.spans else None
         details: dict[str, object] = {"threshold": self._threshold, "sentences": len(made.spans)}
         if not made.spans:
-            yield self._checked(shown or _nothing(0.0), details)
+            yield self._checked(shown or abstention(0.0), details)
             return
         scores = made.features @ np.array(self._weights.sentence)
         boxes = [around.boxes for around in made.context.surroundings]
@@ -66,7 +66,7 @@ class QuoteGenerator:
             yield self._checked(shown, details)
             return
         if confidence < self._threshold:
-            yield self._checked(_nothing(confidence), details)
+            yield self._checked(abstention(confidence), details)
             return
         text, supports = "", []
         for number in [best] if found else _chosen(made, sentence_features.shares(scores), best):
@@ -106,7 +106,7 @@ class QuoteGenerator:
     def _checked(self, draft: Draft, details: dict[str, object]) -> Draft:
         """The draft, or an abstention where it is not sure enough."""
         if draft.confidence < self._threshold:
-            draft = _nothing(draft.confidence)
+            draft = abstention(draft.confidence)
         return replace(draft, details=details)
 
     def _ablation(self, query: Query, made: Comparison, best: int, found: LookupResult | None) -> float | None:
@@ -130,10 +130,6 @@ class QuoteGenerator:
         name, (start, end) = title(query.text, made.evidence[found.evidence]), found.value
         support = Support(found.evidence, start, end, 0, len(name) if end else 0)
         return Draft(name, (support,), found.confidence, abstained=False)
-
-
-def _nothing(confidence: float) -> Draft:
-    return Draft(ABSTENTION, (), confidence, abstained=True)
 
 
 def _chosen(made: Comparison, shares: np.ndarray, best: int) -> list[int]:

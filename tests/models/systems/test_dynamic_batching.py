@@ -19,7 +19,7 @@ from models.reader.types import Computed
 from models.systems import dynamic_batching
 from models.systems.dynamic_batching import Cancelled, DynamicBatcher, QueueFull, cancelled_by
 from rag.calibration import calibration
-from rag.generators import open_generator
+from rag.generators import Resources, open_generator
 from rag.pipeline import RagPipeline
 
 
@@ -141,7 +141,7 @@ def test_a_pipeline_may_read_through_it(tmp_path: Path) -> None:
         return encoder(rows)
 
     reader = Reader(DynamicBatcher(compute), shipped_weights.decoder(weights))
-    generator = open_generator(plain.config, plain.embedder, fitted, reader)
+    generator = open_generator(plain.config, Resources(plain.embedder, fitted, reader))
     batched = RagPipeline(plain.index, plain.embedder, generator, plain.config, fitted, lambda _: reader)
     expected = [plain.ask(question).text for question in questions]
     with ThreadPoolExecutor(9) as threads:
