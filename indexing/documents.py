@@ -18,6 +18,15 @@ class Documents:
     def __init__(self, connections: ThreadConnections) -> None:
         self._connections = connections
 
+    def counts(self) -> tuple[int, int]:
+        """Number of documents, and of the files that they are from."""
+        return self._row("SELECT count(*), count(DISTINCT file) FROM documents")
+
+    def files(self, most: int) -> list[str]:
+        """Names of the first files that documents are from, in order of their names."""
+        sql = "SELECT DISTINCT files.name FROM files JOIN documents ON file = files.id ORDER BY files.name LIMIT ?"
+        return [row[0] for row in self._connections.current.execute(sql, (most,))]
+
     def text(self, document: str) -> str:
         """The whole text; every locator's offsets count in it."""
         sql = "SELECT pages.text FROM pages JOIN documents ON documents.id = document WHERE name = ? ORDER BY number"

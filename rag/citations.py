@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from indexing.index import Index
 from indexing.sentences import sentences
 from indexing.types import Modality
-from rag.types import Citation, Context, Draft, Support
+from rag.types import Citation, Context, Draft, Evidence, Support
 from rag.words import stems
 
 WINDOW = 3  # the most sentences that one quote may hold
@@ -41,8 +41,15 @@ def cite(draft: Draft, context: Context, index: Index) -> tuple[Citation, ...]:
     return tuple(_citation(support, context, index) for support in draft.supports)
 
 
+def beyond(evidence: tuple[Evidence, ...], draft: Draft, context: Context) -> tuple[Evidence, ...]:
+    """What a draft cites that is not among the evidence: rows of a table that was not retrieved whole."""
+    there = {piece.chunk_id for piece in evidence}
+    cited = (context.pieces[number] for number in dict.fromkeys(support.index for support in draft.supports))
+    return tuple(piece for piece in cited if piece.chunk_id not in there)
+
+
 def _citation(support: Support, context: Context, index: Index) -> Citation:
-    evidence = context.evidence[support.index]
+    evidence = context.pieces[support.index]
     at = evidence.locator
     start, end = at.char_start + support.start, at.char_start + support.end
     boxes = index.documents.boxes(at.document, at.page, start, end)

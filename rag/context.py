@@ -12,7 +12,8 @@ import numpy as np
 from indexing.index import Index
 from indexing.types import Modality
 from rag.image_features import ImageFeatures
-from rag.types import Context, Evidence, Query, QueryStatistics, Surroundings
+from rag.question_kind import COMPUTED
+from rag.types import Context, Evidence, Query, QueryStatistics, Surroundings, evidence_of
 
 CHARACTERS_PER_TOKEN = 4  # of English, about: enough to size a context for any tokenizer
 
@@ -35,7 +36,8 @@ def gather(
     image_vector = images.text_vector(query.text) if patches else None
     statistics = QueryStatistics(vector, index.word_counts(query.words), index.count(), image_vector)
     surroundings = tuple(_around(piece, index) for piece in evidence)
-    return Context(tuple(evidence), pictures, surroundings, statistics=statistics, patches=patches)
+    tables = _tables(evidence, index) if query.kind in COMPUTED or query.else_compute else {}
+    return Context(tuple(evidence), pictures, surroundings, statistics=statistics, patches=patches, tables=tables)
 
 
 def fit(context: Context, count: int, tokens: int) -> Context:
@@ -53,6 +55,17 @@ def fit(context: Context, count: int, tokens: int) -> Context:
         order.append(number)
         room -= size
     return context.select(order)
+
+
+def _tables(evidence: Sequence[Evidence], index: Index) -> dict[int, tuple[Evidence, ...]]:
+    """All chunks of each table that evidence is of, at the number of the best of them."""
+    tables: dict[int, tuple[Evidence, ...]] = {}
+    seen: set[str] = set()
+    for number, piece in enumerate(evidence):
+        if piece.modality is Modality.TABLE and piece.chunk_id not in seen:
+            tables[number] = tuple(evidence_of(chunk, 0.0, {}) for chunk in index.table_of(piece.chunk_id))
+            seen |= {piece.chunk_id for piece in tables[number]}
+    return tables
 
 
 def _around(piece: Evidence, index: Index) -> Surroundings:

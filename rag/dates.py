@@ -44,6 +44,11 @@ def days(text: str) -> tuple[date, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def month_names() -> tuple[str, ...]:
+    """The English months, January first, in lower case."""
+    return _MONTHS
+
+
 def spellings(day: date) -> tuple[str, ...]:
     """How a text may name a day, as phrases of words."""
     month = _MONTHS[day.month - 1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from indexing.filters import Filter
 from indexing.index import Index
 from models.common import minilm
 from rag import context, reading
+from rag.about import about
 from rag.calibration import Calibration, calibration
-from rag.citations import cite
+from rag.citations import beyond, cite
 from rag.config import ConfigError, RagConfig
 from rag.generators import Resources, needs_reader, open_generator
 from rag.generators.protocol import Generator, abstention
 from rag.image_features import ImageFeatures
+from rag.question_kind import ABOUT_US
 from rag.rerank import DEPTH
 from rag.rerank import rerank as reorder
 from rag.retrieve.images import open_picture
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     Picture = Image | bytes | str | os.PathLike[str]
 
 OpenReader = Callable[[Index], "Reader"]
+NOTHING: Mapping[str, Any] = {}
 READ = 8  # pieces of evidence that are read where nothing reranks: as many as are compared sentence by sentence
 
 
@@ -119,6 +122,11 @@ class RagPipeline:
         """Pieces of the answer's text as they are made, then the Answer."""
         clock = _Clock()
         config, query = self.config, understand(_storable(question), [_storable(earlier) for earlier in history])
+        if query.kind in ABOUT_US:
+            text = about(query.kind, self.index)
+            yield text
+            yield Answer(text, False, 1.0, (), (), self._trace(query, history, only, clock))
+            return
         found = self._retriever.retrieve(query, max(config.top_k, DEPTH if config.rerank else 0), only=only)
         whole = self._gather(query, found)
         clock.mark("retrieve")
@@ -134,15 +142,24 @@ class RagPipeline:
         if draft.confidence < (config.threshold or 0.0):  # whichever generator it is of
             draft = replace(abstention(draft.confidence), details=draft.details)
         clock.mark("generate")
-        trace = {
-            "question": query.asked, "history": [*map(_storable, history)], "filter": asdict(only) if only else None,
-            "settings": asdict(config), "searched": query.text,
-            "generator": draft.details.get("generator", self._generator.name),  # with the model that a server chose
-            "embedder": self.embedder.fingerprint, "retrieval": found.details, "reading": cost,
-            "generation": draft.details, "ms": clock.spans,
-        }  # fmt: skip
+        trace = self._trace(query, history, only, clock, draft.details, found.details, cost)
         citations, evidence = cite(draft, packed, self.index), ranked.evidence[: config.top_k]
+        evidence += beyond(evidence, draft, packed)
         yield Answer(draft.text, draft.abstained, draft.confidence, citations, evidence, trace)
+
+    def _trace(
+        self, query: Query, history: Sequence[str], only: Filter | None, clock: _Clock,
+        generation: Mapping[str, Any] = NOTHING, retrieval: Mapping[str, Any] = NOTHING,
+        reading: Mapping[str, Any] = NOTHING,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What a replay needs to ask again, and what each step did."""
+        return {
+            "question": query.asked, "history": [*map(_storable, history)], "filter": asdict(only) if only else None,
+            "settings": asdict(self.config), "searched": query.text, "kind": query.kind.value,
+            "generator": generation.get("generator", self._generator.name),  # with the model that a server chose
+            "embedder": self.embedder.fingerprint, "retrieval": retrieval, "reading": reading, "generation": generation,
+            "ms": clock.spans,
+        }  # fmt: skip
 
     def _gather(self, query: Query, found: Retrieved) -> Context:
         return context.gather(query, found.vector, found.evidence, self.index, self._images)

@@ -5,12 +5,14 @@ Every step takes and returns these frozen dataclasses, and every door hands out 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from indexing.types import Box, Locator, Modality
+from indexing.types import Box, Chunk, Locator, Modality
 from models.reader.coordinates import WordBox
+from rag.question_kind import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,13 +34,16 @@ class Query:
     """A question as every later step takes it.
 
     asked: the user's own words. text: the question that stands alone, which is searched and answered.
-    words: its content words, each once. wants_picture: whether it asks for a picture that shows something.
+    words: its content words, each once. wants_picture: whether it asks for a picture that shows something. kind: of the
+    answer that it asks for. else_compute: what may be computed where a look-up finds nothing, if anything.
     """
 
     asked: str
     text: str
     words: tuple[str, ...]
     wants_picture: bool = False
+    kind: Kind = Kind.LOOK_UP
+    else_compute: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ class Evidence:
         """A search result, as every door hands it out."""
         keys = ("document", "page", "chunk_id", "text", "score", "channels", "locator")
         return {key: value for key, value in asdict(self).items() if key in keys}
+
+
+def evidence_of(chunk: Chunk, score: float, channels: Mapping[str, ChannelRank]) -> Evidence:
+    at = chunk.locator
+    return Evidence(chunk.id, at.document, at.page, chunk.text, score, channels, at, chunk.headings, chunk.modality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,9 @@ class Context:
     """The ordered evidence, and all that a reranker or a generator may need besides: neither of them reads the index.
 
     pictures: the WebP of evidence number i, where that is a picture; patches: its features, where the reader is to look
-    at it. surroundings, readings: one for each piece of evidence, or none at all. statistics: of the question.
+    at it. tables: all chunks of the table that evidence number i is of, where something is to be computed and no better
+    evidence is of that table. surroundings, readings: one for each piece of evidence, or none at all. statistics: of
+    the question.
     """
 
     evidence: tuple[Evidence, ...]
@@ -116,6 +128,12 @@ class Context:
     readings: tuple[Reading, ...] = ()
     statistics: QueryStatistics | None = None
     patches: Mapping[int, PatchFeatures] = field(default_factory=dict)
+    tables: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)
+
+    @property
+    def pieces(self) -> tuple[Evidence, ...]:
+        """What may be cited: the evidence, and behind it the chunks of its tables. `Support.index` counts here."""
+        return (*self.evidence, *itertools.chain.from_iterable(self.tables.values()))
 
     def select(self, order: Sequence[int]) -> Context:
         """The evidence with these numbers, in this order."""
@@ -124,6 +142,7 @@ class Context:
             evidence=tuple(self.evidence[i] for i in order),
             pictures={at: self.pictures[i] for at, i in enumerate(order) if i in self.pictures},
             patches={at: self.patches[i] for at, i in enumerate(order) if i in self.patches},
+            tables={at: self.tables[i] for at, i in enumerate(order) if i in self.tables},
             surroundings=tuple(self.surroundings[i] for i in order if self.surroundings),
             readings=tuple(self.readings[i] for i in order if self.readings),
         )
@@ -133,7 +152,7 @@ class Context:
 class Support:
     """A span of the evidence that supports a span of the answer.
 
-    The quote is `context.evidence[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer.
+    The quote is `context.pieces[index].text[start:end]`; the claim is `text[claim_start:claim_end]` of the answer.
     ablation: by how much the claim's log-probability falls when the evidence is taken from the model that makes it;
     None where that was not tried.
     """

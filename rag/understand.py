@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from indexing.index import quote
 from rag.calibration import ImageShares
 from rag.dates import days, spellings
+from rag.question_kind import ABOUT_US, COMPUTED, SMALL_TALK, Kind, has_subject, kinds_of
 from rag.types import Query
 from rag.word_lists import any_of
 from rag.words import STOP_WORDS, WORD_LISTS
@@ -19,6 +20,10 @@ from rag.words import STOP_WORDS, WORD_LISTS
 LONGEST = 64  # words of a query that BM25 is asked for: a pasted page must not take seconds
 OWN_WORDS = 2  # a question with fewer content words is a follow-up
 FOLLOW_UP_WORDS = 8  # a question with more content words stands alone, whatever it points to
+
+# Least chance of these kinds: a question about the documents must not be met with small talk.
+SURE = dict.fromkeys(ABOUT_US, 0.9)
+POSSIBLE = 0.003  # least chance of a kind that is tried where a look-up finds nothing
 
 _WORD = re.compile(r"\w+")
 _PHRASE = re.compile(r'"([^"]+)"')
@@ -85,7 +90,17 @@ def match_expression(query: Query) -> str:
 def understand(question: str, history: Sequence[str] = ()) -> Query:
     """A question as every later step takes it. history: the earlier questions of its conversation, oldest first."""
     text = standalone(question, history)
-    return Query(question, text, tuple(words(text)), asks_for_picture(text))
+    kind, other = _kinds(text)
+    return Query(question, text, tuple(words(text)), asks_for_picture(text), kind, other)
+
+
+def _kinds(text: str) -> tuple[Kind, Kind | None]:
+    """The kind of a question, and what may be computed where it looks like a look-up."""
+    (kind, chance), *others = kinds_of(text)
+    if chance < SURE.get(kind, 0.0) or (kind in SMALL_TALK and has_subject(text)):
+        kind = Kind.LOOK_UP
+    other = next((one for one, likely in others if one in COMPUTED and likely >= POSSIBLE), None)
+    return kind, other if kind is Kind.LOOK_UP else None
 
 
 def standalone(question: str, history: Sequence[str]) -> str:

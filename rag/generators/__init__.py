@@ -37,13 +37,14 @@ class Entry:
 
 
 def _embedded(config: RagConfig, resources: Resources) -> Generator:
+    from rag.generators.computing import ComputingGenerator
     from rag.generators.quote.generator import QuoteGenerator
 
     fitted, weights = resources.fitted, resources.fitted.embedded
     threshold = weights.threshold if config.risk is None else weights.threshold_of(config.risk)
-    return QuoteGenerator(
-        resources.embedder, weights, fitted.pictures, _least(config, threshold), resources.reader
-    )
+    least = _least(config, threshold)
+    quotes = QuoteGenerator(resources.embedder, weights, fitted.pictures, least, resources.reader)
+    return ComputingGenerator(quotes, least)
 
 
 def _quote(config: RagConfig, resources: Resources) -> Generator:

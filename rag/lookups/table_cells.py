@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from indexing.types import Modality
 from models.common.cell_separator import CELL
+from rag.calculate.quantities import quantities
 from rag.lookups.text_runs import Span
 from rag.lookups.vocabulary import ASKING, COMPARES, LISTS
 from rag.types import Evidence
@@ -40,8 +41,7 @@ def asked_cell(question: str, header: str, row: str, around: str = "") -> Span |
     if len(matched.named) != 1 or matched.words - matched.label - matched.names[matched.named[0]] - stems(around):
         return None
     start, end = _trimmed(row, matched.cells[matched.named[0]])
-    has_digit = any(map(str.isdigit, row[start:end]))
-    return (start, end) if has_digit or not _COUNTS.search(question) else None
+    return (start, end) if quantities(row[start:end]) or not _COUNTS.search(question) else None
 
 
 def named_cells(question: str, header: str, row: str) -> list[Span]:
@@ -53,7 +53,7 @@ def named_cells(question: str, header: str, row: str) -> list[Span]:
         matched = _match(question, header, row)
         return [_trimmed(row, matched.cells[at]) for at in matched.named] if matched else []
     words, shared = stems(question) - ASKING, {}
-    for label, value in pairwise(_trimmed(row, cell) for cell in _cells(row)):
+    for label, value in pairwise(_trimmed(row, cell) for cell in cell_spans(row)):
         if row[slice(*label)].endswith(":") and value[0] < value[1]:
             shared[value] = len(words & stems(row[slice(*label)]))
     most = max(shared.values(), default=0)
@@ -77,12 +77,12 @@ class _Match:
 
 
 def _is_form(row: str) -> bool:
-    return any(row[start:end].rstrip().endswith(":") for start, end in _cells(row))
+    return any(row[start:end].rstrip().endswith(":") for start, end in cell_spans(row))
 
 
 def _match(question: str, header: str, row: str) -> _Match | None:
     """None for a row that does not fit its header, or has labels of its own."""
-    names, cells = [stems(header[start:end]) for start, end in _cells(header)], _cells(row)
+    names, cells = [stems(header[start:end]) for start, end in cell_spans(header)], cell_spans(row)
     if len(names) != len(cells) or _is_form(row):
         return None
     words, label = stems(question) - ASKING, frozenset()
@@ -103,7 +103,7 @@ def _trimmed(row: str, cell: Span) -> Span:
     return cell[0] + len(text) - len(text.lstrip()), cell[0] + len(text.rstrip())
 
 
-def _cells(row: str) -> list[Span]:
+def cell_spans(row: str) -> list[Span]:
     """(start, end) of each cell; of a first or last one that is empty nothing but its bar may be left."""
     whole = " " * row.startswith("|") + row + " " * row.endswith("|")
     at, cells = -int(row.startswith("|")), []

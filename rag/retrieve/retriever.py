@@ -18,13 +18,12 @@ from indexing.embedder import Embedder
 from indexing.filters import Filter
 from indexing.index import Index
 from indexing.stores.vector_spaces import Hits
-from indexing.types import Chunk
 from rag.calibration import Calibration
 from rag.config import RagConfig
 from rag.image_features import ImageFeatures
 from rag.retrieve import fusion
 from rag.retrieve.images import ImageSearch, words_on
-from rag.types import ChannelRank, Evidence, Query
+from rag.types import ChannelRank, Evidence, Query, evidence_of
 from rag.understand import image_share, match_expression, understand
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ class Retriever:
                     continue
                 seen.append(held)
                 channels = {name: found[row] for name, found in places.items() if row in found}
-                kept.append(_evidence(chunk, score, channels))
+                kept.append(evidence_of(chunk, score, channels))
                 if len(kept) == k:
                     return tuple(kept)
         return tuple(kept)
@@ -129,8 +128,3 @@ def _alike(left: frozenset[str], right: frozenset[str]) -> bool:
     if not left or len(left & right) < ALIKE * len(left | right):
         return False  # what has no words is a picture, and may be any
     return not any(character.isdigit() for word in left ^ right for character in word)
-
-
-def _evidence(chunk: Chunk, score: float, channels: dict[str, ChannelRank]) -> Evidence:
-    at = chunk.locator
-    return Evidence(chunk.id, at.document, at.page, chunk.text, score, channels, at, chunk.headings, chunk.modality)

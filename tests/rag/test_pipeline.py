@@ -129,6 +129,29 @@ def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Pa
     assert right >= 47 and declined >= 12
 
 
+def test_a_computed_answer_cites_every_row_that_it_sums(rag: RagPipeline) -> None:
+    answer = rag.ask("How many kilograms of flour went to Tansy's Bakery in all?")
+    assert answer.text.startswith("1,092 kg in total") and "225 + 180 + 265 + 192 + 230" in answer.text
+    quoted = [row for citation in answer.citations for row in citation.quote.split("\n")]
+    assert [row.split(" | ")[0] for row in quoted] == ["22-061", "22-088", "23-097", "23-112", "23-135"]
+    text = rag.index.documents.text("data/sample/flour-batches.tsv")
+    assert all(text[one.char_start : one.char_end] == one.quote for one in answer.citations)
+    assert {one.chunk_id for one in answer.citations} <= {piece.chunk_id for piece in answer.evidence}
+    assert answer.trace["generation"]["result"] == "1,092 kg"
+
+
+def test_a_comparison_says_both_sides(rag: RagPipeline) -> None:
+    answer = rag.ask("Which is heavier, the middle gate or the outer gates, and by how much?")
+    assert answer.text == "the middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
+    assert [one.page for one in answer.citations] == [3, 3] and all(one.boxes for one in answer.citations)
+
+
+def test_what_is_said_without_evidence(rag: RagPipeline) -> None:
+    for question, said in (("thanks!", "welcome"), ("How many documents do you have?", "32 documents from 23 files")):
+        answer = rag.ask(question)
+        assert said in answer.text and not answer.abstained and not answer.citations and not answer.evidence
+
+
 def test_off_topic_questions_are_declined(rag: RagPipeline) -> None:
     for question in (
         "Who won the football world cup in 1998?",

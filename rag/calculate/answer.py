@@ -1,0 +1,119 @@
+"""A computed answer: its sentence, with each operand cited. Pure.
+
+In: a query whose kind is an operation, and a context with the whole tables of its evidence. Out: a Draft, or None where
+neither a table nor the text singles out the operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from indexing.types import Modality
+from rag.calculate.operands import Operands
+from rag.calculate.operations import CalculationError, Operation, compute, in_one_unit
+from rag.calculate.quantities import Quantity
+from rag.calculate.sentences import said, sentence
+from rag.calculate.table_questions import EXTREMES, measures, select
+from rag.calculate.tables import Row, Table, table_of
+from rag.calculate.text_questions import compared
+from rag.types import Context, Draft, Evidence, Support
+
+CITED = 40  # spans of rows that are cited; of a longer table the first ones
+LOGGED = 20  # operands that the trace tells
+TEXTS = 8  # pieces of evidence that are searched for statements
+SURE = 0.99  # share of the question's words that a table accounts for, from which on no text is asked
+# How likely an answer is right, from a share of the question's words that its cells account for on. Of 669 questions of
+# TAT-QA's training part, each with its table: python -m bench.arithmetic DATA --split train --given
+CONFIDENCES = ((SURE, 0.9), (0.8, 0.55))
+ONE = Quantity(Decimal(1), "", 0, 0)  # a row that is counted
+COMPARED = 0.6  # of statements in text: not fitted, there are no questions of the kind to fit it on
+COMPARISONS = (Operation.LARGEST, Operation.SMALLEST, Operation.DIFFERENCE, Operation.RATIO)
+
+
+def computed(question: str, operation: Operation, context: Context) -> Draft | None:
+    """The computed answer to a question."""
+    operation, found = _in_tables(question, operation, context)
+    if (found is None or found.confidence < CONFIDENCES[0][1]) and operation in COMPARISONS:
+        found = _in_text(question, operation, context) or found
+    if found is None:
+        return None
+    try:
+        counts = operation is Operation.COUNT
+        quantities = found.quantities if counts else in_one_unit(found.quantities)
+        result = compute(operation, quantities)
+    except CalculationError as error:
+        return Draft("", (), 0.0, abstained=True, details={"not_computed": str(error)})
+    text = sentence(operation, found, quantities, result)
+    operands = [f"{said(one)} ({name})" for one, name in zip(quantities, found.names, strict=True)][:LOGGED]
+    details = {"computed": operation.value, "operands": operands, "result": said(result)}
+    supports = tuple(Support(number, start, end, 0, len(text)) for number, start, end in found.spans[:CITED])
+    return Draft(text, supports, found.confidence, abstained=False, details=details)
+
+
+def _in_tables(question: str, asked: Operation, context: Context) -> tuple[Operation, Operands | None]:
+    """The cells that account for most of the question's words; of the better ranked table where two do.
+
+    The operation is the one that was asked for; a sum where a column measures what seems to be counted.
+    """
+    best, most = None, 0.0
+    for pieces in context.tables.values():
+        if (table := table_of(pieces)) is None:
+            continue
+        operation = Operation.SUM if asked is Operation.COUNT and measures(question, table) else asked
+        selection = select(question, operation, table)
+        if selection and selection.coverage > most:
+            best, most = (operation, pieces, table, selection.cells), selection.coverage
+    if best is None:
+        return asked, None
+    confidence = next((chance for least, chance in CONFIDENCES if most >= least), 0.0)
+    operation, pieces, table, cells = best
+    return operation, _operands(pieces, table, cells, operation, context, confidence)
+
+
+def _operands(
+    pieces: Sequence[Evidence], table: Table, cells: Sequence[tuple[int, int]], operation: Operation, context: Context,
+    confidence: float,
+) -> Operands:  # fmt: skip
+    rows, columns = {row for row, _ in cells}, {column for _, column in cells}
+    names = tuple(table.rows[row].label if len(rows) > 1 else table.columns[column] for row, column in cells)
+    counts = operation is Operation.COUNT
+    quantities = tuple(ONE if counts else table.quantity(row, column) for row, column in cells)
+    of = "" if counts or len(columns) > 1 else table.columns[next(iter(columns))]
+    numbers = {piece.chunk_id: number for number, piece in reversed([*enumerate(context.pieces)])}
+    spans = [(numbers[pieces[piece].chunk_id], start, end) for piece, start, end in _row_spans(table, sorted(rows))]
+    return Operands(names, quantities, of, tuple(spans), confidence)
+
+
+def _row_spans(table: Table, rows: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(piece, start, end) of these rows, consecutive ones of a piece in one span."""
+    spans: list[tuple[int, int, int]] = []
+    last = -2
+    for at in rows:
+        piece, start, end = _span(table.rows[at])
+        if at == last + 1 and spans[-1][0] == piece:
+            spans[-1] = (piece, spans[-1][1], end)
+        else:
+            spans.append((piece, start, end))
+        last = at
+    return spans
+
+
+def _span(row: Row) -> tuple[int, int, int]:
+    """The piece of a row, and its span from the first filled cell to the last."""
+    filled = [cell for cell in row.cells if cell.text]
+    return filled[0].piece, filled[0].start, filled[-1].end
+
+
+def _in_text(question: str, operation: Operation, context: Context) -> Operands | None:
+    """The quantities that statements of the first pieces of evidence name."""
+    numbers = [at for at, piece in enumerate(context.evidence[:TEXTS]) if piece.modality is Modality.TEXT]
+    texts = [context.evidence[at].text for at in numbers]
+    found = compared(question, texts, extreme=operation in EXTREMES)
+    if found is None:
+        return None
+    if operation is Operation.DIFFERENCE:
+        found = found[::-1]  # "how much wider is A than B" takes B from A
+    quantities = tuple(Quantity(one.quantity.value, one.quantity.unit, 0, 0, one.quantity.places) for one in found)
+    spans = tuple((numbers[one.piece], one.start, one.end) for one in found)
+    return Operands(tuple(one.name for one in found), quantities, "", spans, COMPARED)

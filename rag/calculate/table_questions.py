@@ -1,0 +1,210 @@
+"""Which cells of a table a question computes with. Pure: words decide, as for the look-ups.
+
+In: a question, an operation and a table. Out: a `Selection` of cells, or None where words do not single them out. Each
+word of the question picks columns (by their header), rows (by their cells) or the table itself (by its headings); what
+picks nothing lowers the coverage. Summed and averaged are the rows that all picking words share, totals left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.calculate.measures import fits
+from rag.calculate.operations import Operation
+from rag.calculate.quantities import WORDS, unit_of
+from rag.calculate.tables import Table, header_words
+from rag.dates import years
+from rag.word_lists import any_of
+from rag.words import stems
+
+IGNORED = stems(WORDS["operations"]["stems"])
+_RANGE = any_of(WORDS["operations"]["range"])
+PAIRS = (Operation.DIFFERENCE, Operation.CHANGE, Operation.RATIO, Operation.SHARE)
+EXTREMES = (Operation.LARGEST, Operation.SMALLEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """cells: (row, column) of each operand, in the order of the operation.
+
+    coverage: 0..1, the share of the question's words that the selection accounts for.
+    """
+
+    cells: tuple[tuple[int, int], ...]
+    coverage: float
+
+
+def select(question: str, operation: Operation, table: Table) -> Selection | None:
+    """The cells that the question computes with; None where they are not clear."""
+    said = header_words(question) | _stop_labels(question, table)
+    asked = said - IGNORED
+    columns = _columns(asked, said, _years_asked(question), table)
+    if operation in EXTREMES and not any(_years_in(table.columns[at]) for at in columns):
+        columns = _first_named(question, table, said) or columns
+    if not columns:
+        return None
+    in_headers = asked & frozenset().union(*(table.headers[at] for at in columns))
+    if len(columns) > 1 and operation is not Operation.COUNT:
+        rows, in_rows = _best_rows(said - in_headers, table, columns, 1)
+    elif operation in PAIRS:
+        rows, in_rows = _best_rows(said - in_headers, table, columns, 2)
+    else:
+        rows, in_rows = _all_rows(asked - in_headers, table)
+    if not rows:
+        return None
+    if operation is Operation.COUNT:
+        cells = [(row, 0) for row in rows]
+    else:
+        cells = [(row, column) for row in rows for column in columns if table.quantities[row][column] is not None]
+    if operation in PAIRS:
+        cells = _ordered(question, operation, table, cells) if len(cells) == 2 else []
+    if len(cells) < (1 if operation is Operation.COUNT else 2):
+        return None
+    if operation is not Operation.COUNT and not _measurable(said, table, cells, columns):
+        return None
+    labels = frozenset().union(*(table.headers[at] for at in range(len(table.columns)) if at not in table.numeric))
+    known = in_headers | in_rows | (asked & (table.about | labels)) | _units_asked(asked, table, columns)
+    coverage = len(known & asked) / len(asked) if asked else 0.0
+    return Selection(tuple(cells), coverage)
+
+
+def _measurable(
+    said: frozenset[str], table: Table, cells: Sequence[tuple[int, int]], columns: Sequence[int]
+) -> bool:
+    """Whether the cells measure what is asked for, and columns that are set beside each other measure the same."""
+    units = {table.quantity(*cell).unit for cell in cells}
+    if len(columns) > 1:
+        dated = all(_years_in(table.columns[at]) for at in columns)
+        if len(units - {""} if dated else units) > 1:
+            return False
+    return fits(said, units)
+
+
+def _columns(asked: frozenset[str], said: frozenset[str], wanted: frozenset[str], table: Table) -> list[int]:
+    """The columns of quantities: of the years that are asked for, and of these the ones whose header is named best.
+
+    Without a name the only one, the only one in a unit that is named, or all of them.
+    """
+    numeric = list(table.numeric)
+    dated = [at for at in numeric if _years_in(table.columns[at])]
+    of_years = [at for at in dated if _years_in(table.columns[at]) & wanted]
+    among = of_years or (dated if len(dated) > 1 else numeric)
+    for words in (asked - table.about, asked, *([] if of_years or among is dated else [said])):
+        shares = {at: _share(table, at, words) for at in among}
+        if best := max(shares.values(), default=0.0):
+            break
+    if best:
+        return [at for at in among if shares[at] == best]
+    by_unit = [at for at in among if any(unit_of(word) and unit_of(word) == table.units[at] for word in asked)]
+    return by_unit if len(by_unit) == 1 else among
+
+
+def _first_named(question: str, table: Table, said: frozenset[str]) -> list[int]:
+    """Of several columns that a question names, the one that it names first: "the largest difference from budget"."""
+    named = [at for at in table.numeric if _share(table, at, said) == 1]
+    places = {at: _place(question, table.headers[at] - table.about) for at in named}
+    return [min(named, key=lambda at: places[at])] if len(named) > 1 else []
+
+
+def measures(question: str, table: Table) -> bool:
+    """Whether a column measures what a question names: "how many hours" asks for no number of rows then."""
+    said = header_words(question)
+    units = {unit_of(word) for word in re.findall(r"\w+", question.casefold())} - {""}
+    return any(table.units[at] in units or _share(table, at, said - table.about) for at in table.numeric)
+
+
+def _best_rows(
+    said: frozenset[str], table: Table, columns: Sequence[int], count: int
+) -> tuple[list[int], frozenset[str]]:
+    """The `count` rows with quantities in these columns that the question names best, and the words that name them."""
+    weights = _weights(table)
+    filled = [at for at, row in enumerate(table.quantities) if any(row[column] is not None for column in columns)]
+    scores = {at: _fit(table.rows[at].words, said, weights) for at in filled}
+    named = sorted((at for at in filled if scores[at] > 0), key=lambda at: -scores[at])[:count]
+    if not named and len(filled) == count:
+        named = filled
+    return sorted(named), frozenset().union(*(table.rows[at].words for at in named)) & said
+
+
+def _all_rows(asked: frozenset[str], table: Table) -> tuple[list[int], frozenset[str]]:
+    """All rows that hold each word which some rows hold and others do not, and these words. No totals among them."""
+    plain = [at for at, row in enumerate(table.rows) if not row.total] or list(range(len(table.rows)))
+    holding = {word: {at for at in plain if word in table.rows[at].words} for word in asked}
+    telling = {word: held for word, held in holding.items() if held and len(held) < len(plain)}
+    if not telling:
+        return plain, frozenset()
+    return sorted(set.intersection(*telling.values())), frozenset(telling)
+
+
+def _stop_labels(question: str, table: Table) -> frozenset[str]:
+    """The words of labels such as "Other", which are stop words elsewhere, that the question says."""
+    said = frozenset(re.findall(r"\w+", question.casefold()))
+    labels = (row.words for row in table.rows if row.words and not stems(row.label))
+    return frozenset().union(*(words for words in labels if words <= said))
+
+
+def _fit(words: frozenset[str], asked: frozenset[str], weights: dict[str, float]) -> float:
+    """How well a question names a row: F1 of their words, each weighing what it tells about rows."""
+    shared = sum(weights[word] for word in words & asked)
+    if not shared:
+        return 0.0
+    asked_weight = sum(weights.get(word, 0.0) for word in asked)
+    return 2 * shared / (sum(weights[word] for word in words) + asked_weight)
+
+
+def _weights(table: Table) -> dict[str, float]:
+    """Inverse document frequency of the words of rows."""
+    counts: dict[str, int] = {}
+    for row in table.rows:
+        for word in row.words:
+            counts[word] = counts.get(word, 0) + 1
+    return {word: math.log(1 + len(table.rows) / count) for word, count in counts.items()}
+
+
+def _ordered(
+    question: str, operation: Operation, table: Table, cells: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Two cells as the operation takes them: from the earlier year to the later; else as the question names them."""
+    first, second = cells
+    dated = [_years_in(table.columns[column]) or _years_in(table.rows[row].label) for row, column in cells]
+    grows = operation in (Operation.DIFFERENCE, Operation.CHANGE)
+    if all(dated) and dated[0] != dated[1]:
+        forward = [first, second] if max(dated[0]) < max(dated[1]) else [second, first]
+        return forward if grows else forward[::-1]
+    names = [f"{table.rows[row].label} {table.columns[column]}" for row, column in cells]
+    places = [_place(question, stems(name) - stems(other)) for name, other in zip(names, names[::-1], strict=True)]
+    forward = [first, second] if places[0] <= places[1] else [second, first]
+    return forward[::-1] if grows else forward
+
+
+def _place(question: str, words: frozenset[str]) -> int:
+    """Where the question has the first of these words; its end where it has none."""
+    places = [match.start() for match in re.finditer(r"\w+", question) if header_words(match[0]) & words]
+    return min(places, default=len(question))
+
+
+def _share(table: Table, column: int, asked: frozenset[str]) -> float:
+    """The share of a header's own words that are asked for; its years, its unit and the table's subject are not."""
+    header = table.headers[column] - _years_in(table.columns[column])
+    own = {word for word in header if word not in table.about and not unit_of(word)}
+    return len(header & asked) / max(1, len(own))
+
+
+def _years_in(text: str) -> frozenset[str]:
+    return frozenset(map(str, years(text)))
+
+
+def _years_asked(question: str) -> frozenset[str]:
+    """The years that a question names; with "from" or "between", all from the first to the last."""
+    found = sorted(years(question))
+    if len(found) == 2 and _RANGE.search(question):
+        return frozenset(map(str, range(found[0], found[1] + 1)))
+    return frozenset(map(str, found))
+
+
+def _units_asked(asked: frozenset[str], table: Table, columns: Sequence[int]) -> frozenset[str]:
+    units = {table.units[at] for at in columns} - {""}
+    return frozenset(word for word in asked if unit_of(word) in units)
