@@ -7,6 +7,8 @@ frozen dataclasses. What was fitted to a reader names the digest of its weights,
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -19,6 +21,8 @@ from rag.config import ConfigError
 
 FILE = FOLDER.with_name("calibration.json")
 FORMAT = 1
+WIDTH = 118  # characters of a line of the file
+_NUMBERS = re.compile(r"\[([-\d.eE,\s]+)\]")
 
 Group = TypeVar("Group")
 
@@ -42,9 +46,10 @@ class ImageShares:
 
 @dataclass(frozen=True, slots=True)
 class RerankWeights:
-    """A linear score over rag.rerank.FEATURES."""
+    """A linear score over rag.rerank.FEATURES, and over the reader's state of a chunk, (W,)."""
 
     weights: tuple[float, ...]
+    state: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,12 @@ def update(name: str, values: Mapping[str, Any], command: str, path: Path = FILE
     whole[name] = {"command": command, **values}
     if reader is not None:
         whole["reader"] = reader
-    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    path.write_text(_NUMBERS.sub(_wrapped, json.dumps(whole, indent=1)) + "\n", encoding="utf-8")
+
+
+def _wrapped(numbers: re.Match[str]) -> str:
+    """A list of numbers in lines, not a line for each."""
+    return "[\n" + textwrap.indent(textwrap.fill(" ".join(numbers[1].split()), WIDTH - 2), "  ") + "\n ]"
 
 
 def _group(kind: type[Group], values: Mapping[str, Any]) -> Group:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indexing.index import Index
 from indexing.types import Modality
@@ -21,6 +22,9 @@ from models.reader.windows import Passage
 from rag.calibration import Calibration
 from rag.lookups.table_cells import table_header
 from rag.types import Context, Query, Reading
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SUREST = 20.0
 
@@ -84,6 +88,12 @@ def judged(reading: Reading) -> tuple[float, float] | None:
         return None
     answerable, evidence = (bounded(max(float(one[head]) for one in live)) for head in (0, 1))
     return answerable, evidence
+
+
+def summary(reading: Reading) -> np.ndarray | None:
+    """The state of [CLS] in the window that both heads together find best, (W,); None where a reader keeps none."""
+    live = [window for window in reading.windows if window.was_read and window.summary is not None]
+    return max(live, key=lambda window: float(window.judged.sum())).summary if live else None
 
 
 def cost(readings: Sequence[Reading], seconds: float) -> dict[str, object]:

@@ -95,11 +95,12 @@ class Reader:
             for row, at in enumerate(chosen):
                 one, parts = cuts[at], cuts[at].parts
                 places, context = slice(parts.block, len(parts)), slice(parts.place, parts.end - 1)
-                spans, block = computed.spans[row, context] - computed.spans[row, 0], None
+                spans, block, summary = computed.spans[row, context] - computed.spans[row, 0], None, None
                 if computed.states is not None:
                     block = Block(one.passage, rows.input_ids[row, places], computed.states[row, places])
+                    summary = computed.states[row, 0]
                 made[at] = Window(
-                    one.passage, one.offsets, parts.context, spans, computed.judged[row], block, True,
+                    one.passage, one.offsets, parts.context, spans, computed.judged[row], block, summary, True,
                     modality_of_parts(parts), computed.costs[row] if computed.costs else Cost(),
                 )  # fmt: skip
         return [made[at] for at in range(len(cuts))]
@@ -110,7 +111,7 @@ def unread(one: Cut) -> Window:
     context = one.parts.context
     nowhere, unknown = np.full((len(context), 2), -math.inf, np.float32), np.full(2, -math.inf, np.float32)
     modality = modality_of_parts(one.parts)
-    return Window(one.passage, one.offsets, context, nowhere, unknown, None, False, modality, Cost())
+    return Window(one.passage, one.offsets, context, nowhere, unknown, None, None, False, modality, Cost())
 
 
 def modality_of_parts(parts: Parts) -> BlockModality:

@@ -51,6 +51,7 @@ class Window:
     spans: np.ndarray  # (tokens, 2): log-odds of start and end against "not here"
     judged: np.ndarray  # (2,)
     block: Block | None  # what a decoder can read
+    summary: np.ndarray | None  # (W,) float16: the state of [CLS], of which the heads judge the window
     was_read: bool  # False where there was no budget for it
     modality: BlockModality
     cost: Cost

@@ -3,10 +3,10 @@
     python -m rag.training.fit_rerank COLLECTIONS WORK [--questions N] [--write] [--json]
 
 COLLECTIONS: BEIR folders (python -m rag.training.make_collections makes some). WORK: keeps an index and the features of
-each. Questions are those of qrels/test.tsv, of documents that the reader was not trained on. Every second one is
-fitted on; every figure that is printed is of the others. `left out` is fitted without the collection that it is
-measured on. A document ranks by its best chunk. The loss is the softmax cross-entropy of the relevant candidates, in
-which every collection weighs the same.
+each. Fitted on are the questions of qrels/train.tsv, and every second one of qrels/test.tsv, of documents that the
+reader was not trained on; every figure that is printed is of the others. `left out` is fitted without the collection
+that it is measured on. A document ranks by its best chunk. The loss is the softmax cross-entropy of the relevant
+candidates, in which every collection weighs the same.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from indexing.build.run import build
 from rag import reading
 from rag.calibration import calibration, update
 from rag.pipeline import RagPipeline
-from rag.rerank import DEPTH, FEATURES, features
-from rag.types import Context
+from rag.rerank import DEPTH, FEATURES, candidates
 from rag.understand import understand
 
-PENALTY = 1e-3  # of the squared weights, over features of unit variance
+PENALTY, STATE_PENALTY = 1e-3, 0.03  # of the squared weights, over features and states of unit variance
 CHANNELS = ("bm25", "dense", "fused")
 COMMAND = "python -m rag.training.fit_rerank COLLECTIONS WORK --write"
 
@@ -48,15 +47,24 @@ class Collection:
     ideal: np.ndarray  # (n,) int
     ranks: np.ndarray  # (n, CHANNELS) int, a large one where the channel did not find the chunk
     features: np.ndarray  # (n, FEATURES)
+    states: np.ndarray  # (n, W) float16
+    learned: np.ndarray  # (n,) bool: of train.tsv
     seconds: np.ndarray
 
     def of(self, question: int) -> slice:
         first, last = np.searchsorted(self.question, [question, question + 1])
         return slice(int(first), int(last))
 
-    def half(self, odd: bool) -> list[slice]:
-        """The candidates of every second question."""
-        return [self.of(int(number)) for number in np.unique(self.question) if number % 2 == odd]
+    def fitted(self) -> list[slice]:
+        """The candidates of each question that is fitted on."""
+        return [mine for number, mine in self._questions() if self.learned[mine.start] or number % 2 == 0]
+
+    def held_out(self) -> list[slice]:
+        """The candidates of each question that is measured on."""
+        return [mine for number, mine in self._questions() if not self.learned[mine.start] and number % 2]
+
+    def _questions(self) -> list[tuple[int, slice]]:
+        return [(int(number), self.of(int(number))) for number in np.unique(self.question)]
 
 
 def collect(folder: Path, work: Path, questions: int) -> Collection:
@@ -73,36 +81,36 @@ def collect(folder: Path, work: Path, questions: int) -> Collection:
 def _candidates(folder: Path, rag: RagPipeline, questions: int) -> dict[str, np.ndarray]:
     reader = reading.reader_opener("", "", calibration())(rag.index)
     texts = {row["_id"]: row["text"] for row in map(json.loads, (folder / "queries.jsonl").open())}
-    answers: dict[str, set[str]] = {}
-    for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
-        query, document, _ = line.split("\t")
-        answers.setdefault(query, set()).add(document)
-    rows, seconds, numbers = [], [], {}
-    for number, (name, right) in enumerate(tqdm([*answers.items()][:questions], desc=folder.name, mininterval=20)):
+    asked = [(*one, split == "train") for split in ("test", "train") for one in _qrels(folder, split)[:questions]]
+    rows, states, seconds, numbers = [], [], [], {}
+    for number, (name, right, learned) in enumerate(tqdm(asked, desc=folder.name, mininterval=20)):
         query = understand(texts[name])
         found = rag.candidates(query, DEPTH)
         began = time.perf_counter()
         read = reading.read(query, found, reader, DEPTH, math.inf)
         seconds.append(time.perf_counter() - began)
-        for at, (document, made) in enumerate(_rows(read)):
+        for at, one in candidates(read).items():
+            piece = read.evidence[at]
+            document = piece.document.rpartition("#")[2]
+            ranks = [piece.channels[name].rank if name in piece.channels else math.inf for name in ("bm25", "dense")]
             known = numbers.setdefault(document, len(numbers))
-            rows.append([number, known, document in right, len(right), *made, at])
+            rows.append([number, known, document in right, len(right), learned, *ranks, at + 1, *one.values])
+            states.append(one.state)
     table = np.array(rows, np.float64)
-    ranks = np.concatenate([table[:, 4:6], table[:, -1:] + 1], 1)
     return {
         "question": table[:, 0].astype(int), "document": table[:, 1].astype(int), "relevant": table[:, 2] > 0,
-        "ideal": table[:, 3].astype(int), "ranks": ranks, "features": table[:, 6:-1], "seconds": np.array(seconds),
+        "ideal": table[:, 3].astype(int), "learned": table[:, 4] > 0, "ranks": table[:, 5:8], "features": table[:, 8:],
+        "states": np.array(states, np.float16), "seconds": np.array(seconds),
     }  # fmt: skip
 
 
-def _rows(context: Context) -> list[tuple[str, list[float]]]:
-    """Of each piece that was read its document, its ranks by BM25 and dense, and its FEATURES."""
-    made = []
-    for number, values in features(context).items():
-        piece = context.evidence[number]
-        ranks = [piece.channels[name].rank if name in piece.channels else math.inf for name in ("bm25", "dense")]
-        made.append((piece.document.rpartition("#")[2], [*ranks, *values]))
-    return made
+def _qrels(folder: Path, split: str) -> list[tuple[str, set[str]]]:
+    """The queries of a split with the ids of the documents that answer them."""
+    answers: dict[str, set[str]] = {}
+    for line in (folder / "qrels" / f"{split}.tsv").read_text().splitlines()[1:]:
+        query, document, _ = line.split("\t")
+        answers.setdefault(query, set()).add(document)
+    return [*answers.items()]
 
 
 def figures(made: Collection, mine: slice, scores: np.ndarray) -> tuple[float, float]:
@@ -115,27 +123,31 @@ def figures(made: Collection, mine: slice, scores: np.ndarray) -> tuple[float, f
     return gain / sum(1 / math.log2(rank + 2) for rank in range(min(10, ideal))), ranked[:5].sum() / min(5, ideal)
 
 
-def fit(collections: list[Collection]) -> np.ndarray:
-    """The weights of FEATURES."""
+def fit(collections: list[Collection]) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of FEATURES, and of the states (W,)."""
     chosen = [
-        (made.features[mine], made.relevant[mine], 1 / len(made.half(odd=False)))
-        for made in collections for mine in made.half(odd=False) if made.relevant[mine].any()
+        (np.concatenate([made.features[mine], made.states[mine]], 1).astype(np.float32), made.relevant[mine],
+         1 / len(made.fitted()))
+        for made in collections for mine in made.fitted() if made.relevant[mine].any()
     ]  # fmt: skip
     spread = np.concatenate([values for values, _, _ in chosen]).std(0) + 1e-9
     shape = len(chosen), max(len(values) for values, _, _ in chosen)
-    x, there, right = np.zeros((*shape, len(FEATURES))), np.zeros(shape, bool), np.zeros(shape, bool)
+    x, there, right = np.zeros((*shape, len(spread)), np.float32), np.zeros(shape, bool), np.zeros(shape, bool)
     for row, (values, relevant, _) in enumerate(chosen):
         x[row, : len(values)], there[row, : len(values)], right[row, : len(values)] = values / spread, True, relevant
     share = np.array([weight for _, _, weight in chosen]) / sum(weight for _, _, weight in chosen)
+    flat = x.reshape(-1, len(spread))
+    penalty = np.where(np.arange(len(spread)) < len(FEATURES), PENALTY, STATE_PENALTY)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = x @ weights
+        scores = (flat @ weights.astype(np.float32)).reshape(shape).astype(np.float64)
         whole, some = (_softmax(np.where(mask, scores, -np.inf)) for mask in (there, right))
-        slope = ((whole[0] - some[0])[..., None] * x).sum(1)  # (questions, FEATURES)
-        penalty = PENALTY * float(weights @ weights)
-        return float(share @ (whole[1] - some[1])) + penalty, share @ slope + 2 * PENALTY * weights
+        slope = flat.T @ (share[:, None] * (whole[0] - some[0])).astype(np.float32).ravel()
+        value = float(share @ (whole[1] - some[1])) + float(penalty @ weights**2)
+        return value, slope.astype(np.float64) + 2 * penalty * weights
 
-    return minimize(loss, np.zeros(len(FEATURES)), jac=True, method="L-BFGS-B").x / spread
+    found = minimize(loss, np.zeros(len(spread)), jac=True, method="L-BFGS-B").x / spread
+    return found[: len(FEATURES)], found[len(FEATURES) :]
 
 
 def _softmax(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,12 +157,13 @@ def _softmax(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return powers / powers.sum(1, keepdims=True), largest[:, 0] + np.log(powers.sum(1))
 
 
-def measured(made: Collection, weights: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
-    """(nDCG@10, recall@5) of each ranking over the questions that were not fitted on."""
+def measured(made: Collection, *fitted: tuple[np.ndarray, np.ndarray]) -> dict[str, list[float]]:
+    """(nDCG@10, recall@5) of each ranking over the questions that were not fitted on. fitted: as `fit` gives them."""
     scores = {name: -made.ranks[:, at] for at, name in enumerate(CHANNELS)}
-    scores |= {"reranked": made.features @ weights, "left out": made.features @ others}
+    for name, (weights, state) in zip(("reranked", "left out"), fitted, strict=True):
+        scores[name] = made.features @ weights + made.states.astype(np.float64) @ state
     return {
-        name: np.mean([figures(made, mine, values[mine]) for mine in made.half(odd=True)], 0).tolist()
+        name: np.mean([figures(made, mine, values[mine]) for mine in made.held_out()], 0).tolist()
         for name, values in scores.items()
     }
 
@@ -159,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--questions", type=int, default=200, help="of each collection (200)")
+    parser.add_argument("--questions", type=int, default=200, help="of each collection and split (200)")
     parser.add_argument("--write", action="store_true", help="write calibration.json")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
@@ -174,7 +187,7 @@ def main() -> None:
     names = list(table[folders[0].name])
     table["mean"] = {name: np.mean([row[name] for row in table.values()], 0).tolist() for name in names}
     milliseconds = 1000 * float(np.median(np.concatenate([made.seconds for made in data.values()])))
-    fitted = dict(zip(FEATURES, np.round(weights, 4).tolist(), strict=True))
+    fitted = dict(zip(FEATURES, np.round(weights[0], 4).tolist(), strict=True))
     if options.json:
         print(json.dumps({"figures": table, "weights": fitted, "milliseconds": milliseconds}))
     else:
@@ -183,7 +196,8 @@ def main() -> None:
             print(f"| {collection} | " + " | ".join(f"{row[name][0]:.3f} {row[name][1]:.3f}" for name in names) + " |")
         print(f"nDCG@10 and recall@5 each; {milliseconds:.0f} ms to read {DEPTH} chunks, in the median\n{fitted}")
     if options.write:
-        update("rerank", {"weights": np.round(weights, 4).tolist()}, COMMAND)
+        values = {"weights": np.round(weights[0], 4).tolist(), "state": np.round(weights[1], 4).tolist()}
+        update("rerank", values, COMMAND)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def picture(text: str) -> Evidence:
 
 def window(passage: int, answerable: float, seen: float, *, live: bool = True) -> Window:
     return Window(
-        passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, live, BlockModality.PAGE, Cost()
+        passage, [], [], np.zeros((0, 2)), np.array([answerable, seen]), None, None, live, BlockModality.PAGE, Cost()
     )
 
 

@@ -26,7 +26,7 @@ from rag.pipeline import RagPipeline
 from rag.rerank import FEATURES, rerank
 from rag.types import ChannelRank, Context, Reading
 
-BY_EVIDENCE = RerankWeights(tuple(float(name == "reader") for name in FEATURES))
+BY_EVIDENCE = RerankWeights(tuple(float(name == "evidence") for name in FEATURES), (0.0, 0.0))
 
 
 def read(*logits: float | None) -> Context:
@@ -36,9 +36,19 @@ def read(*logits: float | None) -> Context:
     return Context(pieces, readings=readings)
 
 
-def _window(number: int, logit: float) -> Window:
+def _window(number: int, logit: float, summary: tuple[float, float] | None = None) -> Window:
+    state = None if summary is None else np.array(summary, np.float16)
     judged = np.array([0.0, logit])
-    return Window(number, [], [], np.zeros((0, 2)), judged, None, True, BlockModality.TEXT, Cost())
+    return Window(number, [], [], np.zeros((0, 2)), judged, None, state, True, BlockModality.TEXT, Cost())
+
+
+def test_the_state_of_a_chunk_counts_beside_the_heads_and_a_reader_may_keep_none() -> None:
+    pieces = tuple(evidence(f"Passage {number}.", f"{number}.txt") for number in range(3))
+    windows = (_window(0, 1.0, (0.0, 1.0)), _window(1, 1.0, (1.0, 0.0)), _window(2, 1.5))
+    context = Context(pieces, readings=tuple(Reading((window,)) for window in windows))
+    ordered = rerank(context, RerankWeights(BY_EVIDENCE.weights, (2.0, -1.0)))
+    assert [piece.document for piece in ordered.evidence] == ["1.txt", "2.txt", "0.txt"]
+    assert [piece.document for piece in rerank(context, BY_EVIDENCE).evidence] == ["2.txt", "0.txt", "1.txt"]
 
 
 @given(st.lists(st.none() | st.floats(-30, 30), max_size=12))

@@ -239,6 +239,7 @@ def test_the_margin_is_that_to_the_best_answer_beside_it(logits: np.ndarray, dat
         logits,
         np.zeros(2),
         None,
+        None,
         True,
         BlockModality.TEXT,
         Cost(),
