@@ -89,8 +89,11 @@ def match_expression(query: Query) -> str:
 
 def understand(question: str, history: Sequence[str] = ()) -> Query:
     """A question as every later step takes it. history: the earlier questions of its conversation, oldest first."""
-    text = standalone(question, history)
+    text = question
     kind, other = _kinds(text)
+    if history and kind not in ABOUT_US:  # thanks are no follow-up
+        text = standalone(question, history)
+        kind, other = _kinds(text)
     return Query(question, text, tuple(words(text)), asks_for_picture(text), kind, other)
 
 

@@ -51,7 +51,8 @@ def _reply(reply: Reply, number: int) -> str:
         return f'<div class="abstained"><b>{escape(answer.text)}</b><br>{hint}</div>'
     count = len(sources(answer))
     facts = ["from the files dropped here"] if reply.dropped else []
-    facts += [f"{count} source{'s' if count > 1 else ''}", f"confidence {answer.confidence:.2f}"]
+    if count:  # thanks have none
+        facts += [f"{count} source{'s' if count > 1 else ''}", f"confidence {answer.confidence:.2f}"]
     line = " · ".join([*facts, f"{reply.seconds:.1f} s"])
     return f'<div class="answer">{answer_html(answer, number)}</div><p class="facts">{line}</p>'
 

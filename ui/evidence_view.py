@@ -38,7 +38,8 @@ def evidence_html(reply: Reply, turn: int) -> str:
         rest = tuple(piece for piece in answer.evidence if piece.chunk_id not in names)
         cards = "".join(_card(index, source, turn, reply.dropped) for source in cited)
         origin = ", from the dropped files" if reply.dropped else ""
-        head = _head("Sources", f"confidence {answer.confidence:.2f}{origin}")
+        remark = f"confidence {answer.confidence:.2f}{origin}" if cited else "This answer needs none."
+        head = _head("Sources", remark)
     return f'<section class="evidence" id="t{turn}">{head}{cards}{_rest(index, rest)}</section>'
 
 

@@ -13,6 +13,11 @@ SHOWN = 12  # operands that a sentence writes out
 
 def sentence(operation: Operation, found: Operands, quantities: Sequence[Quantity], result: Quantity) -> str:
     """quantities: those of `found` in one unit."""
+    said_so = _sentence(operation, found, quantities, result)
+    return said_so[:1].upper() + said_so[1:]
+
+
+def _sentence(operation: Operation, found: Operands, quantities: Sequence[Quantity], result: Quantity) -> str:
     answer, names = said(result), found.names
     if operation is Operation.COUNT:
         return f"{answer}: {_listed(names)}."

@@ -169,7 +169,7 @@ def test_two_statements_are_compared() -> None:
     text = "The gates are of iroko. The middle gate weighs 610 kg. The outer gates weigh 480 kg each."
     context = Context((evidence(text),))
     draft = ask("Which is heavier, the middle gate or the outer gates, and by how much?", Operation.LARGEST, context)
-    assert draft.text == "the middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
+    assert draft.text == "The middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
     assert quotes(draft, context) == ["The middle gate weighs 610 kg.", "The outer gates weigh 480 kg each."]
     turned = ask("How much lighter are the outer gates than the middle gate?", Operation.DIFFERENCE, context)
     assert turned.text.startswith("130 kg less: 480 kg (the outer gates) against 610 kg")

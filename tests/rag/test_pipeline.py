@@ -142,7 +142,7 @@ def test_a_computed_answer_cites_every_row_that_it_sums(rag: RagPipeline) -> Non
 
 def test_a_comparison_says_both_sides(rag: RagPipeline) -> None:
     answer = rag.ask("Which is heavier, the middle gate or the outer gates, and by how much?")
-    assert answer.text == "the middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
+    assert answer.text == "The middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
     assert [one.page for one in answer.citations] == [3, 3] and all(one.boxes for one in answer.citations)
 
 

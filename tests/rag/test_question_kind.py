@@ -48,6 +48,12 @@ def test_questions_about_documents_are_not_met_with_small_talk(question: str) ->
     assert understand(question).kind not in (Kind.LIBRARY, Kind.CAPABILITIES, Kind.GREETING, Kind.THANKS)
 
 
+def test_thanks_are_no_follow_up() -> None:
+    query = understand("thanks!", ["How wide is the south gate?"])
+    assert query.kind is Kind.THANKS and query.text == "thanks!"
+    assert "south gate" in understand("and how high is it?", ["How wide is the south gate?"]).text
+
+
 def test_what_else_may_be_computed() -> None:
     query = understand("How many batches of barley were milled?")
     assert query.kind in COMPUTED or query.else_compute in COMPUTED

@@ -344,3 +344,9 @@ def test_the_header_that_a_quoted_row_brings_is_shown_once() -> None:
     html = answer_html(Answer(f"{header}\n{row}", False, 0.9, (citation,), (piece,), {}), 1)
     assert html.count("Bran &amp; meal") == 1
     assert html.count("August") == 1
+
+
+def test_an_answer_that_needs_no_source_shows_none() -> None:
+    told = Answer("You are welcome.", False, 1.0, (), (), {})
+    assert "0 source" not in turn_html(Turn("thanks", reply=Reply(told, None, False, 0.1)), 0)
+    assert "needs none" in evidence_html(Reply(told, None, False, 0.1), 0)
