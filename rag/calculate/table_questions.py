@@ -41,34 +41,34 @@ def select(question: str, operation: Operation, table: Table) -> Selection | Non
     """The cells that the question computes with; None where they are not clear."""
     said = header_words(question) | _stop_labels(question, table)
     asked = said - IGNORED
+    if operation is Operation.COUNT:
+        rows, in_rows = _all_rows(asked - frozenset().union(*table.headers), table)
+        return Selection(tuple((row, 0) for row in rows), _coverage(asked, in_rows, table)) if rows else None
     columns = _columns(asked, said, _years_asked(question), table)
     if operation in EXTREMES and not any(_years_in(table.columns[at]) for at in columns):
         columns = _first_named(question, table, said) or columns
     if not columns:
         return None
     in_headers = asked & frozenset().union(*(table.headers[at] for at in columns))
-    if len(columns) > 1 and operation is not Operation.COUNT:
+    if len(columns) > 1:
         rows, in_rows = _best_rows(said - in_headers, table, columns, 1)
     elif operation in PAIRS:
         rows, in_rows = _best_rows(said - in_headers, table, columns, 2)
     else:
         rows, in_rows = _all_rows(asked - in_headers, table)
-    if not rows:
-        return None
-    if operation is Operation.COUNT:
-        cells = [(row, 0) for row in rows]
-    else:
-        cells = [(row, column) for row in rows for column in columns if table.quantities[row][column] is not None]
+    cells = [(row, column) for row in rows for column in columns if table.quantities[row][column] is not None]
     if operation in PAIRS:
         cells = _ordered(question, operation, table, cells) if len(cells) == 2 else []
-    if len(cells) < (1 if operation is Operation.COUNT else 2):
+    if len(cells) < 2 or not _measurable(said, table, cells, columns):
         return None
-    if operation is not Operation.COUNT and not _measurable(said, table, cells, columns):
-        return None
+    known = in_headers | in_rows | _units_asked(asked, table, columns)
+    return Selection(tuple(cells), _coverage(asked, known, table))
+
+
+def _coverage(asked: frozenset[str], known: frozenset[str], table: Table) -> float:
+    """The share of the asked words that are known, or said by the headings over the table or over its labels."""
     labels = frozenset().union(*(table.headers[at] for at in range(len(table.columns)) if at not in table.numeric))
-    known = in_headers | in_rows | (asked & (table.about | labels)) | _units_asked(asked, table, columns)
-    coverage = len(known & asked) / len(asked) if asked else 0.0
-    return Selection(tuple(cells), coverage)
+    return len(asked & (known | table.about | labels)) / len(asked) if asked else 0.0
 
 
 def _measurable(

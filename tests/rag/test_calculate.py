@@ -158,6 +158,13 @@ def test_a_question_that_the_table_does_not_answer_is_not_computed() -> None:
         assert draft is None or draft.confidence < 0.5
 
 
+def test_rows_of_a_table_without_numbers_are_counted() -> None:
+    rows = "Write a letter | Ann\nOrder a shell | Bo\nFit bars | Ann"
+    context = table(rows, header="Action | Who", name="minutes.docx")
+    assert ask("How many actions are there?", Operation.COUNT, context).text.startswith("3: Write a letter, Order")
+    assert ask("How many actions does Ann have?", Operation.COUNT, context).text == "2: Write a letter, Fit bars."
+
+
 def test_columns_of_different_units_are_not_set_beside_each_other() -> None:
     context = table(
         "Item | Weight kg | Width m\nGate | 610 | 2.2", header="Item | Weight kg | Width m", name="gates.csv"
