@@ -21,7 +21,6 @@ from indexing.build.run import build
 from indexing.types import Locator, Modality
 from models.common.cell_separator import CELL
 from rag.calculate.answer import computed
-from rag.calculate.operations import Operation
 from rag.calculate.quantities import quantities
 from rag.pipeline import RagPipeline
 from rag.question_kind import COMPUTED
@@ -59,8 +58,7 @@ def given(row: dict) -> Draft | None:
     at = Locator("t.html", None, 0, len(text))
     piece = Evidence("t", at.document, None, text, 1.0, {}, at, headings, Modality.TABLE)
     kind = understand(row["question"]).kind
-    operation = Operation(kind.value) if kind in COMPUTED else None
-    return computed(row["question"], operation, Context((piece,), tables={0: (piece,)})) if operation else None
+    return computed(row["question"], kind, Context((piece,), tables={0: (piece,)})) if kind in COMPUTED else None
 
 
 def asked(row: dict) -> tuple[str, bool]:

@@ -11,12 +11,13 @@ from decimal import Decimal
 
 from indexing.types import Modality
 from rag.calculate.operands import Operands
-from rag.calculate.operations import CalculationError, Operation, compute, in_one_unit
+from rag.calculate.operations import CalculationError, compute, in_one_unit
 from rag.calculate.quantities import Quantity
 from rag.calculate.sentences import said, sentence
 from rag.calculate.table_questions import EXTREMES, measures, select
 from rag.calculate.tables import Row, Table, table_of
 from rag.calculate.text_questions import compared
+from rag.question_kind import Kind
 from rag.types import Context, Draft, Evidence, Support
 
 CITED = 40  # spans of rows that are cited; of a longer table the first ones
@@ -28,10 +29,10 @@ SURE = 0.99  # share of the question's words that a table accounts for, from whi
 CONFIDENCES = ((SURE, 0.9), (0.8, 0.55))
 ONE = Quantity(Decimal(1), "", 0, 0)  # a row that is counted
 COMPARED = 0.6  # of statements in text: not fitted, there are no questions of the kind to fit it on
-COMPARISONS = (Operation.LARGEST, Operation.SMALLEST, Operation.DIFFERENCE, Operation.RATIO)
+COMPARISONS = (Kind.LARGEST, Kind.SMALLEST, Kind.DIFFERENCE, Kind.CHANGE, Kind.RATIO)
 
 
-def computed(question: str, operation: Operation, context: Context) -> Draft | None:
+def computed(question: str, operation: Kind, context: Context) -> Draft | None:
     """The computed answer to a question."""
     operation, found = _in_tables(question, operation, context)
     if (found is None or found.confidence < CONFIDENCES[0][1]) and operation in COMPARISONS:
@@ -39,7 +40,7 @@ def computed(question: str, operation: Operation, context: Context) -> Draft | N
     if found is None:
         return None
     try:
-        counts = operation is Operation.COUNT
+        counts = operation is Kind.COUNT
         quantities = found.quantities if counts else in_one_unit(found.quantities)
         result = compute(operation, quantities)
     except CalculationError as error:
@@ -51,7 +52,7 @@ def computed(question: str, operation: Operation, context: Context) -> Draft | N
     return Draft(text, supports, found.confidence, abstained=False, details=details)
 
 
-def _in_tables(question: str, asked: Operation, context: Context) -> tuple[Operation, Operands | None]:
+def _in_tables(question: str, asked: Kind, context: Context) -> tuple[Kind, Operands | None]:
     """The cells that account for most of the question's words; of the better ranked table where two do.
 
     The operation is the one that was asked for; a sum where a column measures what seems to be counted.
@@ -60,7 +61,7 @@ def _in_tables(question: str, asked: Operation, context: Context) -> tuple[Opera
     for pieces in context.tables.values():
         if (table := table_of(pieces)) is None:
             continue
-        operation = Operation.SUM if asked is Operation.COUNT and measures(question, table) else asked
+        operation = Kind.SUM if asked is Kind.COUNT and measures(question, table) else asked
         selection = select(question, operation, table)
         if selection and selection.coverage > most:
             best, most = (operation, pieces, table, selection.cells), selection.coverage
@@ -72,12 +73,12 @@ def _in_tables(question: str, asked: Operation, context: Context) -> tuple[Opera
 
 
 def _operands(
-    pieces: Sequence[Evidence], table: Table, cells: Sequence[tuple[int, int]], operation: Operation, context: Context,
+    pieces: Sequence[Evidence], table: Table, cells: Sequence[tuple[int, int]], operation: Kind, context: Context,
     confidence: float,
 ) -> Operands:  # fmt: skip
     rows, columns = {row for row, _ in cells}, {column for _, column in cells}
     names = tuple(table.rows[row].label if len(rows) > 1 else table.columns[column] for row, column in cells)
-    counts = operation is Operation.COUNT
+    counts = operation is Kind.COUNT
     quantities = tuple(ONE if counts else table.quantity(row, column) for row, column in cells)
     of = "" if counts or len(columns) > 1 else table.columns[next(iter(columns))]
     numbers = {piece.chunk_id: number for number, piece in reversed([*enumerate(context.pieces)])}
@@ -105,14 +106,14 @@ def _span(row: Row) -> tuple[int, int, int]:
     return filled[0].piece, filled[0].start, filled[-1].end
 
 
-def _in_text(question: str, operation: Operation, context: Context) -> Operands | None:
+def _in_text(question: str, operation: Kind, context: Context) -> Operands | None:
     """The quantities that statements of the first pieces of evidence name."""
     numbers = [at for at, piece in enumerate(context.evidence[:TEXTS]) if piece.modality is Modality.TEXT]
     texts = [context.evidence[at].text for at in numbers]
     found = compared(question, texts, extreme=operation in EXTREMES)
     if found is None:
         return None
-    if operation is Operation.DIFFERENCE:
+    if operation in (Kind.DIFFERENCE, Kind.CHANGE):
         found = found[::-1]  # "how much wider is A than B" takes B from A
     quantities = tuple(Quantity(one.quantity.value, one.quantity.unit, 0, 0, one.quantity.places) for one in found)
     spans = tuple((numbers[one.piece], one.start, one.end) for one in found)

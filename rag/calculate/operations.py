@@ -1,7 +1,7 @@
 """The operations of computed answers, over decimals. Pure.
 
-In: an operation and quantities of one unit, or of units that convert. Out: a quantity. Raises CalculationError with one
-plain sentence for what cannot be computed. Units convert through pint.
+In: an operation, which is a kind of question, and quantities of one unit, or of units that convert. Out: a quantity.
+Raises CalculationError with one plain sentence for what cannot be computed. Units convert through pint.
 """
 
 from __future__ import annotations
@@ -9,64 +9,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from enum import Enum
 from functools import lru_cache
 
 from models.common.errors import FolioError
 from rag.calculate.quantities import Quantity
+from rag.question_kind import Kind
 
 
 class CalculationError(FolioError):
     """What was asked for cannot be computed: another unit, nothing to divide by."""
 
 
-class Operation(Enum):
-    """What a question asks to be computed. The value is the name in the training data of question kinds."""
-
-    SUM = "sum"
-    MEAN = "mean"
-    COUNT = "count"
-    LARGEST = "largest"
-    SMALLEST = "smallest"
-    DIFFERENCE = "difference"
-    CHANGE = "change"  # in percent of the first
-    RATIO = "ratio"
-    SHARE = "share"  # in percent
-
-
 MEAN_PLACES = 1  # decimals of a mean beyond those of its operands
 RATIO_PLACES = 2
 
 
-def compute(operation: Operation, operands: Sequence[Quantity]) -> Quantity:
-    """The result; start and end of it mean nothing.
+def compute(operation: Kind, operands: Sequence[Quantity]) -> Quantity:
+    """The result; start and end of it mean nothing. operation: of rag.question_kind.COMPUTED.
 
     DIFFERENCE is the second less the first, CHANGE that in percent of the first, RATIO the first by the second, SHARE
     that in percent; LARGEST and SMALLEST are one of the operands.
     """
-    if operation is Operation.COUNT:
+    if operation is Kind.COUNT:
         return Quantity(Decimal(len(operands)), "", 0, 0)
     if not operands:
         raise CalculationError("there is nothing to compute with")
     first, *_ = operands = in_one_unit(operands)
     values, places = [one.value for one in operands], max(one.places for one in operands)
-    if operation in (Operation.LARGEST, Operation.SMALLEST):
-        return (max if operation is Operation.LARGEST else min)(operands, key=lambda one: one.value)
-    if operation is Operation.SUM:
+    if operation in (Kind.LARGEST, Kind.SMALLEST):
+        return (max if operation is Kind.LARGEST else min)(operands, key=lambda one: one.value)
+    if operation is Kind.SUM:
         return replace(first, value=sum(values, Decimal()), places=places)
-    if operation is Operation.MEAN:
+    if operation is Kind.MEAN:
         return _rounded(sum(values, Decimal()) / len(values), first.unit, places + MEAN_PLACES)
     if len(values) != 2:
         raise CalculationError("two numbers are needed")
     one, other = values
-    if operation is Operation.DIFFERENCE:
+    if operation is Kind.DIFFERENCE:
         return replace(first, value=other - one, places=places)
-    divisor = one if operation is Operation.CHANGE else other
+    divisor = one if operation is Kind.CHANGE else other
     if not divisor:
         raise CalculationError("a division by zero has no result")
-    if operation is Operation.CHANGE:
+    if operation is Kind.CHANGE:
         return _percent((other - one) / abs(one))
-    if operation is Operation.SHARE:
+    if operation is Kind.SHARE:
         return _percent(one / other)
     return _rounded(one / other, "", RATIO_PLACES)
 

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.calculate.measures import fits
-from rag.calculate.operations import Operation
 from rag.calculate.quantities import WORDS, unit_of
 from rag.calculate.tables import Table, header_words
 from rag.dates import years
+from rag.question_kind import Kind
 from rag.word_lists import any_of
 from rag.words import stems
 
 IGNORED = stems(WORDS["operations"]["stems"])
 _RANGE = any_of(WORDS["operations"]["range"])
-PAIRS = (Operation.DIFFERENCE, Operation.CHANGE, Operation.RATIO, Operation.SHARE)
-EXTREMES = (Operation.LARGEST, Operation.SMALLEST)
+PAIRS = (Kind.DIFFERENCE, Kind.CHANGE, Kind.RATIO, Kind.SHARE)
+EXTREMES = (Kind.LARGEST, Kind.SMALLEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Selection:
     coverage: float
 
 
-def select(question: str, operation: Operation, table: Table) -> Selection | None:
+def select(question: str, operation: Kind, table: Table) -> Selection | None:
     """The cells that the question computes with; None where they are not clear."""
     said = header_words(question) | _stop_labels(question, table)
     asked = said - IGNORED
-    if operation is Operation.COUNT:
+    if operation is Kind.COUNT:
         rows, in_rows = _all_rows(asked - frozenset().union(*table.headers), table)
         return Selection(tuple((row, 0) for row in rows), _coverage(asked, in_rows, table)) if rows else None
     columns = _columns(asked, said, _years_asked(question), table)
@@ -165,12 +165,12 @@ def _weights(table: Table) -> dict[str, float]:
 
 
 def _ordered(
-    question: str, operation: Operation, table: Table, cells: Sequence[tuple[int, int]]
+    question: str, operation: Kind, table: Table, cells: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Two cells as the operation takes them: from the earlier year to the later; else as the question names them."""
     first, second = cells
     dated = [_years_in(table.columns[column]) or _years_in(table.rows[row].label) for row, column in cells]
-    grows = operation in (Operation.DIFFERENCE, Operation.CHANGE)
+    grows = operation in (Kind.DIFFERENCE, Kind.CHANGE)
     if all(dated) and dated[0] != dated[1]:
         forward = [first, second] if max(dated[0]) < max(dated[1]) else [second, first]
         return forward if grows else forward[::-1]

@@ -1,7 +1,8 @@
 """Which quantities in running text a comparison is about. Pure: words decide.
 
-In: a question that compares, and pieces of text. Out: named quantities of one unit with their spans, two for "X or Y",
-"X than Y" and "between X and Y", all of a kind for "which gate is the widest?"; None where words do not tell them.
+In: a question that compares, and pieces of text. Out: named quantities of one unit with their spans. Two for "X or Y",
+"X than Y", "between X and Y", and "from 2022 to 2023", the later year first; all of a kind for "which gate is the
+widest?"; None where words do not tell them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _OF_TWO = re.compile(
     r"(?P<second>[^,?]+)",
     re.IGNORECASE,
 )
+
+_YEAR = r"[12]\d{3}"
+_OF_YEARS = re.compile(rf"\b(?:from|between)\s+(?P<second>{_YEAR})\s+(?:to|and)\s+(?P<first>{_YEAR})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def compared(question: str, texts: Sequence[str], extreme: bool) -> tuple[Named,
     asked = stems(question)
     units = units_of(asked)
     statements = [one for number, text in enumerate(texts) for one in _statements(number, text, units)]
-    if match := _OF_TWO.search(question):
+    if match := _OF_YEARS.search(question) or _OF_TWO.search(question):
         first, second = match["first"], match["second"]
         own = (stems(first) - stems(second) - _ASKING, stems(second) - stems(first) - _ASKING)
         return _two(own, (first.strip(), second.strip()), asked, statements) if all(own) else None

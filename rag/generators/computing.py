@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rag.calculate.answer import computed
-from rag.calculate.operations import Operation
 from rag.generators.protocol import Generator
 from rag.question_kind import COMPUTED, Kind
 from rag.types import Context, Draft, Query
@@ -39,5 +38,5 @@ class ComputingGenerator:
         """A computed answer that is sure enough."""
         if kind not in COMPUTED:
             return None
-        draft = computed(query.text, Operation(kind.value), context)
+        draft = computed(query.text, kind, context)
         return draft if draft and not draft.abstained and draft.confidence >= self._threshold else None

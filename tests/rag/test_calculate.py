@@ -14,9 +14,10 @@ from samples_rag import evidence
 
 from indexing.types import Modality
 from rag.calculate.answer import CITED, computed
-from rag.calculate.operations import CalculationError, Operation, compute
+from rag.calculate.operations import CalculationError, compute
 from rag.calculate.quantities import Quantity, quantities, quantity_of, unit_in
 from rag.calculate.sentences import said
+from rag.question_kind import Kind
 from rag.types import Context, Draft
 
 HEADER = "batch | milled | grain | kg | moisture_pct | buyer"
@@ -43,7 +44,7 @@ def batches() -> Context:
     return table("\n".join([HEADER, *ROWS[:3]]), "\n".join(ROWS[3:]), header=HEADER)
 
 
-def ask(question: str, operation: Operation, context: Context) -> Draft:
+def ask(question: str, operation: Kind, context: Context) -> Draft:
     draft = computed(question, operation, context)
     assert draft is not None
     return draft
@@ -92,22 +93,22 @@ def test_units_of_headers(header: str, unit: str) -> None:
 
 @given(st.lists(st.decimals(-(10**6), 10**6, places=3), min_size=1, max_size=20))
 def test_sums_are_exact(values: list[Decimal]) -> None:
-    result = compute(Operation.SUM, [Quantity(value, "kg", 0, 0, 3) for value in values])
+    result = compute(Kind.SUM, [Quantity(value, "kg", 0, 0, 3) for value in values])
     assert result.value * 1000 == sum(int(value * 1000) for value in values) and result.unit == "kg"
 
 
 def test_units_convert_or_are_refused() -> None:
     tonnes, kilograms, metres = (quantities(text)[0] for text in ("0.61 tonnes", "480 kg", "3 m"))
-    assert compute(Operation.DIFFERENCE, [kilograms, tonnes]).value == 130
+    assert compute(Kind.DIFFERENCE, [kilograms, tonnes]).value == 130
     with pytest.raises(CalculationError, match="m and kg cannot be compared"):
-        compute(Operation.SUM, [kilograms, metres])
+        compute(Kind.SUM, [kilograms, metres])
     with pytest.raises(CalculationError, match="zero"):
-        compute(Operation.RATIO, [kilograms, replace(kilograms, value=Decimal())])
+        compute(Kind.RATIO, [kilograms, replace(kilograms, value=Decimal())])
 
 
 def test_a_column_is_summed_over_the_rows_that_the_question_names_in_all_chunks() -> None:
     context = batches()
-    draft = ask("How many kg went to Tansy's Bakery in total?", Operation.SUM, context)
+    draft = ask("How many kg went to Tansy's Bakery in total?", Kind.SUM, context)
     assert draft.text.startswith("597 kg in total") and "225 + 180 + 192" in draft.text
     assert quotes(draft, context) == ["\n".join(ROWS[:2]), ROWS[4]]
     assert all(draft.text[one.claim_start : one.claim_end] == draft.text for one in draft.supports)
@@ -116,14 +117,14 @@ def test_a_column_is_summed_over_the_rows_that_the_question_names_in_all_chunks(
 @pytest.mark.parametrize(
     ("question", "operation", "begins"),
     [
-        ("What was the average moisture of the Red Lammas batches?", Operation.MEAN, "14.13 % on average"),
-        ("How many batches went to Abbey Kitchen?", Operation.COUNT, "2: 22-102, 23-104."),
-        ("How many batches were milled in 2023?", Operation.COUNT, "2: 23-104, 23-112."),
-        ("Which batch had the highest moisture?", Operation.LARGEST, "22-088: 14.6 %, the largest of 5"),
-        ("Which batch of Abbey Kitchen had the fewest kg?", Operation.SMALLEST, "22-102: 64 kg, against 210 kg"),
+        ("What was the average moisture of the Red Lammas batches?", Kind.MEAN, "14.13 % on average"),
+        ("How many batches went to Abbey Kitchen?", Kind.COUNT, "2: 22-102, 23-104."),
+        ("How many batches were milled in 2023?", Kind.COUNT, "2: 23-104, 23-112."),
+        ("Which batch had the highest moisture?", Kind.LARGEST, "22-088: 14.6 %, the largest of 5"),
+        ("Which batch of Abbey Kitchen had the fewest kg?", Kind.SMALLEST, "22-102: 64 kg, against 210 kg"),
     ],
 )
-def test_rows_are_picked_by_their_words(question: str, operation: Operation, begins: str) -> None:
+def test_rows_are_picked_by_their_words(question: str, operation: Kind, begins: str) -> None:
     assert ask(question, operation, batches()).text.startswith(begins)
 
 
@@ -132,16 +133,16 @@ def test_rows_are_picked_by_their_words(question: str, operation: Operation, beg
     [
         (
             "What is the change in Sales from 2018 to 2019?",
-            Operation.DIFFERENCE,
+            Kind.DIFFERENCE,
             "300: 1,500 (2019) against 1,200 (2018)",
         ),
-        ("What is the percentage change in Sales in 2019 from 2018?", Operation.CHANGE, "25.0 %: from 1,200 (2018)"),
-        ("What is the change in Other in 2019 from 2018?", Operation.DIFFERENCE, "100: 60 (2019) against -40 (2018)"),
-        ("What is the ratio of Sales to Other in 2019?", Operation.RATIO, "25.00: 1,500 (Sales) to 60 (Other)"),
-        ("What is the average of Sales for 2018 and 2019?", Operation.MEAN, "1,350.0 on average"),
+        ("What is the percentage change in Sales in 2019 from 2018?", Kind.CHANGE, "25.0 %: from 1,200 (2018)"),
+        ("What is the change in Other in 2019 from 2018?", Kind.DIFFERENCE, "100: 60 (2019) against -40 (2018)"),
+        ("What is the ratio of Sales to Other in 2019?", Kind.RATIO, "25.00: 1,500 (Sales) to 60 (Other)"),
+        ("What is the average of Sales for 2018 and 2019?", Kind.MEAN, "1,350.0 on average"),
     ],
 )
-def test_cells_of_years(question: str, operation: Operation, begins: str) -> None:
+def test_cells_of_years(question: str, operation: Kind, begins: str) -> None:
     context = table(REPORT, header="Head | 2018 | 2019", name="report.csv")
     assert (
         ask(question, operation, context)
@@ -154,39 +155,47 @@ def test_cells_of_years(question: str, operation: Operation, begins: str) -> Non
 
 def test_a_question_that_the_table_does_not_answer_is_not_computed() -> None:
     for question in ("How many sacks of cement were bought in total?", "How many litres of ink went to Mars in total?"):
-        draft = computed(question, Operation.SUM, batches())
+        draft = computed(question, Kind.SUM, batches())
         assert draft is None or draft.confidence < 0.5
 
 
 def test_rows_of_a_table_without_numbers_are_counted() -> None:
     rows = "Write a letter | Ann\nOrder a shell | Bo\nFit bars | Ann"
     context = table(rows, header="Action | Who", name="minutes.docx")
-    assert ask("How many actions are there?", Operation.COUNT, context).text.startswith("3: Write a letter, Order")
-    assert ask("How many actions does Ann have?", Operation.COUNT, context).text == "2: Write a letter, Fit bars."
+    assert ask("How many actions are there?", Kind.COUNT, context).text.startswith("3: Write a letter, Order")
+    assert ask("How many actions does Ann have?", Kind.COUNT, context).text == "2: Write a letter, Fit bars."
 
 
 def test_columns_of_different_units_are_not_set_beside_each_other() -> None:
     context = table(
         "Item | Weight kg | Width m\nGate | 610 | 2.2", header="Item | Weight kg | Width m", name="gates.csv"
     )
-    assert computed("What is the largest of the gate?", Operation.LARGEST, context) is None
+    assert computed("What is the largest of the gate?", Kind.LARGEST, context) is None
 
 
 def test_two_statements_are_compared() -> None:
     text = "The gates are of iroko. The middle gate weighs 610 kg. The outer gates weigh 480 kg each."
     context = Context((evidence(text),))
-    draft = ask("Which is heavier, the middle gate or the outer gates, and by how much?", Operation.LARGEST, context)
+    draft = ask("Which is heavier, the middle gate or the outer gates, and by how much?", Kind.LARGEST, context)
     assert draft.text == "The middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
     assert quotes(draft, context) == ["The middle gate weighs 610 kg.", "The outer gates weigh 480 kg each."]
-    turned = ask("How much lighter are the outer gates than the middle gate?", Operation.DIFFERENCE, context)
+    turned = ask("How much lighter are the outer gates than the middle gate?", Kind.DIFFERENCE, context)
     assert turned.text.startswith("130 kg less: 480 kg (the outer gates) against 610 kg")
+
+
+def test_two_years_of_a_statement_are_compared() -> None:
+    context = Context((evidence("Elvers counted going up: 1,148 in 2022 and 1,602 in 2023"),))
+    draft = ask("By what percentage did elvers increase from 2022 to 2023?", Kind.CHANGE, context)
+    assert draft.text == "39.5 %: from 1,148 (2022) to 1,602 (2023)."
+    draft = ask("How many more elvers were counted in 2023 than in 2022?", Kind.DIFFERENCE, context)
+    assert draft.text.startswith("454: 1,602")
 
 
 def test_statements_of_a_kind_are_compared() -> None:
     text = "North gate: 1.92 m wide.\nMiddle gate: 2.20 m wide.\nSouth gate: 1.85 m wide."
-    draft = ask("Which gate is the widest?", Operation.LARGEST, Context((evidence(text),)))
+    draft = ask("Which gate is the widest?", Kind.LARGEST, Context((evidence(text),)))
     assert draft.text == "Middle gate: 2.20 m, the largest of 3: North gate 1.92 m, South gate 1.85 m."
-    assert computed("Which gate is the heaviest?", Operation.LARGEST, Context((evidence(text),))) is None
+    assert computed("Which gate is the heaviest?", Kind.LARGEST, Context((evidence(text),))) is None
 
 
 def test_what_is_cited_of_a_long_table_is_bounded_and_quick() -> None:
@@ -194,6 +203,6 @@ def test_what_is_cited_of_a_long_table_is_bounded_and_quick() -> None:
     chunks = ["\n".join(f"d{50 * number + row} | {row}" for row in range(50)) for number in range(400)]
     context = table(*chunks, header=header, name="visitors.csv")
     began = time.perf_counter()
-    draft = ask("How many visitors came in total?", Operation.SUM, context)
+    draft = ask("How many visitors came in total?", Kind.SUM, context)
     assert draft.text.startswith("490,000 in total (visitors, 20000 rows")
     assert len(draft.supports) == CITED and time.perf_counter() - began < 30
