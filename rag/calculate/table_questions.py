@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.calculate.measures import fits
+from rag.calculate.measures import MEASURING, fits
 from rag.calculate.quantities import WORDS, unit_of
 from rag.calculate.tables import Table, header_words
 from rag.dates import years
@@ -22,6 +22,8 @@ from rag.words import stems
 
 IGNORED = stems(WORDS["operations"]["stems"])
 _RANGE = any_of(WORDS["operations"]["range"])
+_COUNTED = re.compile(r"\b(?:how many|number of) (\w+)", re.IGNORECASE)
+Place = tuple[int, int]  # row and column of a cell
 PAIRS = (Kind.DIFFERENCE, Kind.CHANGE, Kind.RATIO, Kind.SHARE)
 EXTREMES = (Kind.LARGEST, Kind.SMALLEST)
 
@@ -33,7 +35,7 @@ class Selection:
     coverage: 0..1, the share of the question's words that the selection accounts for.
     """
 
-    cells: tuple[tuple[int, int], ...]
+    cells: tuple[Place, ...]
     coverage: float
 
 
@@ -59,9 +61,11 @@ def select(question: str, operation: Kind, table: Table) -> Selection | None:
     cells = [(row, column) for row in rows for column in columns if table.quantities[row][column] is not None]
     if operation in PAIRS:
         cells = _ordered(question, operation, table, cells) if len(cells) == 2 else []
-    if len(cells) < 2 or not _measurable(said, table, cells, columns):
+    if len(cells) < 2 or not _measurable(question, table, cells, columns) or not _of_years(question, table, cells):
         return None
     known = in_headers | in_rows | _units_asked(asked, table, columns)
+    if all(table.quantity(*cell).unit for cell in cells):
+        known |= MEASURING  # "stronger" is said by the kW of the cells
     return Selection(tuple(cells), _coverage(asked, known, table))
 
 
@@ -71,16 +75,34 @@ def _coverage(asked: frozenset[str], known: frozenset[str], table: Table) -> flo
     return len(asked & (known | table.about | labels)) / len(asked) if asked else 0.0
 
 
-def _measurable(
-    said: frozenset[str], table: Table, cells: Sequence[tuple[int, int]], columns: Sequence[int]
-) -> bool:
-    """Whether the cells measure what is asked for, and columns that are set beside each other measure the same."""
+def _measurable(question: str, table: Table, cells: Sequence[Place], columns: Sequence[int]) -> bool:
+    """Whether the cells measure what is asked for, and columns that are set beside each other measure the same.
+
+    Columns measure the same where each is of another year, or where the question names each of them.
+    """
+    said = header_words(question)
     units = {table.quantity(*cell).unit for cell in cells}
     if len(columns) > 1:
-        dated = all(_years_in(table.columns[at]) for at in columns)
+        dates = [_years_in(table.columns[at]) for at in columns]
+        dated = all(dates) and len(set(dates)) == len(dates)
         if len(units - {""} if dated else units) > 1:
             return False
-    return fits(said, units)
+        if not dated and not all(_share(table, at, said) for at in columns):
+            return False
+    counted = {unit_of(word) for word in _COUNTED.findall(question)} - {""}
+    return fits(said, units) and (not counted or all(not unit or unit in counted for unit in units))
+
+
+def _of_years(question: str, table: Table, cells: Sequence[Place]) -> bool:
+    """Whether the cells are of the years that the question names, where their rows or columns have years at all.
+
+    A question about two years is not answered by cells of none.
+    """
+    asked = _years_asked(question)
+    found = [_years_in(table.columns[column]) | _years_in(table.rows[row].label) for row, column in cells]
+    if len(years(question)) == 2 and not all(found):
+        return table.about >= asked or any(asked & table.rows[row].words for row, _ in cells)
+    return all(not one or not asked or one & asked for one in found)
 
 
 def _columns(asked: frozenset[str], said: frozenset[str], wanted: frozenset[str], table: Table) -> list[int]:
@@ -165,8 +187,8 @@ def _weights(table: Table) -> dict[str, float]:
 
 
 def _ordered(
-    question: str, operation: Kind, table: Table, cells: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+    question: str, operation: Kind, table: Table, cells: Sequence[Place]
+) -> list[Place]:
     """Two cells as the operation takes them: from the earlier year to the later; else as the question names them."""
     first, second = cells
     dated = [_years_in(table.columns[column]) or _years_in(table.rows[row].label) for row, column in cells]
