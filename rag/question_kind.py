@@ -56,6 +56,15 @@ COMPUTED = frozenset({
 })  # fmt: skip
 
 
+# What a question must say so that this is computed where it looks like a look-up.
+CUES = {
+    Kind.COUNT: re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE),
+    Kind.LARGEST: re.compile(r"\b(?:most|\w{2,}est)\b", re.IGNORECASE),
+    Kind.SMALLEST: re.compile(r"\b(?:least|fewest|\w{2,}est)\b", re.IGNORECASE),
+    Kind.SUM: re.compile(r"\b(?:in total|altogether|in all|combined|sum)\b", re.IGNORECASE),
+}
+
+
 def kinds_of(question: str) -> list[tuple[Kind, float]]:
     """The kinds with their chances, 0..1, the likeliest first. Raises WeightsError for missing or damaged weights."""
     fitted = _weights()

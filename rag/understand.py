@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from indexing.index import quote
 from rag.calibration import ImageShares
 from rag.dates import days, spellings
-from rag.question_kind import ABOUT_US, COMPUTED, SMALL_TALK, Kind, has_subject, kinds_of
+from rag.question_kind import ABOUT_US, CUES, SMALL_TALK, Kind, has_subject, kinds_of
 from rag.types import Query
 from rag.word_lists import any_of
 from rag.words import STOP_WORDS, WORD_LISTS
@@ -102,7 +102,8 @@ def _kinds(text: str) -> tuple[Kind, Kind | None]:
     (kind, chance), *others = kinds_of(text)
     if chance < SURE.get(kind, 0.0) or (kind in SMALL_TALK and has_subject(text)):
         kind = Kind.LOOK_UP
-    other = next((one for one, likely in others if one in COMPUTED and likely >= POSSIBLE), None)
+    possible = (one for one, likely in others if likely >= POSSIBLE)
+    other = next((one for one in possible if one in CUES and CUES[one].search(text)), None)
     return kind, other if kind is Kind.LOOK_UP else None
 
 

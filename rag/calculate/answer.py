@@ -12,19 +12,21 @@ from decimal import Decimal
 from indexing.types import Modality
 from rag.calculate.operands import Operands
 from rag.calculate.operations import CalculationError, compute, in_one_unit
-from rag.calculate.quantities import Quantity
+from rag.calculate.quantities import WORDS, Quantity
 from rag.calculate.sentences import said, sentence
 from rag.calculate.table_questions import EXTREMES, measures, select
 from rag.calculate.tables import Row, Table, table_of
 from rag.calculate.text_questions import compared
 from rag.question_kind import Kind
 from rag.types import Context, Draft, Evidence, Support
+from rag.word_lists import any_of
 
+UNSUPPORTED = any_of(WORDS["operations"]["unsupported"])
 CITED = 40  # spans of rows that are cited; of a longer table the first ones
 LOGGED = 20  # operands that the trace tells
 TEXTS = 8  # pieces of evidence that are searched for statements
 SURE = 0.99  # least share of the question's words that a table accounts for
-# How likely an answer is right whose cells account for all words of the question: 29 of 35 of TAT-QA's development part,
+# How likely an answer is right whose cells account for all words of a question: 29 of 35 of TAT-QA's development part,
 # python -m bench.arithmetic DATA --given. With a word in five left over it is 0.57: such answers are not said.
 CONFIDENCE = 0.83
 ONE = Quantity(Decimal(1), "", 0, 0)  # a row that is counted
@@ -34,6 +36,8 @@ COMPARISONS = (Kind.LARGEST, Kind.SMALLEST, Kind.DIFFERENCE, Kind.CHANGE, Kind.R
 
 def computed(question: str, operation: Kind, context: Context) -> Draft | None:
     """The computed answer to a question."""
+    if UNSUPPORTED.search(question):
+        return None
     operation, found = _in_tables(question, operation, context)
     if found is None and operation in COMPARISONS:
         found = _in_text(question, operation, context)
@@ -43,7 +47,7 @@ def computed(question: str, operation: Kind, context: Context) -> Draft | None:
         counts = operation is Kind.COUNT
         quantities = found.quantities if counts else in_one_unit(found.quantities)
         result = compute(operation, quantities)
-    except CalculationError as error:
+    except (CalculationError, ArithmeticError) as error:
         return Draft("", (), 0.0, abstained=True, details={"not_computed": str(error)})
     text = sentence(operation, found, quantities, result)
     operands = [f"{said(one)} ({name})" for one, name in zip(quantities, found.names, strict=True)][:LOGGED]
@@ -57,15 +61,17 @@ def _in_tables(question: str, asked: Kind, context: Context) -> tuple[Kind, Oper
 
     The operation is the one that was asked for; a sum where a column measures what seems to be counted.
     """
-    best, most = None, 0.0
+    best, most, rival = None, 0.0, False
     for pieces in context.tables.values():
         if (table := table_of(pieces)) is None:
             continue
         operation = Kind.SUM if asked is Kind.COUNT and measures(question, table) else asked
         selection = select(question, operation, table)
         if selection and selection.coverage > most:
-            best, most = (operation, pieces, table, selection.cells), selection.coverage
-    if best is None or most < SURE:
+            best, most, rival = (operation, pieces, table, selection.cells), selection.coverage, False
+        elif selection and best and selection.coverage == most:
+            rival = rival or table.columns == best[2].columns  # sheets of two years: which is meant?
+    if best is None or most < SURE or rival:
         return asked, None
     operation, pieces, table, cells = best
     return operation, _operands(pieces, table, cells, operation, context)
@@ -75,8 +81,12 @@ def _operands(
     pieces: Sequence[Evidence], table: Table, cells: Sequence[tuple[int, int]], operation: Kind, context: Context
 ) -> Operands:
     rows, columns = {row for row, _ in cells}, {column for _, column in cells}
-    names = tuple(table.rows[row].label if len(rows) > 1 else table.columns[column] for row, column in cells)
     counts = operation is Kind.COUNT
+    by_row = counts or len(rows) > 1
+    names = tuple(
+        table.rows[row].cells[column].text if counts and column else
+        table.rows[row].label if by_row else table.columns[column] for row, column in cells
+    )  # fmt: skip
     quantities = tuple(ONE if counts else table.quantity(row, column) for row, column in cells)
     of = "" if counts or len(columns) > 1 else table.columns[next(iter(columns))]
     numbers = {piece.chunk_id: number for number, piece in reversed([*enumerate(context.pieces)])}

@@ -22,6 +22,7 @@ class CalculationError(FolioError):
 
 MEAN_PLACES = 1  # decimals of a mean beyond those of its operands
 RATIO_PLACES = 2
+CONVERTED_PLACES = 3  # decimals of a converted quantity beyond those that were written
 
 
 def compute(operation: Kind, operands: Sequence[Quantity]) -> Quantity:
@@ -72,8 +73,8 @@ def _converted(one: Quantity, unit: str) -> Quantity:
     factor = _factor(one.unit, unit)
     if factor is None:
         raise CalculationError(f"{one.unit or 'a plain number'} and {unit or 'a plain number'} cannot be compared")
-    value = (one.value * factor).normalize()
-    return replace(one, value=value, unit=unit, places=max(0, -value.as_tuple().exponent))
+    found = _rounded(one.value * factor, unit, one.places + CONVERTED_PLACES)
+    return replace(one, value=found.value, unit=unit, places=found.places)
 
 
 @lru_cache(maxsize=256)

@@ -20,6 +20,7 @@ _SPELLINGS = {name: unit for unit, names in WORDS["units"]["spellings"].items() 
 _NUMBER_WORDS = {word: Decimal(value) for word, value in WORDS["numbers"].items()}
 
 SHORT = 3  # words of a header whose first one may be its unit: "Days milled"
+DIGITS = 15  # of a quantity at most: what has more is a number of an account or an article
 NOTHING = ("-", "—", "–", "−")  # what tables have in place of 0
 
 _UNIT = "|".join(re.escape(name) for name in sorted(_SPELLINGS, key=len, reverse=True))
@@ -61,7 +62,7 @@ def quantity_of(cell: str) -> Quantity | None:
     if cell.strip(CURRENCIES + " ") in NOTHING:
         return Quantity(Decimal(), "", 0, len(cell))
     found = [_quantity(match) for match in _QUANTITY.finditer(cell)]
-    if len(found) != 1:
+    if len(found) != 1 or len(found[0].value.as_tuple().digits) > DIGITS:
         return None
     around = cell[: found[0].start] + cell[found[0].end :]
     return None if re.search(r"[^\W_]", around) else found[0]

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.calculate.measures import MEASURING, fits
-from rag.calculate.quantities import WORDS, unit_of
+from rag.calculate.quantities import NOTHING, WORDS, unit_of
 from rag.calculate.tables import Table, header_words
-from rag.dates import years
+from rag.dates import month_names, years
 from rag.question_kind import Kind
 from rag.word_lists import any_of
 from rag.words import stems
@@ -24,6 +24,9 @@ IGNORED = stems(WORDS["operations"]["stems"])
 _RANGE = any_of(WORDS["operations"]["range"])
 _COUNTED = re.compile(r"\b(?:how many|number of) (\w+)", re.IGNORECASE)
 Place = tuple[int, int]  # row and column of a cell
+_FROM_TO = re.compile(r"\bfrom\b.+\bto\b|\b(?:change|rise|fall|grow|increase|decrease)\b.+\bbetween\b", re.IGNORECASE)
+_PER = re.compile(r"\b(?:per|each|every) (\w+)", re.IGNORECASE)
+MONTHS = frozenset().union(*map(stems, month_names()))
 PAIRS = (Kind.DIFFERENCE, Kind.CHANGE, Kind.RATIO, Kind.SHARE)
 EXTREMES = (Kind.LARGEST, Kind.SMALLEST)
 
@@ -43,9 +46,12 @@ def select(question: str, operation: Kind, table: Table) -> Selection | None:
     """The cells that the question computes with; None where they are not clear."""
     said = header_words(question) | _stop_labels(question, table)
     asked = said - IGNORED
+    if table.dated > 1 and (years(question) or said & MONTHS):
+        return None  # of which of the dates?
+    if any(stems(word) and not stems(word) & table.headers[0] for word in _PER.findall(question)):
+        return None  # a mean per customer over rows that are no customers
     if operation is Kind.COUNT:
-        rows, in_rows = _all_rows(asked - frozenset().union(*table.headers), table)
-        return Selection(tuple((row, 0) for row in rows), _coverage(asked, in_rows, table)) if rows else None
+        return _count(question, asked, table)
     columns = _columns(asked, said, _years_asked(question), table)
     if operation in EXTREMES and not any(_years_in(table.columns[at]) for at in columns):
         columns = _first_named(question, table, said) or columns
@@ -59,14 +65,30 @@ def select(question: str, operation: Kind, table: Table) -> Selection | None:
     else:
         rows, in_rows = _all_rows(asked - in_headers, table)
     cells = [(row, column) for row in rows for column in columns if table.quantities[row][column] is not None]
+    if operation in EXTREMES or operation is Kind.MEAN:
+        cells = [(row, column) for row, column in cells if table.rows[row].cells[column].text not in NOTHING]
     if operation in PAIRS:
         cells = _ordered(question, operation, table, cells) if len(cells) == 2 else []
+    if operation is Kind.SHARE and any(table.rows[row].total for row, _ in cells) and table.totals:
+        return None  # of the total row, or of the total column?
     if len(cells) < 2 or not _measurable(question, table, cells, columns) or not _of_years(question, table, cells):
         return None
     known = in_headers | in_rows | _units_asked(asked, table, columns)
     if all(table.quantity(*cell).unit for cell in cells):
         known |= MEASURING  # "stronger" is said by the kW of the cells
     return Selection(tuple(cells), _coverage(asked, known, table))
+
+
+def _count(question: str, asked: frozenset[str], table: Table) -> Selection | None:
+    """The rows that the question picks; of a column of names that it asks for, one row for each name."""
+    if any(_share(table, at, header_words(question) - table.about) for at in table.numeric):
+        return None  # a quantity, of which the rows are no count
+    rows, in_rows = _all_rows(asked - frozenset().union(*table.headers), table)
+    wanted = frozenset().union(*(stems(word) for word in _COUNTED.findall(question)))
+    named = [at for at, header in enumerate(table.headers) if at and at not in table.numeric and header & wanted]
+    cells = {table.rows[row].cells[named[0]].text if named else row: (row, named[0] if named else 0) for row in rows}
+    coverage = _coverage(asked, in_rows, table)
+    return Selection(tuple(cells.values()), coverage) if len(cells) > 1 else None
 
 
 def _coverage(asked: frozenset[str], known: frozenset[str], table: Table) -> float:
@@ -132,10 +154,9 @@ def _first_named(question: str, table: Table, said: frozenset[str]) -> list[int]
 
 
 def measures(question: str, table: Table) -> bool:
-    """Whether a column measures what a question names: "how many hours" asks for no number of rows then."""
-    said = header_words(question)
-    units = {unit_of(word) for word in re.findall(r"\w+", question.casefold())} - {""}
-    return any(table.units[at] in units or _share(table, at, said - table.about) for at in table.numeric)
+    """Whether a column measures what a question counts: "how many hours" asks for no number of rows."""
+    units = {unit_of(word) for word in _COUNTED.findall(question)} - {""}
+    return any(table.units[at] in units for at in table.numeric)
 
 
 def _best_rows(
@@ -199,7 +220,7 @@ def _ordered(
     names = [f"{table.rows[row].label} {table.columns[column]}" for row, column in cells]
     places = [_place(question, stems(name) - stems(other)) for name, other in zip(names, names[::-1], strict=True)]
     forward = [first, second] if places[0] <= places[1] else [second, first]
-    return forward[::-1] if grows else forward
+    return forward[::-1] if grows and not _FROM_TO.search(question) else forward
 
 
 def _place(question: str, words: frozenset[str]) -> int:

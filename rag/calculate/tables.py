@@ -72,6 +72,16 @@ class Table:
         )
 
     @cached_property
+    def totals(self) -> bool:
+        """Whether a column sums up others."""
+        return any(header & TOTALS for header in self.headers)
+
+    @cached_property
+    def dated(self) -> int:
+        """The number of columns that hold days."""
+        return sum(any(days(row.cells[at].text) for row in self.rows) for at in range(len(self.columns)))
+
+    @cached_property
     def headers(self) -> tuple[frozenset[str], ...]:
         """The stems of each column's header, and the years in it."""
         return tuple(header_words(header) for header in self.columns)
@@ -160,7 +170,9 @@ def _cells(piece: int, at: int, line: str, width: int) -> tuple[Cell, ...]:
 
 def _row(cells: tuple[Cell, ...], values: tuple[Quantity | None, ...]) -> Row:
     names = [cell.text for cell, value in zip(cells, values, strict=True) if value is None and cell.text]
-    label = names[0] if names else cells[0].text
+    undated = [name for name in names if not days(name)]
+    named_by_first = values[0] is None and cells[0].text
+    label = cells[0].text if named_by_first or not names else (undated or names)[0]
     words = frozenset().union(*(label_words(name) | _time_words(name) for name in [*names, cells[0].text]))
     return Row(cells, label, words, bool(stems(label) & TOTALS))
 

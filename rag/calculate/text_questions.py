@@ -8,6 +8,7 @@ widest?"; None where words do not tell them.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ _OF_TWO = re.compile(
 )
 
 _YEAR = r"[12]\d{3}"
+_BREAK = re.compile(r",\s|;|\band\b")
 _OF_YEARS = re.compile(rf"\b(?:from|between)\s+(?P<second>{_YEAR})\s+(?:to|and)\s+(?P<first>{_YEAR})\b", re.IGNORECASE)
 
 
@@ -86,8 +88,12 @@ def _two(
     options = [[_named(name, one, words) for one in statements if words <= one.words] for words, name in
                zip(own, names, strict=True)]  # fmt: skip
     best, most = None, -1.0
+    rest = asked - own[0] - own[1] - _ASKING
     for first in options[0]:
         for second in options[1]:
+            words = _words_of(first, statements) | _words_of(second, statements)
+            if not rest <= words:
+                continue  # of something else
             if _place(first) == _place(second) or not alike(first.quantity.unit, second.quantity.unit):
                 continue
             shared = len(asked & _words_of(first, statements)) + len(asked & _words_of(second, statements))
@@ -112,7 +118,10 @@ def _named(name: str, statement: _Statement, words: frozenset[str]) -> Named:
     def distance(one: Quantity) -> int:
         return min((max(one.start - end, start - one.end) for start, end in spans), default=0)
 
-    chosen = min(statement.quantities, key=distance)
+    breaks = [match.start() for match in _BREAK.finditer(statement.text)]
+    parts = {bisect(breaks, start) for start, _ in spans}
+    near = [one for one in statement.quantities if bisect(breaks, one.start) in parts]  # of the same clause
+    chosen = min(near or statement.quantities, key=distance)
     return Named(name, chosen, statement.piece, statement.start, statement.end)
 
 

@@ -166,6 +166,46 @@ def test_rows_of_a_table_without_numbers_are_counted() -> None:
     assert ask("How many actions does Ann have?", Kind.COUNT, context).text == "2: Write a letter, Fit bars."
 
 
+INVOICES = """10231 | 2023-01-04 | Harper Bakery | North | 4155550134 | 1250.00 | 2023-02-03
+10232 | 2023-01-25 | Linden Cafe | South | 4155550199 | 480.50 |
+10233 | 2023-02-17 | Harper Bakery | North | 4155550134 | 990.00 | 2023-03-15"""
+
+
+@pytest.mark.parametrize(
+    ("question", "operation"),
+    [
+        ("What is the total for Harper Bakery?", Kind.SUM),  # of which column?
+        ("What is the total amount of invoices before February 2023?", Kind.SUM),
+        ("What is the total amount in February 2023?", Kind.SUM),  # of which date?
+        ("What is the average amount per customer?", Kind.MEAN),
+        ("Which region has the highest total amount?", Kind.LARGEST),
+    ],
+)
+def test_what_is_not_clear_is_not_computed(question: str, operation: Kind) -> None:
+    context = table(INVOICES, header="Invoice | Date | Customer | Region | Phone | Amount | Paid", name="invoices.csv")
+    assert computed(question, operation, context) is None
+
+
+def test_names_are_counted_once_and_rows_are_named_by_words() -> None:
+    context = table(INVOICES, header="Invoice | Date | Customer | Region | Phone | Amount | Paid", name="invoices.csv")
+    assert ask("How many customers are there?", Kind.COUNT, context).text == "2: Harper Bakery, Linden Cafe."
+    assert ask("Which customer has the highest amount?", Kind.LARGEST, context).text.startswith("Harper Bakery: 1,250")
+
+
+def test_the_quantity_of_the_same_clause_is_taken() -> None:
+    context = Context((evidence("Water: 4.5 degrees in January, -1 degrees in February and 17 degrees in July"),))
+    draft = ask("How much warmer was water in July than in January?", Kind.DIFFERENCE, context)
+    assert draft.text.startswith("12.5 degrees")
+
+
+def test_sheets_of_two_years_are_not_mixed_up() -> None:
+    header = "Crop | Harvest (t)"
+    sheets = [table("Wheat | 88\nOats | 31", header=header, name=f"harvest {year}.xlsx") for year in (2022, 2023)]
+    both = Context(tuple(one.evidence[0] for one in sheets), tables={0: sheets[0].tables[0], 1: sheets[1].tables[0]})
+    assert computed("What is the total harvest?", Kind.SUM, both) is None
+    assert ask("What is the total harvest in 2023?", Kind.SUM, both).text.startswith("119 tonnes in total")
+
+
 def test_columns_of_different_units_are_not_set_beside_each_other() -> None:
     context = table(
         "Item | Weight kg | Width m\nGate | 610 | 2.2", header="Item | Weight kg | Width m", name="gates.csv"
