@@ -26,7 +26,7 @@ CITED = 40  # spans of rows that are cited; of a longer table the first ones
 LOGGED = 20  # operands that the trace tells
 TEXTS = 8  # pieces of evidence that are searched for statements
 SURE = 0.99  # least share of the question's words that a table accounts for
-# How likely an answer is right whose cells account for all words of a question: 29 of 35 of TAT-QA's development part,
+# How likely an answer is right whose cells account for all words of a question: 29 of 34 of TAT-QA's development part,
 # python -m bench.arithmetic DATA --given. With a word in five left over it is 0.57: such answers are not said.
 CONFIDENCE = 0.83
 ONE = Quantity(Decimal(1), "", 0, 0)  # a row that is counted

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from rag.calculate.measures import MEASURING, fits
 from rag.calculate.quantities import NOTHING, WORDS, unit_of
-from rag.calculate.tables import Table, header_words
-from rag.dates import month_names, years
+from rag.calculate.tables import MONTHS, Table, header_words
+from rag.dates import years
 from rag.question_kind import Kind
 from rag.word_lists import any_of
 from rag.words import stems
@@ -26,7 +26,6 @@ _COUNTED = re.compile(r"\b(?:how many|number of) (\w+)", re.IGNORECASE)
 Place = tuple[int, int]  # row and column of a cell
 _FROM_TO = re.compile(r"\bfrom\b.+\bto\b|\b(?:change|rise|fall|grow|increase|decrease)\b.+\bbetween\b", re.IGNORECASE)
 _PER = re.compile(r"\b(?:per|each|every) (\w+)", re.IGNORECASE)
-MONTHS = frozenset().union(*map(stems, month_names()))
 PAIRS = (Kind.DIFFERENCE, Kind.CHANGE, Kind.RATIO, Kind.SHARE)
 EXTREMES = (Kind.LARGEST, Kind.SMALLEST)
 

@@ -21,6 +21,7 @@ from rag.words import stems
 
 NUMERIC = 0.6  # of a column's filled cells: from this share on it is one of quantities
 TOTALS = stems("total sum overall subtotal")
+MONTHS = frozenset().union(*map(stems, month_names()))
 
 
 @dataclass(frozen=True, slots=True)

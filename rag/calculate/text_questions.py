@@ -16,6 +16,7 @@ from indexing.sentences import sentences
 from rag.calculate.measures import MEASURING, units_of
 from rag.calculate.operations import alike
 from rag.calculate.quantities import WORDS, Quantity, quantities
+from rag.calculate.tables import MONTHS
 from rag.dates import years
 from rag.words import stems
 
@@ -113,7 +114,8 @@ def _words_of(named: Named, statements: Sequence[_Statement]) -> frozenset[str]:
 
 def _named(name: str, statement: _Statement, words: frozenset[str]) -> Named:
     """The quantity of a statement that stands nearest to the words that name it."""
-    spans = [match.span() for match in re.finditer(r"\w+", statement.text) if stems(match[0]) & words]
+    times = frozenset(word for word in words if word in MONTHS or years(word))  # these tell, where there are any
+    spans = [match.span() for match in re.finditer(r"\w+", statement.text) if stems(match[0]) & (times or words)]
 
     def distance(one: Quantity) -> int:
         return min((max(one.start - end, start - one.end) for start, end in spans), default=0)
