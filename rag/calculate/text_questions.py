@@ -142,6 +142,7 @@ def _of_a_kind(asked: frozenset[str], statements: Sequence[_Statement]) -> tuple
 
 def _subject(statement: _Statement) -> str:
     """What stands before the quantity, without its verb: "North gate: 1.92 m" is of "North gate"."""
-    before = statement.text[: statement.quantities[0].start].strip(" :,-\n").rpartition("\n")[2]
+    before = statement.text[: statement.quantities[0].start].strip(" :,-\n")
+    before = re.split(r"\n(?=[A-Z0-9])", before)[-1].replace("\n", " ")  # a wrapped line goes on in lower case
     before = re.sub(r"\s+\b(?:is|was|are|were|weighs?|measures?|has|had|costs?|takes?|took)\b.*$", "", before)
     return before if len(before) <= 60 else ""

