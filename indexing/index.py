@@ -27,9 +27,6 @@ from indexing.types import Chunk, Locator, Modality
 WEIGHTS = "1.0, 1.0, 1.0, 0.5"
 
 
-LONGEST_TABLE = 20_000  # chunks of a table that are read at once
-
-
 class Index:
     """Raises StoreError when `directory` holds no index, or one of another format."""
 
@@ -86,16 +83,19 @@ class Index:
         )
         return {row[0]: _chunk(row) for row in rows}
 
-    def table_of(self, chunk_id: str) -> list[Chunk]:
-        """All chunks of the table that a chunk is of, in order: those of its page under the same headings."""
+    def table_of(self, chunk_id: str, most: int) -> list[Chunk]:
+        """All chunks of the table that a chunk is of, in order: those of its page under the same headings.
+
+        [] of a table with more than `most`: a part of one must not be taken for the whole.
+        """
         rows = self.db.execute(
-            f"""SELECT chunks.id, chunks.chunk_id, name, chunks.page, chunks.start, chunks.end, chunks.modality,
+            """SELECT chunks.id, chunks.chunk_id, name, chunks.page, chunks.start, chunks.end, chunks.modality,
             chunks.headings, chunks.text, chunks.boxes, chunks.picture
             FROM chunks JOIN documents ON documents.id = chunks.document JOIN chunks AS own ON own.chunk_id = ?
             WHERE chunks.document = own.document AND chunks.modality = own.modality AND chunks.headings = own.headings
-            AND chunks.page IS own.page ORDER BY chunks.start LIMIT {LONGEST_TABLE}""", (chunk_id,)
-        )
-        return [_chunk(row) for row in rows]
+            AND chunks.page IS own.page ORDER BY chunks.start LIMIT ?""", (chunk_id, most + 1)
+        ).fetchall()
+        return [_chunk(row) for row in rows] if len(rows) <= most else []
 
     def word_counts(self, words: Sequence[str]) -> dict[str, int]:
         """word -> number of chunks that hold it, stemmed as the full text is. Openings of documents do not count."""

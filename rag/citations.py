@@ -44,7 +44,8 @@ def cite(draft: Draft, context: Context, index: Index) -> tuple[Citation, ...]:
 def beyond(evidence: tuple[Evidence, ...], draft: Draft, context: Context) -> tuple[Evidence, ...]:
     """What a draft cites that is not among the evidence: rows of a table that was not retrieved whole."""
     there = {piece.chunk_id for piece in evidence}
-    cited = (context.pieces[number] for number in dict.fromkeys(support.index for support in draft.supports))
+    pieces = context.pieces
+    cited = (pieces[number] for number in dict.fromkeys(support.index for support in draft.supports))
     return tuple(piece for piece in cited if piece.chunk_id not in there)
 
 

@@ -15,6 +15,8 @@ from rag.image_features import ImageFeatures
 from rag.question_kind import COMPUTED
 from rag.types import Context, Evidence, Query, QueryStatistics, Surroundings, evidence_of
 
+LONGEST_TABLE = 20_000  # chunks of a table that is computed with: some 200,000 rows
+SHORT_TABLE = 300  # the same where a look-up may be computed instead, which must not make it slow
 CHARACTERS_PER_TOKEN = 4  # of English, about: enough to size a context for any tokenizer
 
 
@@ -36,7 +38,8 @@ def gather(
     image_vector = images.text_vector(query.text) if patches else None
     statistics = QueryStatistics(vector, index.word_counts(query.words), index.count(), image_vector)
     surroundings = tuple(_around(piece, index) for piece in evidence)
-    tables = _tables(evidence, index) if query.kind in COMPUTED or query.else_compute else {}
+    most = LONGEST_TABLE if query.kind in COMPUTED else SHORT_TABLE if query.else_compute else 0
+    tables = _tables(evidence, index, most) if most else {}
     return Context(tuple(evidence), pictures, surroundings, statistics=statistics, patches=patches, tables=tables)
 
 
@@ -57,14 +60,16 @@ def fit(context: Context, count: int, tokens: int) -> Context:
     return context.select(order)
 
 
-def _tables(evidence: Sequence[Evidence], index: Index) -> dict[int, tuple[Evidence, ...]]:
-    """All chunks of each table that evidence is of, at the number of the best of them."""
+def _tables(evidence: Sequence[Evidence], index: Index, most: int) -> dict[int, tuple[Evidence, ...]]:
+    """All chunks of each table that evidence is of, at the number of the best of them; none of one with more chunks."""
     tables: dict[int, tuple[Evidence, ...]] = {}
     seen: set[str] = set()
     for number, piece in enumerate(evidence):
         if piece.modality is Modality.TABLE and piece.chunk_id not in seen:
-            tables[number] = tuple(evidence_of(chunk, 0.0, {}) for chunk in index.table_of(piece.chunk_id))
-            seen |= {piece.chunk_id for piece in tables[number]}
+            chunks = index.table_of(piece.chunk_id, most)
+            seen |= {chunk.id for chunk in chunks}
+            if chunks:
+                tables[number] = tuple(evidence_of(chunk, 0.0, {}) for chunk in chunks)
     return tables
 
 

@@ -16,6 +16,7 @@ from rag.word_lists import read_lists
 
 WORDS = read_lists(Path(__file__).with_name("words.toml"))
 CURRENCIES = "".join(WORDS["units"]["currencies"])
+_SIGNS = re.escape(CURRENCIES)
 _SPELLINGS = {name: unit for unit, names in WORDS["units"]["spellings"].items() for name in [unit, *names]}
 _NUMBER_WORDS = {word: Decimal(value) for word, value in WORDS["numbers"].items()}
 
@@ -26,8 +27,9 @@ NOTHING = ("-", "—", "–", "−")  # what tables have in place of 0
 _UNIT = "|".join(re.escape(name) for name in sorted(_SPELLINGS, key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _QUANTITY = re.compile(
-    rf"(?<![\w.,/:#-])(?P<sign>[-−–+])?\s?(?P<currency>[{re.escape(CURRENCIES)}])?\s*(?P<open>\(\s?)?(?P<sign2>[-−–])?"
-    rf"(?P<inner>[{re.escape(CURRENCIES)}])?\s?(?P<number>{_NUMBER})\s?(?P<percent>%)?(?P<close>\s?\))?(?:[\s-]?(?P<unit>{_UNIT})(?![\w]))?(?![\w/:]|[.,]\d|-\d)"
+    rf"(?<![\w.,/:#-])(?P<sign>[-−–+])?\s?(?P<currency>[{_SIGNS}])?\s*(?P<open>\(\s?)?(?P<sign2>[-−–])?"
+    rf"(?P<inner>[{_SIGNS}])?\s?(?P<number>{_NUMBER})\s?(?P<percent>%)?(?P<close>\s?\))?"
+    rf"(?:[\s-]?(?P<unit>{_UNIT})(?![\w]))?(?![\w/:]|[.,]\d|-\d)"
 )
 _SPELLED = re.compile(
     rf"\b(?P<number>{'|'.join(sorted(_NUMBER_WORDS, key=len, reverse=True))})\b(?:[\s-](?P<unit>{_UNIT})\b)?",
