@@ -142,6 +142,13 @@ def test_a_computed_answer_cites_every_row_that_it_sums(rag: RagPipeline) -> Non
     assert answer.trace["generation"]["result"] == "1,092 kg"
 
 
+def test_a_table_that_is_too_long_to_be_read_whole_is_not_read_in_part(rag: RagPipeline) -> None:
+    [first, *_] = (piece for piece in rag.search("Maris Widgeon batch buyer") if piece.document.endswith(".tsv"))
+    whole = rag.index.table_of(first.chunk_id, 100)
+    assert len(whole) == 3 and sum(chunk.text.count("\n") for chunk in whole) > 10
+    assert rag.index.table_of(first.chunk_id, 3) == whole and rag.index.table_of(first.chunk_id, 2) == []
+
+
 def test_a_comparison_says_both_sides(rag: RagPipeline) -> None:
     answer = rag.ask("Which is heavier, the middle gate or the outer gates, and by how much?")
     assert answer.text == "The middle gate: 610 kg, against 480 kg (the outer gates), 130 kg more."
