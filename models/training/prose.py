@@ -79,7 +79,7 @@ def passages(paragraphs: list[str], rng: random.Random) -> Iterator[list[Sentenc
     """Consecutive sentences, up to a random number of words (PASSAGE)."""
     passage, words, most = [], 0, rng.randint(*PASSAGE)
     for paragraph in paragraphs:
-        for i, text in enumerate(_sentences(paragraph)):
+        for i, text in enumerate(sentences_of(paragraph)):
             sentence = Sentence(text, " " if i else "\n")
             if passage and words + len(sentence.words) > most:
                 yield passage
@@ -114,7 +114,7 @@ def _document(record: dict, name: str) -> Document:
     return Document(name, (record["title"] or "").strip(), sections)
 
 
-def _sentences(paragraph: str) -> list[str]:
+def sentences_of(paragraph: str) -> list[str]:
     ends = [(at.start() + len(at[0].rstrip()), at.end()) for at in _END.finditer(paragraph)]
     ends = [
         (end, after) for end, after in ends
