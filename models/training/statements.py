@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from models.training.prose import STOP, content_words, read_prose, sentences_of
@@ -25,18 +26,20 @@ WORDS = (4, 20)  # of a statement, fewest and most
 PER_PAGE = 4  # inverted sentences of a document at most
 LONGEST_SUBJECT = 8  # words
 _WORD = re.compile(r"[^\W_]+(?:[-.,:'’](?=[^\W_])[^\W_]+)*")
-_AUXILIARIES = "is are was were has have had can could will would may might must should".split()
-_AUXILIARY = re.compile(rf"\s({'|'.join(_AUXILIARIES)})\s")
+_AUXILIARIES = "is|are|was|were|has|have|had|can|could|will|would|may|might|must|should"
+_AUXILIARY = re.compile(rf"\s({_AUXILIARIES})\s")
 _YEAR = re.compile(r"(?:1\d|20)\d\d$")
 _PLAIN = re.compile(r"[A-Z][^;:()\[\]\"“”=|ÃâÂ]*[a-z0-9%)]\.$")  # one sentence without an aside
 _TAIL = re.compile(r"\s(in|at|on|by|from|for|with|to|into|near|during|of)\s(?=(?:[^,\s]+\s?){1,6}\.$)")
 _NUMBER = re.compile(r"\b((?:about|over|nearly|almost|only)\s)?(\d[\d.,]*)\s([a-z]+s)\b")
 _STARTS = re.compile(r"(?:The|An?|[A-Z][a-z]+)\b(?!\s+(?:and|or|but)\b)")
-_NO_START = frozenset(
-    "with where or which who because when as of in on at for from is are was were has have had although while if since"
-    " within thanks then during after before by to under like unlike according despite following".split()
+_NO_START = re.compile(
+    rf"(?:{_AUXILIARIES}|with|where|or|which|who|because|when|as|of|in|on|at|for|from|although|while|if|since|within|"
+    r"thanks|then|during|after|before|by|to|under|like|unlike|according|despite|following)\b",
+    re.I,
 )
 _NO_SUBJECT = re.compile(r"\b(?:it|this|that|these|those|they|he|she|there|we|you|i|what|which|who|when|if|as)\b", re.I)
+_LOOSE_START = re.compile(r"and|but|which|that|who|because|when|as|of")
 PLACES = ("in", "at", "near", "on")
 
 
@@ -95,10 +98,15 @@ def _sentence_at(context: str, at: int) -> tuple[str, int]:
     return "", 0
 
 
-def _stems(text: str) -> frozenset[str]:
+@cache
+def _stemmer():
     from snowballstemmer import stemmer
 
-    return frozenset(map(stemmer("english").stemWord, content_words(text)))
+    return stemmer("english")
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(map(_stemmer().stemWord, content_words(text)))
 
 
 def _clause(sentence: str, at: int, answer: str, asked: frozenset[str]) -> str:
@@ -116,14 +124,15 @@ def _clause(sentence: str, at: int, answer: str, asked: frozenset[str]) -> str:
     # no loose function word at either end
     while last > inside[-1] and words[last][0].casefold() in STOP:
         last -= 1
-    while first < inside[0] and words[first][0] in ("and", "but", "which", "that", "who", "because", "when", "as", "of"):
+    while first < inside[0] and _LOOSE_START.fullmatch(words[first][0]):
         first += 1
     text = sentence[words[first].start() : words[last].end()]
     whole = first == 0 or re.search(r"(?:,|\bthat|\band)\s$", sentence[: words[first].start()])
-    whole = whole and re.match(r"[,.]", sentence[words[last].end() :]) and words[first][0].casefold() not in _NO_START
+    whole = whole and re.match(r"[,.]", sentence[words[last].end() :]) and not _NO_START.match(text)
     enough = WORDS[0] <= last - first + 1 <= WORDS[1]
     covered = len(_stems(text) & asked) >= COVERED * len(asked)
-    verb = any(word[0].casefold() not in STOP or word[0] in _AUXILIARIES for word in words[first : last + 1])
+    said = [word[0] for word in words[first : last + 1]]
+    verb = any(word.casefold() not in STOP or re.fullmatch(_AUXILIARIES, word) for word in said)
     return text[0].upper() + text[1:] + "." if whole and enough and covered and verb else ""
 
 
@@ -151,7 +160,7 @@ def invert(sentence: str, rng: random.Random) -> tuple[str, str] | None:
     if not WORDS[0] <= len(sentence.split()) <= WORDS[1] or not _PLAIN.match(sentence) or not _STARTS.match(sentence):
         return None
     parts = _with_auxiliary(sentence) or _with_do(sentence)
-    if parts is None or sentence.split()[0].casefold() in _NO_START or sentence.count(",") > 1:
+    if parts is None or _NO_START.match(sentence) or sentence.count(",") > 1:
         return None
     subject, auxiliary, rest, plain = parts
     if not 1 <= len(subject.split()) <= LONGEST_SUBJECT or _NO_SUBJECT.search(subject) or "," in subject:
