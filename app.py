@@ -55,9 +55,22 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # gradio's word for a port that is taken
         print(f"error: cannot serve: {error}", file=sys.stderr)
         return 2
+    if rag.config.generator == "embedded":
+        _open_writer()
     print(f"Folio: {address}  ({options.index}: {rag.index.count()} chunks; Ctrl+C ends it)", flush=True)
     app.block_thread()
     return 0
+
+
+def _open_writer() -> None:
+    """Now and not at the first question; where it cannot be opened answers are quoted, and the reason is printed."""
+    from models.common.errors import WeightsError
+    from models.writer.writer import open_writer
+
+    try:
+        open_writer()
+    except WeightsError as error:
+        print(f"note: answers are quoted and not written: {error}", file=sys.stderr)
 
 
 def _open(options: argparse.Namespace) -> RagPipeline:

@@ -167,13 +167,17 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a generator made of a context. `confidence` is 0..1: how well the evidence supports an answer."""
+    """What a generator made of a context. `confidence` is 0..1: how well the evidence supports an answer.
+
+    details: for the trace. answer: `text[start:end]` is the short answer, where the generator knows one.
+    """
 
     text: str
     supports: tuple[Support, ...]
     confidence: float
     abstained: bool
-    details: Mapping[str, Any] = field(default_factory=dict)  # for the trace
+    details: Mapping[str, Any] = field(default_factory=dict)
+    answer: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ def _is_short(answer: Answer, start: int, end: int) -> bool:
     """
     mine = [c for c in answer.citations if (c.claim_start, c.claim_end) == (start, end)]
     others = [c for c in answer.citations if (c.claim_start, c.claim_end) != (start, end)]
-    looked_up = end == len(answer.text) and bool(answer.trace.get("generation", {}).get("looked_up"))
+    made = answer.trace.get("generation", {})
+    looked_up = end == len(answer.text) and bool(made.get("looked_up")) and "written" not in made
 
     def repeats(citation: Citation) -> bool:
         same_chunk = [other for other in others if other.chunk_id == citation.chunk_id]

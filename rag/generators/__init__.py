@@ -37,14 +37,16 @@ class Entry:
 
 
 def _embedded(config: RagConfig, resources: Resources) -> Generator:
+    from models.writer.writer import open_writer
     from rag.generators.computing import ComputingGenerator
     from rag.generators.quote.generator import QuoteGenerator
+    from rag.generators.writing import WritingGenerator
 
     fitted, weights = resources.fitted, resources.fitted.embedded
     threshold = weights.threshold if config.risk is None else weights.threshold_of(config.risk)
     least = _least(config, threshold)
     quotes = QuoteGenerator(resources.embedder, weights, fitted.pictures, least, resources.reader)
-    return ComputingGenerator(quotes, least)
+    return WritingGenerator(ComputingGenerator(quotes, least), resources.reader, open_writer)
 
 
 def _quote(config: RagConfig, resources: Resources) -> Generator:

@@ -78,14 +78,15 @@ class QuoteGenerator:
             text += lead + piece.text[start:end]
         ablation = self._ablation(query, made, best, found)  # after the sentences, which do not wait for it
         supports[0] = replace(supports[0], ablation=ablation)
-        short = found.value if found else _short_answer(made, best)
+        short, answer = found.value if found else _short_answer(made, best), None
         if short and short != (supports[0].start, supports[0].end):
             start, end = short
             again = "\n" + made.evidence[made.owner[best]].text[start:end]
-            supports.append(Support(made.owner[best], start, end, len(text) + 1, len(text) + len(again), ablation))
+            answer = (len(text) + 1, len(text) + len(again))
+            supports.append(Support(made.owner[best], start, end, *answer, ablation))
             yield again
             text += again
-        yield Draft(text, tuple(supports), confidence, abstained=False, details=details)
+        yield Draft(text, tuple(supports), confidence, abstained=False, details=details, answer=answer)
 
     def _confidence(self, made: Comparison, scores: np.ndarray, found: LookupResult | None, best: int) -> float:
         """How likely the best sentence is right, 0..1; a look-up is at least as sure as look-ups are."""
