@@ -23,6 +23,7 @@ WRITTEN = (Kind.LOOK_UP, Kind.SUM, Kind.MEAN, Kind.DIFFERENCE)  # whose answers 
 _YES_NO = re.compile(
     r"\s*(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|may|might|must|shall|should)\b", re.I
 )
+_SAID = re.compile(r"\b(?!(?:an?|the)\b)\w+")
 
 
 class WritingGenerator:
@@ -73,9 +74,9 @@ class WritingGenerator:
 
 
 def _says(text: str, statement: Statement) -> bool:
-    """Whether a text says the same, word for word."""
-    words, said = (" ".join(one.casefold().split()) for one in (text, statement.text))
-    return said.rstrip(".") in words
+    """Whether a text says the same, word for word but for articles."""
+    words, said = (" ".join(_SAID.findall(one.casefold())) for one in (text, statement.text))
+    return f" {said} " in f" {words} "
 
 
 def _shifted(support: Support, by: int) -> Support:

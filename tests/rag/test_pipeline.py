@@ -15,6 +15,7 @@ from indexing.build.run import build
 from indexing.embedder import EmbedderError
 from indexing.filters import Filter
 from indexing.stores.sqlite import StoreError
+from models.writer.vocabulary import unsupported
 from rag import RagPipeline
 from rag.config import ConfigError, RagConfig
 from rag.types import Answer
@@ -54,8 +55,9 @@ def test_every_quote_is_the_text_at_its_place(rag: RagPipeline, answers: list[An
             cited += 1
             text = rag.index.documents.text(citation.document)
             assert text[citation.char_start : citation.char_end] == citation.quote
-            claim = answer.text[citation.claim_start : citation.claim_end]
-            assert claim == (answer.text if "computed" in answer.trace["generation"] else citation.quote)
+            claim, made = answer.text[citation.claim_start : citation.claim_end], answer.trace["generation"]
+            own = citation.claim_start == 0 and bool({"computed", "written"} & made.keys())
+            assert claim == citation.quote or (own and (answer.text + "\n").startswith(claim + "\n"))
             assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in citation.boxes)
             if Path(citation.document).suffix in {".pdf", ".png", ".jpg", ".webp", ".tiff", ".gif", ".bmp"}:
                 assert citation.page and citation.boxes
@@ -118,7 +120,16 @@ def test_the_shipped_reader_answers_more_rightly_and_declines_as_often(index: Pa
         for _, answer in told
         if "computed" not in answer.trace["generation"]
         for c in answer.citations
+        if c.claim_start or "written" not in answer.trace["generation"]
     )
+    written = [(q["question"], answer) for q, answer in told if "written" in answer.trace["generation"]]
+    assert len(written) >= 20
+    for question, answer in written:
+        short = answer.trace["generation"]["written"]["answer"]
+        sentence = answer.text.split("\n")[0]
+        cited = " ".join(c.quote for c in answer.citations if c.claim_start == 0)
+        assert short.casefold() in sentence.casefold() and short in cited
+        assert unsupported(sentence, question, short) == []
     right = sum(
         any(
             " ".join(text.split()) in " ".join(c.quote.split())
