@@ -57,15 +57,18 @@ class WritingGenerator:
         rest = draft.text[: start - 1] if repeated else draft.text
         if statement is None or _says(rest, statement) or not self._is_read(query.text, statement):
             return draft
-        shift = len(statement.text) + 1
-        answering = [one for one in draft.supports if one.claim_start <= start and end <= one.claim_end]
-        supports = [replace(one, claim_start=0, claim_end=len(statement.text)) for one in answering]
-        supports += [_shifted(one, shift) for one in draft.supports if one.claim_end <= len(rest)]
         details = {**draft.details, "written": {"answer": draft.text[start:end], "score": round(statement.score, 3)}}
-        text = f"{statement.text}\n{rest}"
-        return replace(
-            draft, text=text, supports=tuple(supports), answer=(statement.start, statement.end), details=details
-        )
+        place, text, kept = (statement.start, statement.end), statement.text, draft.supports
+        if _words(rest) <= _words(statement.text):  # a label, which says no more
+            supports = [_claiming(one, 0, len(text)) for one in kept]
+        else:
+            supports = [
+                _claiming(one, 0, len(text)) for one in kept if one.claim_start <= start and end <= one.claim_end
+            ]
+            text, by = f"{text}\n{rest}", len(text) + 1
+            quoted = [one for one in kept if one.claim_end <= len(rest)]
+            supports += [_claiming(one, one.claim_start + by, one.claim_end + by) for one in quoted]
+        return replace(draft, text=text, supports=tuple(supports), answer=place, details=details)
 
     def _is_read(self, question: str, statement: Statement) -> bool:
         """Whether the reader finds the answer in the statement where it stands."""
@@ -79,5 +82,9 @@ def _says(text: str, statement: Statement) -> bool:
     return f" {said} " in f" {words} "
 
 
-def _shifted(support: Support, by: int) -> Support:
-    return replace(support, claim_start=support.claim_start + by, claim_end=support.claim_end + by)
+def _words(text: str) -> set[str]:
+    return set(_SAID.findall(text.casefold()))
+
+
+def _claiming(support: Support, start: int, end: int) -> Support:
+    return replace(support, claim_start=start, claim_end=end)

@@ -48,7 +48,7 @@ def test_what_stands_under_another_year_is_not_said(tmp_path: Path) -> None:
         )
     build([tmp_path], tmp_path / "index")
     rag = RagPipeline.from_index(tmp_path / "index")
-    assert rag.ask("How many sifted kg in June 2023?").citations[-1].quote == "812"
+    assert "812" in {cited.quote for cited in rag.ask("How many sifted kg in June 2023?").citations}
     assert rag.ask("How many sifted kg in June 2021?").abstained
 
 

@@ -99,6 +99,21 @@ def test_a_sentence_that_the_quote_says_already_is_not_repeated(reader: Reader, 
     assert draft.text == text
 
 
+def test_a_label_that_says_no_more_is_cited_and_not_repeated(reader: Reader) -> None:
+    class Label:
+        name = "embedded"
+
+        def generate(self, query: Query, context: Context) -> Iterator[str | Draft]:
+            supports = (Support(0, 0, 9, 0, 9), Support(0, 10, 15, 10, 15))
+            yield Draft("Goose fat\n4.20£", supports, 0.8, abstained=False, answer=(10, 15))
+
+    question = "What is the price of the goose fat?"
+    answers = WritingGenerator(Label(), reader, open_writer)
+    *_, draft = answers.generate(Query(question, question, ()), Context((evidence("Goose fat 4.20£"),)))
+    assert draft.text == "The price of the goose fat is 4.20£."
+    assert [(one.start, one.claim_start, one.claim_end) for one in draft.supports] == [(0, 0, 36), (10, 0, 36)]
+
+
 def test_without_weights_the_quote_answers_and_the_trace_says_why(reader: Reader) -> None:
     def missing():
         raise WeightsError("the writer's weights are missing: install them")
