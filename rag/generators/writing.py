@@ -58,15 +58,14 @@ class WritingGenerator:
         if statement is None or _says(rest, statement) or not self._is_read(query.text, statement):
             return draft
         details = {**draft.details, "written": {"answer": draft.text[start:end], "score": round(statement.score, 3)}}
-        place, text, kept = (statement.start, statement.end), statement.text, draft.supports
-        if _words(rest) <= _words(statement.text):  # a label, which says no more
-            supports = [_claiming(one, 0, len(text)) for one in kept]
-        else:
-            supports = [
-                _claiming(one, 0, len(text)) for one in kept if one.claim_start <= start and end <= one.claim_end
-            ]
-            text, by = f"{text}\n{rest}", len(text) + 1
-            quoted = [one for one in kept if one.claim_end <= len(rest)]
+        said, place = statement.text, (statement.start, statement.end)
+        text = said if _words(rest) <= _words(said) else f"{said}\n{rest}"  # a label says no more
+        if text == said or not repeated:
+            supports = [_claiming(one, 0, len(text)) for one in draft.supports]
+        else:  # the answer's spans bear the sentence, all others their quotes
+            by = len(said) + 1
+            supports = [_claiming(one, 0, len(said)) for one in draft.supports if one.claim_start == start]
+            quoted = [one for one in draft.supports if one.claim_end <= len(rest)]
             supports += [_claiming(one, one.claim_start + by, one.claim_end + by) for one in quoted]
         return replace(draft, text=text, supports=tuple(supports), answer=place, details=details)
 

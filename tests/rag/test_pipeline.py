@@ -303,3 +303,11 @@ def test_settings_come_from_defaults_environment_and_flags_in_this_order() -> No
     ):
         with pytest.raises(ConfigError):
             RagConfig.load(environment, **flags)
+
+
+def test_a_sum_is_said_and_its_rows_are_cited_once(rag: RagPipeline) -> None:
+    answer = rag.ask("How much wholemeal flour was milled in 2022 altogether?")
+    sentence, operands = answer.text.split("\n")
+    assert sentence.startswith("7,726 kg of wholemeal") and "410 + 268 + 655" in operands
+    [cited] = answer.citations
+    assert (cited.claim_start, cited.claim_end) == (0, len(answer.text)) and cited.quote.count("\n") == 11
