@@ -22,7 +22,7 @@ class Hypothesis:
     @property
     def score(self) -> float:
         """The mean log-probability of its tokens."""
-        return self.total / max(1, len(self.ids))
+        return self.total / len(self.ids)
 
 
 def search(

@@ -63,24 +63,24 @@ class Decoder:
         return Step(logits, dict(zip(cache, cached, strict=True)))
 
 
-def open_decoder(adapter: Path | None = ADAPTER) -> Decoder:
-    """The pretrained decoder with an adapter put in, or as it is. Raises WeightsError.
+def open_decoder() -> Decoder:
+    """The pretrained decoder with its adapter put in. Raises WeightsError.
 
     Some 10 s for the first time, in which the graph is made and cached; below 1 s afterwards.
     """
     from tokenizers import Tokenizer
 
     try:
-        tuned = hashlib.blake2b(adapter.read_bytes(), digest_size=8).hexdigest() if adapter else "untuned"
+        digest = hashlib.blake2b(ADAPTER.read_bytes(), digest_size=8).hexdigest()
     except OSError as error:
-        raise WeightsError(f"the writer's adapter {adapter} cannot be read: restore it from the repository") from error
-    session = open_session(f"writer-{SHA256[:16]}-{tuned}-{GRAPH_VERSION}", lambda: _graph(adapter))
+        raise WeightsError(f"the writer's adapter {ADAPTER} cannot be read: restore it from the repository") from error
+    session = open_session(f"writer-{SHA256[:16]}-{digest}-{GRAPH_VERSION}", _graph)
     carried = session.get_modelmeta().custom_metadata_map
     groups, head = map(int, carried[SHAPE].split())
     return Decoder(session, Tokenizer.from_str(carried[TOKENIZER]), np.zeros((1, groups, 0, head), np.float32))
 
 
-def _graph(adapter: Path | None) -> ModelProto:
+def _graph() -> ModelProto:
     from onnx.helper import set_model_props
     from safetensors.numpy import load_file
 
@@ -89,7 +89,7 @@ def _graph(adapter: Path | None) -> ModelProto:
 
     reader = gguf_weights.open_gguf(checked_file())
     sizes = gguf_weights.sizes(reader)
-    graph = llama(gguf_weights.weights(reader, load_file(adapter) if adapter else {}), sizes)
+    graph = llama(gguf_weights.weights(reader, load_file(ADAPTER)), sizes)
     shape = f"{sizes.groups} {sizes.width // sizes.heads}"
     set_model_props(graph, {TOKENIZER: gguf_weights.tokenizer(reader).to_str(), SHAPE: shape})
     return graph

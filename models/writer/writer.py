@@ -19,7 +19,7 @@ from models.writer.vocabulary import WORD, allowed_words, as_written, forms, is_
 
 LONGEST_QUESTION, LONGEST_ANSWER = 40, 16  # words; beyond them nothing is said
 MORE_TOKENS = 16  # than question and answer have, at most
-# Chosen by eye on development questions: `python -m bench.statements`
+# Chosen by eye on 110 development questions; `python -m bench.statements DATA --each` prints what they let through
 LEAST_SCORE = -0.22  # mean log-probability of a token
 MOST_UNSAID = 1  # content words of the question
 

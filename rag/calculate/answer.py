@@ -53,8 +53,7 @@ def computed(question: str, operation: Kind, context: Context) -> Draft | None:
     operands = [f"{said(one)} ({name})" for one, name in zip(quantities, found.names, strict=True)][:LOGGED]
     details = {"computed": operation.value, "operands": operands, "result": said(result)}
     supports = tuple(Support(number, start, end, 0, len(text)) for number, start, end in found.spans[:CITED])
-    result_at = text.find(said(result))
-    answer = (result_at, result_at + len(said(result))) if result_at >= 0 else None
+    answer = (0, len(said(result))) if text.startswith(said(result)) else None
     return Draft(text, supports, found.confidence, abstained=False, details=details, answer=answer)
 
 

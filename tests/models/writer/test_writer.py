@@ -111,4 +111,5 @@ def test_signs_of_the_chat_are_no_signs_in_a_question() -> None:
 
 
 def test_a_word_is_a_word() -> None:
-    assert WORD.findall("Anna's 1,250 m² at 07:30, A-12 & 5%.") == ["Anna", "1,250", "m²", "at", "07:30", "A-12", "5%"]
+    words = ["Anna", "1,250", "m²", "at", "07:30", "A-12", "5%"]
+    assert WORD.findall("Anna's 1,250 m² at 07:30, A-12 & 5%.") == words
